@@ -1,0 +1,1 @@
+"""The domain: messages, queues, topics, subscriptions. No frames, no I/O, no clock, no store."""

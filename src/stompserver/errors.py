@@ -1,0 +1,66 @@
+"""The exception tree of stompserver.
+
+::
+
+    StompserverError
+    ├── ProtocolError   bytes or a frame that break STOMP's rules: ERROR, then close
+    ├── Refused         a correct frame that cannot be obeyed (limit, login, full): ERROR, then close
+    ├── StoreError      a store failed to keep or give back what it promised
+    ├── ConfigError     an option that cannot be accepted, with the place it came from
+    └── ListenError     an address that cannot be listened on
+"""
+
+from __future__ import annotations
+
+
+class StompserverError(Exception):
+    """Base of every error that stompserver raises on purpose."""
+
+
+class Teaching(StompserverError):
+    """An error whose text is meant for the person who wrote the client.
+
+    ``summary`` is one line (the ERROR frame's ``message`` header); ``where`` names the byte offset or the
+    header; ``rule`` cites what was broken; ``mend`` says what to do. The last three may be empty.
+    """
+
+    def __init__(self, summary: str, where: str = "", rule: str = "", mend: str = "") -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.where = where
+        self.rule = rule
+        self.mend = mend
+
+    def explanation(self) -> str:
+        """The body of the ERROR frame: one labelled line for each thing known."""
+        lines = [self.summary]
+        if self.where:
+            lines.append("Where: " + self.where)
+        if self.rule:
+            lines.append("Rule: " + self.rule)
+        if self.mend:
+            lines.append("Mend: " + self.mend)
+        return "\n".join(lines) + "\n"
+
+    def __str__(self) -> str:
+        return self.summary + (" (" + self.where + ")" if self.where else "")
+
+
+class ProtocolError(Teaching):
+    """Bytes or a frame that break STOMP's rules; answered by ERROR and a close (STOMP 1.2, ERROR)."""
+
+
+class Refused(Teaching):
+    """A correct frame that this server will not or cannot obey now; answered by ERROR and a close."""
+
+
+class StoreError(StompserverError):
+    """A store could not keep, or could not give back, what it promised."""
+
+
+class ConfigError(StompserverError):
+    """An option that cannot be accepted. The text is one line and names where the value came from."""
+
+
+class ListenError(StompserverError):
+    """An address that cannot be listened on (in use, not ours, not allowed)."""

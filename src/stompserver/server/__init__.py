@@ -1,0 +1,1 @@
+"""The asyncio shell: the only place with await, sockets and threads."""

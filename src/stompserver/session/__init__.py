@@ -1,0 +1,1 @@
+"""One client's conversation as a value machine: bytes in, bytes out, no socket, no clock."""
