@@ -1,0 +1,199 @@
+"""A queue: messages in the order of their keys, each to one of its subscriptions."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+
+from stompserver.broker.memory import Memory
+from stompserver.broker.message import Message
+from stompserver.broker.oplog import OpLog
+from stompserver.broker.subscription import AUTO, Delivery, Subscription
+
+
+class Queue:
+    """Ready messages are in key order: ``ready`` in the order they came, ``returned`` (a heap) those that were
+    delivered and came back. With a store behind it only a window is in memory: messages above its tail are
+    ``paged``, counted here and found in the store.
+
+    ``window`` is the number of messages that the window may hold; 0 keeps all in memory.
+    """
+
+    __slots__ = (
+        "bytes",
+        "dequeued",
+        "enqueued",
+        "hungry",
+        "idle",
+        "log",
+        "memory",
+        "name",
+        "paged",
+        "ready",
+        "returned",
+        "ring",
+        "subscriptions",
+        "tail",
+        "turn",
+        "unacked",
+        "window",
+    )
+
+    def __init__(self, name: str, log: OpLog, memory: Memory, window: int = 0) -> None:
+        self.name = name
+        self.log = log
+        self.memory = memory
+        self.window: int = window
+        self.ready: deque[Message] = deque()
+        self.returned: list[tuple[int, Message]] = []
+        self.paged: int = 0
+        self.tail: int = 0
+        """Key of the newest message that is, or was, in the window."""
+        self.hungry = False
+        """Whether the window wants more of what is paged."""
+        self.subscriptions: list[Subscription] = []
+        self.ring: list[Subscription] = []
+        """Subscriptions that could take a message when last looked at; served in turn."""
+        self.turn: int = 0
+        self.enqueued: int = 0
+        self.dequeued: int = 0
+        self.unacked: int = 0
+        self.bytes: int = 0
+        self.idle = False
+
+    def __len__(self) -> int:
+        """Messages waiting: not those that are delivered and not settled."""
+        return len(self.ready) + len(self.returned) + self.paged
+
+    def send(self, message: Message) -> int:
+        """Take a new message (its key is above all others); return the op's number."""
+        self.enqueued += 1
+        ready = self.ready
+        if self.paged or (self.window and len(ready) >= self.window):
+            self.paged += 1
+            return self.log.put(self.name, message, True)
+        number: int = self.log.put(self.name, message)
+        self._admit(message)
+        # FIFO without a detour: nothing waits before it and somebody can take it (bench: auto).
+        if self.ring and not ready and not self.returned:
+            subscription = self.pick()
+            if subscription is not None:
+                self.hand(subscription, message)
+                return number
+        ready.append(message)
+        return number
+
+    def _admit(self, message: Message) -> None:
+        size: int = message.size
+        self.bytes += size
+        self.memory.used += size
+        self.tail = message.key
+
+    def load(self, messages: list[Message]) -> None:
+        """Take paged messages, in key order, that the store read for the window."""
+        self.hungry = False
+        for message in messages:
+            self._admit(message)
+            self.ready.append(message)
+        self.paged -= len(messages)
+        self.dispatch()
+
+    def pick(self) -> Subscription | None:
+        """The subscription whose turn it is among those with credit and a consumer that can take more."""
+        ring = self.ring
+        while ring:
+            if self.turn >= len(ring):
+                self.turn = 0
+            subscription = ring[self.turn]
+            if subscription.credit > 0 and subscription.consumer.ready:
+                self.turn += 1
+                return subscription
+            subscription.waiting = False
+            del ring[self.turn]
+        return None
+
+    def hand(self, subscription: Subscription, message: Message) -> None:
+        """Deliver ``message``; with AUTO it is consumed by that (STOMP 1.2, SUBSCRIBE ack header)."""
+        if subscription.mode == AUTO:
+            self._forget(message)
+        else:
+            subscription.credit -= 1
+            self.unacked += 1
+        subscription.consumer.deliver(subscription, message)
+
+    def dispatch(self) -> None:
+        """Deliver until the messages or those who can take them run out."""
+        ready = self.ready
+        returned = self.returned
+        while ready or returned:
+            subscription = self.pick()
+            if subscription is None:
+                break
+            if returned and (not ready or returned[0][0] < ready[0].key):
+                message = heappop(returned)[1]
+            else:
+                message = ready.popleft()
+            self.hand(subscription, message)
+        if self.paged and len(ready) <= self.window // 2:
+            self.hungry = True
+
+    def add(self, subscription: Subscription) -> None:
+        """Let ``subscription`` have its turns; nothing is delivered before the next ``dispatch``."""
+        subscription.queue = self
+        self.subscriptions.append(subscription)
+        self.offer(subscription)
+
+    def offer(self, subscription: Subscription) -> None:
+        """Put a subscription that may take a message again into the round."""
+        if not subscription.waiting and not subscription.closed:
+            subscription.waiting = True
+            self.ring.append(subscription)
+
+    def discard(self, subscription: Subscription) -> None:
+        """Deliver nothing more to ``subscription``."""
+        subscription.closed = True
+        self.subscriptions.remove(subscription)
+        if subscription.waiting:
+            subscription.waiting = False
+            self.ring.remove(subscription)
+
+    def settle(self, delivery: Delivery) -> int:
+        """The delivery is consumed: forget its message, return the op's number."""
+        self._release(delivery)
+        self._forget(delivery.message)
+        return self.log.number
+
+    def put_back(self, delivery: Delivery) -> int:
+        """The delivery failed: its message is ready again at its old place with one more attempt."""
+        message = delivery.message
+        self._release(delivery)
+        message.attempts += 1
+        heappush(self.returned, (message.key, message))
+        return self.log.mark(self.name, message)
+
+    def forsake(self, delivery: Delivery) -> Message:
+        """The delivery failed for good: give up its message, which leaves this queue."""
+        message = delivery.message
+        self._release(delivery)
+        message.attempts += 1
+        self._forget(message)
+        return message
+
+    def _release(self, delivery: Delivery) -> None:
+        subscription = delivery.subscription
+        delivery.settled = True
+        self.unacked -= 1
+        subscription.credit += 1
+        if not subscription.waiting:
+            self.offer(subscription)
+
+    def _forget(self, message: Message) -> None:
+        size: int = message.size
+        self.dequeued += 1
+        self.bytes -= size
+        self.memory.used -= size
+        self.log.remove(self.name, message)
+
+    def unused(self) -> bool:
+        """Whether nobody would miss it: nothing waits, nothing is delivered, nobody listens."""
+        return not self.subscriptions and not self.unacked and not self.__len__()

@@ -1,0 +1,250 @@
+"""One TCP connection: its transport, its session and its timer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import TYPE_CHECKING, Final
+
+from stompserver.broker.broker import Broker
+from stompserver.errors import Refused
+from stompserver.session.session import Session
+from stompserver.session.state import AUTHENTICATING, CONNECTED
+
+if TYPE_CHECKING:
+    from stompserver.server.server import Server
+
+log = logging.getLogger("stompserver.connection")
+frames_log = logging.getLogger("stompserver.frames")
+
+WRITE_HIGH: Final = 256 * 1024
+"""Bytes that the transport may hold before the session is told to wait."""
+
+PARTIAL: Final = 64 * 1024
+"""Bytes of an unfinished frame above which it may be refused when memory is out."""
+
+# Why a connection is not read.
+LOGIN: Final = 1
+THROTTLED: Final = 2
+
+
+class Connection(asyncio.Protocol):
+    """Carries bytes between a socket and a session, and keeps the session's promises about time."""
+
+    __slots__ = (
+        "_blocked",
+        "_eof",
+        "_finishing",
+        "_held",
+        "_partial",
+        "_sends",
+        "_server",
+        "_timer",
+        "address",
+        "session",
+        "transport",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._blocked = False
+        self._eof = False
+        self._finishing = False
+        self._held: int = 0
+        self._partial: int = 0
+        self._sends: int = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.address = ""
+        self.transport: asyncio.Transport | None = None
+        self.session: Session | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if peer else "?"
+        transport.set_write_buffer_limits(high=WRITE_HIGH)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            # A peer that vanished without a word is found by the kernel even where no heart-beats were agreed.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        refusal = self._server.admit(self)
+        session = self.session = self._server.session(self)
+        if refusal is not None:
+            session.fail(refusal)
+        else:
+            self.wake()
+        self._after(session)
+
+    def data_received(self, data: bytes) -> None:
+        session = self.session
+        if session is None or self._finishing:
+            return
+        session.receive(data, self._server.time())
+        pending: int = session.parser.pending
+        if pending != self._partial:
+            self._count(session, pending)
+        self._after(session)
+
+    def eof_received(self) -> bool:
+        session = self.session
+        self._eof = True
+        if session is None or self._finishing:
+            return False
+        session.end_of_stream()
+        self._after(session)
+        return True
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+        if self.session is not None:
+            self.session.ready = False
+
+    def resume_writing(self) -> None:
+        self._blocked = False
+        if self.session is not None and not self._finishing:
+            self.flush()
+            self._server.soon()
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        session = self.session
+        if session is None:
+            return
+        self._count(session, 0)
+        session.end_of_stream()
+        session.lost()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._log_notes(session)
+        self._server.forget(self, problem)
+        self.session = None
+        self.transport = None
+
+    # The session's promises
+
+    def wake(self) -> None:
+        """Let the session do what is due, and come again when it says so."""
+        session = self.session
+        if session is None or self._finishing:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        next = session.tick(self._server.time())
+        if next is not None:
+            self._timer = self._server.loop.call_at(next, self.wake)
+        self._after(session)
+
+    def flush(self) -> None:
+        """Write the outbox, once a loop turn; close when the session has nothing more to say."""
+        session = self.session
+        transport = self.transport
+        if session is None or transport is None or self._finishing:
+            return
+        if not self._blocked or session.closing:
+            octets = session.take()
+            if octets:
+                session.sent = self._server.time()
+                transport.write(octets)
+            if session.closing:
+                self._finish(session, transport)
+            elif not self._blocked:
+                session.resume()
+
+    def _finish(self, session: Session, transport: asyncio.Transport) -> None:
+        """Half-close and read on for a while, so that what was written last arrives and is not cut by a reset
+        (STOMP 1.2, Connection Lingering; rabbitmq-server#6737).
+        """
+        self._finishing = True
+        session.lost()
+        self.release(LOGIN | THROTTLED)
+        self._count(session, 0)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._eof:
+            transport.close()
+        elif transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+        self._timer = self._server.loop.call_later(self._server.linger, transport.abort)
+
+    # Reading or not
+
+    def hold(self, reason: int) -> None:
+        """Stop reading for ``reason`` (LOGIN or THROTTLED)."""
+        if not self._held and self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+            if self.session is not None:
+                self.session.paused = True
+        self._held |= reason
+
+    def release(self, reason: int) -> None:
+        """Read again unless there is another reason not to."""
+        held = self._held
+        self._held &= ~reason
+        if held and not self._held:
+            if self.session is not None:
+                # What it said meanwhile is still in the kernel: silence counts from now.
+                self.session.paused = False
+                self.session.heard = self._server.time()
+            if self.transport is not None and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def _after(self, session: Session) -> None:
+        """What follows from an entry into the session."""
+        if session.notes or session.trace:
+            self._log_notes(session)
+        if session.state == AUTHENTICATING and not self._held & LOGIN:
+            self.hold(LOGIN)
+            self._server.authenticate(self)
+        broker: Broker = session.broker
+        if session.sends != self._sends:
+            self._sends = session.sends
+            if broker.memory.used > broker.memory.high and not session.owing and session.state == CONNECTED:
+                self._server.throttle(self)
+        self._server.soon()
+
+    def _count(self, session: Session, pending: int) -> None:
+        """Count an unfinished frame as memory; refuse it when there is none left."""
+        memory = session.broker.memory
+        memory.used += pending - self._partial
+        self._partial = pending
+        if pending > PARTIAL and memory.used > memory.limit:
+            session.fail(
+                Refused(
+                    "Out of memory for messages",
+                    where=f"a frame of which {pending} bytes have come",
+                    rule=f"This server holds {memory.limit} bytes of messages (memory-limit)",
+                    mend="Send again when messages were consumed, or raise the option.",
+                )
+            )
+            memory.used -= self._partial
+            self._partial = 0
+
+    def _log_notes(self, session: Session) -> None:
+        for event, detail in session.notes:
+            extra = {"event": event, "connection": session.id, "address": self.address}
+            if event == "connected":
+                log.info(
+                    "Connected %s with STOMP %s as %s",
+                    self.address,
+                    detail,
+                    session.login or "nobody",
+                    extra=extra | {"version": detail, "login": session.login},
+                )
+                if session.tick(self._server.time()) is not None:
+                    self._server.loop.call_soon(self.wake)
+            elif event == "error":
+                log.warning("Refused %s: %s", self.address, detail, extra=extra)
+            elif event == "subscribed":
+                log.info("Subscribing to %s", detail, extra=extra | {"destination": detail})
+            elif event == "unsubscribed":
+                log.info("Unsubscribing from %s", detail, extra=extra | {"destination": detail})
+        session.notes.clear()
+        if session.trace:
+            for line in session.trace:
+                frames_log.debug("%s %s", session.id, line, extra={"connection": session.id})
+            session.trace.clear()

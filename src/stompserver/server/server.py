@@ -1,0 +1,287 @@
+"""The composition root: broker, store, listeners and connections put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from uuid import uuid4
+
+from stompserver import __version__, monitor
+from stompserver.broker.broker import Broker, Rules
+from stompserver.broker.oplog import OpLog
+from stompserver.config import Config
+from stompserver.errors import Refused
+from stompserver.security.users import Users
+from stompserver.server.connection import LOGIN, THROTTLED, Connection
+from stompserver.session.session import Session, Settings
+from stompserver.stores.base import open_store
+from stompserver.wire.parser import Limits
+
+log = logging.getLogger("stompserver")
+connection_log = logging.getLogger("stompserver.connection")
+
+NAME: Final = "stompserver/" + __version__
+
+EPOCH: Final = 1577836800
+"""Seconds: 2020-01-01, from which message numbers are counted so that they stay short."""
+
+WRONG_LOGIN: Final = 1.0
+"""Seconds that the answer to a wrong login takes."""
+
+SURPLUS: Final = 100
+"""Connections above the limit that are told so; more than these are just closed."""
+
+
+def first_number(now: float) -> int:
+    """The first message number of a run started at ``now`` (Unix time, s): above all of earlier runs as long as
+    those sent fewer than 67 million messages a second; below 2**57 until the year 2088.
+    """
+    return max(1, int(now) - EPOCH) << 26
+
+
+class Server:
+    """A running server on sockets that are already bound.
+
+    ``failed`` is set when it must end with a non-zero code.
+    """
+
+    def __init__(self, config: Config, users: Users | None, sockets: list[socket.socket]) -> None:
+        self.config = config
+        self.failed = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        self.time = self.loop.time
+        self.connections: dict[Session, Connection] = {}
+        self._users = users
+        self._sockets = sockets
+        self._servers: list[asyncio.Server] = []
+        self._store = open_store(config.queue)
+        self.broker = Broker(_rules(config), OpLog(self._store.keeps), first_number(time.time()))
+        self._settings = _settings(config)
+        self.linger: float = config.linger
+        self._dirty: list[Session] = []
+        self._scheduled = False
+        self._throttled: set[Connection] = set()
+        self._addresses: dict[str, int] = {}
+        self._logins: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._empty = asyncio.Event()
+        # Password hashing is made to be slow: it has threads of its own, few, so that logins cannot take the
+        # machine from clients that are in.
+        self._hashing = ThreadPoolExecutor(2, "login")
+        self._monitor: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Accept connections on the sockets."""
+        for sock in self._sockets:
+            self._servers.append(
+                await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
+            )
+        self._tell_monitor()
+
+    async def drain(self, deadline: float) -> None:
+        """Accept no more, send what is owed, close without an ERROR; un-acked messages go back to their queues.
+        After ``deadline`` seconds whoever is still there is cut off.
+        """
+        self._draining = True
+        for server in self._servers:
+            server.close()
+        if self._monitor is not None:
+            self._monitor.cancel()
+        for session in list(self.connections):
+            session.quit()
+        self.flush()
+        self._empty.clear()
+        if self.connections:
+            try:
+                await asyncio.wait_for(self._empty.wait(), deadline)
+            except TimeoutError:
+                log.warning("Cutting off %d connections", len(self.connections))
+                for connection in list(self.connections.values()):
+                    if connection.transport is not None:
+                        connection.transport.abort()
+                await self._empty.wait()
+        for task in list(self._logins):
+            task.cancel()
+        self._hashing.shutdown(wait=True, cancel_futures=True)
+        self._store.close()
+
+    def reload(self, config: Config, users: Users | None) -> list[str]:
+        """Take a new configuration and users; return the names of the options that changed and took effect.
+
+        Connections that are open keep the limits they came with.
+        """
+        old = self.config
+        changed = [name for name in type(config).model_fields if getattr(old, name) != getattr(config, name)]
+        self.config = config
+        self._users = users
+        self._settings = _settings(config)
+        self.linger = config.linger
+        self.broker.adjust(_rules(config))
+        if old.monitor_interval != config.monitor_interval:
+            if self._monitor is not None:
+                self._monitor.cancel()
+            self._tell_monitor()
+        return changed
+
+    # What connections call
+
+    def admit(self, connection: Connection) -> Refused | None:
+        """Count a new connection; what to tell it when there are too many."""
+        address = connection.address
+        count = self._addresses.get(address, 0) + 1
+        self._addresses[address] = count
+        config = self.config
+        total = len(self.connections) + 1
+        if total > config.max_connections + SURPLUS and connection.transport is not None:
+            connection.transport.abort()
+        if total > config.max_connections:
+            return Refused(
+                "Too many connections",
+                where="the server",
+                rule=f"This server takes {config.max_connections} connections (max-connections)",
+                mend="Close connections that are not used, or raise the option.",
+            )
+        if count > config.max_connections_per_address > 0:
+            return Refused(
+                "Too many connections from your address",
+                where=address,
+                rule=f"This server takes {config.max_connections_per_address} connections from an address"
+                " (max-connections-per-address)",
+                mend="Close connections that are not used, or raise the option.",
+            )
+        return None
+
+    def session(self, connection: Connection) -> Session:
+        """A session for a new connection."""
+        session = Session(self.broker, self._settings, uuid4().hex, self.time(), self._dirty)
+        if self.config.debug:
+            session.trace = []
+        self.connections[session] = connection
+        connection_log.debug(
+            "Connection from %s", connection.address, extra={"event": "opened", "connection": session.id}
+        )
+        return session
+
+    def forget(self, connection: Connection, problem: Exception | None) -> None:
+        """A connection ended."""
+        session = connection.session
+        assert session is not None
+        self.connections.pop(session, None)
+        self._throttled.discard(connection)
+        left = self._addresses.get(connection.address, 1) - 1
+        if left:
+            self._addresses[connection.address] = left
+        else:
+            self._addresses.pop(connection.address, None)
+        connection_log.info(
+            "Disconnecting %s%s",
+            connection.address,
+            f" ({problem})" if problem else "",
+            extra={"event": "disconnected", "connection": session.id, "address": connection.address},
+        )
+        self.soon()
+        if not self.connections:
+            self._empty.set()
+
+    def soon(self) -> None:
+        """Have all that sessions wrote in this loop turn sent at its end, one write a socket."""
+        if not self._scheduled and (self._dirty or self._throttled):
+            self._scheduled = True
+            self.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what sessions have to say, and read producers again when there is room."""
+        self._scheduled = False
+        connections = self.connections
+        dirty = self._dirty[:]
+        self._dirty.clear()
+        for session in dirty:
+            session.queued = False
+            connection = connections.get(session)
+            if connection is not None:
+                connection.flush()
+        memory = self.broker.memory
+        if self._throttled and memory.used <= memory.low:
+            throttled = list(self._throttled)
+            self._throttled.clear()
+            for connection in throttled:
+                connection.release(THROTTLED)
+            log.info("Producers go on: %d bytes of messages", memory.used, extra={"event": "unthrottled"})
+        if self._dirty:
+            self.soon()
+
+    def throttle(self, connection: Connection) -> None:
+        """Stop reading a producer until memory is below the low mark."""
+        if not self._throttled:
+            log.warning(
+                "Producers wait: %d bytes of messages, memory-limit %d",
+                self.broker.memory.used,
+                self.broker.memory.limit,
+                extra={"event": "throttled"},
+            )
+        self._throttled.add(connection)
+        connection.hold(THROTTLED)
+
+    def authenticate(self, connection: Connection) -> None:
+        """Check a session's login in a thread; the connection is not read meanwhile."""
+        task = self.loop.create_task(self._authenticate(connection))
+        self._logins.add(task)
+        task.add_done_callback(self._logins.discard)
+
+    async def _authenticate(self, connection: Connection) -> None:
+        session = connection.session
+        if session is None:
+            return
+        welcome = False
+        if self._users is not None:
+            welcome = await self.loop.run_in_executor(
+                self._hashing, self._users.check, session.login, session.passcode
+            )
+        if not welcome:
+            await asyncio.sleep(WRONG_LOGIN)
+        if connection.session is session:
+            connection.release(LOGIN)
+            session.authenticated(welcome, self.time())
+            connection.wake()
+
+    def _tell_monitor(self) -> None:
+        interval = self.config.monitor_interval
+        if interval > 0 and not self._draining:
+            if monitor.report(self.broker):
+                self.soon()
+            self._monitor = self.loop.call_later(interval, self._tell_monitor)
+
+
+def _rules(config: Config) -> Rules:
+    return Rules(
+        bare=config.bare_destination,
+        deadletter=config.deadletter,
+        max_redeliveries=config.max_redeliveries,
+        max_queues=config.max_queues,
+        idle_queues=config.idle_queues,
+        lag=config.slow_subscriber_limit,
+        memory_limit=config.memory_limit,
+    )
+
+
+def _settings(config: Config) -> Settings:
+    return Settings(
+        server=NAME,
+        authenticate=config.auth,
+        strict=config.strict,
+        before_login=Limits(config.max_body_before_login, config.max_headers, config.max_header_bytes),
+        limits=Limits(config.max_body, config.max_headers, config.max_header_bytes),
+        heart_beat=config.heart_beat,
+        login_timeout=config.login_timeout,
+        prefetch=config.prefetch,
+        prefetch10=config.prefetch_stomp10,
+        max_subscriptions=config.max_subscriptions,
+        max_transactions=config.max_transactions,
+        max_transaction_frames=config.max_transaction_frames,
+        max_transaction_bytes=config.max_transaction_bytes,
+        lag=config.slow_subscriber_limit,
+    )

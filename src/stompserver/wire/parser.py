@@ -1,0 +1,355 @@
+"""Bytes to frames: incremental, bounded and total."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stompserver.errors import ProtocolError
+from stompserver.wire.frame import Frame
+from stompserver.wire.headers import RAW, Text
+
+MAX_COMMAND: Final = 64
+"""Octets in which a first line must end; the longest command has eleven."""
+
+OPENING: Final = frozenset(("CONNECT", "STOMP"))
+"""The commands that open a session, in upper case."""
+
+_EMPTY: Final = b""
+
+
+class Limits:
+    """What a client may make us hold: ``max_body`` and ``max_header_bytes`` in bytes, ``max_headers`` a count."""
+
+    __slots__ = ("max_body", "max_header_bytes", "max_headers")
+
+    def __init__(self, max_body: int, max_headers: int, max_header_bytes: int) -> None:
+        self.max_body = max_body
+        self.max_headers = max_headers
+        self.max_header_bytes = max_header_bytes
+
+
+class Parser:
+    """An incremental parser for what one client sends.
+
+    ``feed`` returns the frames that became complete. Bytes that break the grammar end the stream: the
+    frames before them are still returned, ``error`` holds what to tell the client, and nothing is parsed
+    after it. Until ``open`` is called each ``feed`` returns at most one frame, because the version that
+    CONNECT settles decides how the rest is read.
+    """
+
+    __slots__ = (
+        "_body",
+        "_frame",
+        "_need",
+        "_rest",
+        "_scanned",
+        "_single",
+        "error",
+        "limits",
+        "offset",
+        "strict",
+        "text",
+    )
+
+    def __init__(self, limits: Limits, strict: bool = False) -> None:
+        self.limits = limits
+        self.strict = strict
+        self.text: Text = RAW
+        self.error: ProtocolError | None = None
+        self.offset: int = 0
+        """Octets of this connection before the unparsed rest."""
+        self._rest: bytes = _EMPTY
+        self._scanned: int = 0
+        self._frame: Frame | None = None
+        self._body: bytearray | None = None
+        self._need: int = -1
+        self._single: bool = True
+
+    def open(self, text: Text, limits: Limits) -> None:
+        """Read from here on by the rules of the negotiated version and with the limits after login."""
+        self.text = text
+        self.limits = limits
+        self._single = False
+
+    @property
+    def pending(self) -> int:
+        """Bytes held of a frame that is not complete."""
+        return len(self._rest) + (len(self._body) if self._body is not None else 0)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take ``data`` and return the frames it completes (perhaps none); see ``error``."""
+        frames: list[Frame] = []
+        if self.error is not None:
+            return frames
+        try:
+            if self._frame is not None:
+                data = self._continue_body(data, frames)
+                if self._single and frames:
+                    self._rest = data
+                    return frames
+            if data or self._rest:
+                self._parse(self._rest + data if self._rest else data, frames)
+        except ProtocolError as error:
+            self.error = error
+            self._rest = _EMPTY
+            self._frame = None
+            self._body = None
+        return frames
+
+    def _parse(self, buf: bytes, frames: list[Frame]) -> None:
+        pos: int = 0
+        end: int = len(buf)
+        text: Text = self.text
+        limits: Limits = self.limits
+        while pos < end:
+            first: int = buf[pos]
+            if first <= 32:
+                if first != 10:
+                    self._check_gap(first, pos)
+                pos += 1
+                continue
+            start: int = pos + self._scanned
+            head: int = buf.find(b"\n\n", start)
+            body: int = head + 2
+            if text.crlf:
+                # A CR before the end found, or no end yet, may mean an end in CR LF form.
+                cr: int = buf.find(b"\r", start, head if head >= 0 else end)
+                if cr >= 0:
+                    crlf: int = buf.find(b"\n\r\n", start if start else 0, head + 1 if head >= 0 else end)
+                    if crlf >= 0:
+                        head = crlf
+                        body = head + 3
+            if head < 0:
+                self._check_partial(buf, pos, end, start)
+                # The end of the header block may be split by up to three octets.
+                self._scanned = max(0, end - pos - 3)
+                break
+            self._scanned = 0
+            if head - pos > limits.max_header_bytes:
+                self._check_partial(buf, pos, head, pos)
+            frame = self._head(buf[pos:head], pos)
+            if self._single and frame.command.strip().upper() not in OPENING:
+                # Nothing else can open a session, so its body (HTTP has no NUL) is not waited for.
+                frames.append(frame)
+                self.offset += body
+                self._rest = _EMPTY
+                return
+            declared = frame.headers.get("content-length")
+            if declared is None:
+                stop: int = buf.find(b"\0", body)
+                if stop < 0:
+                    if end - body > limits.max_body:
+                        self._body_too_long(body)
+                    self._hold(frame, buf[body:], -1)
+                    self.offset += end
+                    self._rest = _EMPTY
+                    return
+            else:
+                length: int = self._length(declared, body)
+                if length > limits.max_body:
+                    self._body_too_long(body, length)
+                stop = body + length
+                if stop >= end:
+                    self._hold(frame, buf[body:], length)
+                    self.offset += end
+                    self._rest = _EMPTY
+                    return
+                if buf[stop] != 0:
+                    self._missing_nul(buf[stop], length, stop)
+            frame.body = buf[body:stop]
+            frames.append(frame)
+            pos = stop + 1
+            if self._single:
+                break
+        self.offset += pos
+        self._rest = buf[pos:] if pos < end else _EMPTY
+
+    def _head(self, block: bytes, pos: int) -> Frame:
+        """The frame of a header block (without its empty line); its body is still empty."""
+        plain: bool = True
+        text: Text = self.text
+        try:
+            head: str = block.decode()
+        except UnicodeDecodeError as problem:
+            if not text.octets:
+                raise ProtocolError(
+                    "Header text is not UTF-8",
+                    where=f"byte {self.offset + pos + problem.start}, octet 0x{block[problem.start]:02x}",
+                    rule="STOMP " + text.version + ", Value Encoding: commands and headers are UTF-8",
+                    mend="Encode header names and values as UTF-8.",
+                ) from None
+            head = block.decode("utf-8", "surrogateescape")
+            plain = False
+        lines = head.split("\n")
+        if len(lines) > self.limits.max_headers + 1:
+            raise ProtocolError(
+                f"Too many headers: {len(lines) - 1}",
+                where=f"frame at byte {self.offset + pos}",
+                rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
+                mend="Send fewer headers, or raise the option.",
+            )
+        if "\0" in head:
+            self._nul_in_header(block, pos)
+        if "\r" in head:
+            plain = False
+            if text.crlf:
+                lines = [line[:-1] if line.endswith("\r") else line for line in lines]
+            if not text.bare_cr:
+                self._check_bare_cr(lines, pos)
+        escaped: bool = "\\" in head
+        headers: dict[str, str] = {}
+        trim: bool = text.trim
+        colons: int = 0
+        for i in range(1, len(lines)):
+            name, colon, value = lines[i].partition(":")
+            if not colon or not name:
+                self._bad_header(lines[i], i, pos, bool(colon))
+            if trim:
+                name = name.strip(" \t")
+                value = value.strip(" \t")
+            elif escaped:
+                name = text.unescape(name)
+                value = text.unescape(value)
+            if ":" in value:
+                colons += 1
+            if name not in headers:
+                headers[name] = value
+        return Frame(lines[0], headers, _EMPTY, plain and not escaped and not colons, len(block))
+
+    def _hold(self, frame: Frame, begun: bytes, length: int) -> None:
+        """Keep a frame whose body has not all arrived; ``length`` is -1 when a NUL will end it."""
+        self._frame = frame
+        self._body = bytearray(begun)
+        self._need = length
+
+    def _continue_body(self, data: bytes, frames: list[Frame]) -> bytes:
+        """Add to the body that is being read; return what follows its NUL."""
+        frame, held = self._frame, self._body
+        assert frame is not None and held is not None
+        need: int = self._need
+        if need < 0:
+            stop: int = data.find(b"\0")
+            if len(held) + (stop if stop >= 0 else len(data)) > self.limits.max_body:
+                self._body_too_long(0)
+        else:
+            stop = need - len(held)
+            if stop >= len(data):
+                stop = -1
+            elif data[stop] != 0:
+                self._missing_nul(data[stop], need, stop)
+        if stop < 0:
+            held += data
+            self.offset += len(data)
+            return _EMPTY
+        held += data[:stop]
+        frame.body = bytes(held)
+        frames.append(frame)
+        self._frame = None
+        self._body = None
+        self.offset += stop + 1
+        return data[stop + 1 :]
+
+    def _length(self, declared: str, body: int) -> int:
+        if not self.strict:
+            declared = declared.strip(" ")
+        if not declared.isascii() or not declared.isdigit():
+            raise ProtocolError(
+                "content-length is not a number: " + repr(declared[:40]),
+                where=f"header content-length, before byte {self.offset + body}",
+                rule="STOMP, Header content-length: a count of octets",
+                mend="Send the number of octets of the body in decimal, or leave the header out.",
+            )
+        return int(declared) if len(declared) < 19 else 1 << 60
+
+    def _check_gap(self, octet: int, pos: int) -> None:
+        """An octet between frames: line ends are heart-beats; blanks and NULs are forgiven unless strict."""
+        if octet == 13:
+            return
+        if octet in (0, 9, 32) and not self.strict:
+            return
+        where = f"byte {self.offset + pos}, octet 0x{octet:02x}"
+        if octet == 0x16 and self._single:
+            raise ProtocolError(
+                "This looks like a TLS handshake, and this port speaks plain STOMP",
+                where=where,
+                rule="STOMP Frames: a frame starts with a command",
+                mend="Turn TLS off in the client, or connect to a TLS port.",
+            )
+        raise ProtocolError(
+            "Unexpected octet between frames",
+            where=where,
+            rule="STOMP Frames: after a frame's NUL only line ends may follow before the next command",
+            mend="Check that content-length counts the octets of the body, without the NUL.",
+        )
+
+    def _check_partial(self, buf: bytes, pos: int, end: int, start: int) -> None:
+        """Refuse a header block as soon as it cannot become one, before more of it is kept."""
+        if buf.find(b"\0", start, end) >= 0:
+            self._nul_in_header(buf[pos:end], pos)
+        if end - pos > self.limits.max_header_bytes:
+            raise ProtocolError(
+                "Headers too long",
+                where=f"frame at byte {self.offset + pos}",
+                rule=f"This server takes {self.limits.max_header_bytes} bytes of headers in a frame"
+                " (max-header-bytes)",
+                mend="Send less in headers, or raise the option.",
+            )
+        if end - pos > MAX_COMMAND and buf.find(b"\n", pos, pos + MAX_COMMAND) < 0:
+            raise ProtocolError(
+                "No STOMP command found",
+                where=f"byte {self.offset + pos}: {buf[pos : pos + 24]!r}...",
+                rule="STOMP Frames: a frame starts with a command and a line end",
+                mend="Check that the client speaks STOMP, and plain TCP to this port.",
+            )
+        if buf.count(b"\n", pos, end) > self.limits.max_headers + 1:
+            raise ProtocolError(
+                "Too many headers",
+                where=f"frame at byte {self.offset + pos}",
+                rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
+                mend="Send fewer headers, or raise the option.",
+            )
+
+    def _check_bare_cr(self, lines: list[str], pos: int) -> None:
+        for line in lines:
+            if "\r" in line:
+                raise ProtocolError(
+                    "A carriage return inside a header",
+                    where=f"frame at byte {self.offset + pos}, header line {line[:60]!r}",
+                    rule="STOMP 1.2, Augmented BNF: CR only as part of a line end",
+                    mend="Escape it as \\r.",
+                )
+
+    def _bad_header(self, line: str, number: int, pos: int, colon: bool) -> None:
+        what = "Header line without a name" if colon else "Header line without a colon"
+        raise ProtocolError(
+            what + ": " + repr(line[:60]),
+            where=f"frame at byte {self.offset + pos}, header line {number}",
+            rule="STOMP, Augmented BNF: a header is name:value; an empty line ends the headers",
+            mend="Send name:value, and an empty line between the headers and the body.",
+        )
+
+    def _nul_in_header(self, block: bytes, pos: int) -> None:
+        raise ProtocolError(
+            "NUL inside the headers",
+            where=f"byte {self.offset + pos + block.index(0)}",
+            rule="STOMP Frames: an empty line ends the headers, then comes the body, then NUL",
+            mend="Send an empty line after the headers, also when the body is empty.",
+        )
+
+    def _missing_nul(self, found: int, length: int, pos: int) -> None:
+        raise ProtocolError(
+            "No NUL after the body",
+            where=f"byte {self.offset + pos}: expected 0x00 after {length} octets, found 0x{found:02x}",
+            rule="STOMP, Header content-length: it counts the octets of the body, the NUL not included",
+            mend="Count octets of the encoded body, not characters.",
+        )
+
+    def _body_too_long(self, pos: int, length: int = 0) -> None:
+        option = "max-body-before-login" if self._single else "max-body"
+        said = f": {length} bytes" if 0 < length < 1 << 60 else ""
+        raise ProtocolError(
+            "Body too long" + said,
+            where=f"byte {self.offset + pos}",
+            rule=f"This server takes bodies of up to {self.limits.max_body} bytes here ({option})",
+            mend="Send smaller bodies, or raise the option.",
+        )
