@@ -1,0 +1,278 @@
+"""The command ``stompserver``: the original's options, and what may be asked instead of a start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import importlib.util
+import logging
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stompserver import __version__
+from stompserver.config import Config, Loaded, command_line, load, values
+from stompserver.config.command_line import ACTIONS, CommandLine
+from stompserver.config.options import OPTIONS, attribute_of, default_text, flag_of
+from stompserver.errors import ConfigError, StompserverError
+from stompserver.server.logs import one_line
+
+if TYPE_CHECKING:
+    from stompserver.server.process import Identity
+
+logger = logging.getLogger("stompserver")
+
+OK, CANNOT_START, BAD_OPTION = 0, 1, 2
+_INDENT = 37  # where the original's help began its second column
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these words (default: the process's own). The result is the exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _dispatch(words)
+    except StompserverError as error:
+        print(f"stompserver: {one_line(str(error))}", file=sys.stderr)
+        return _code_of(error)
+
+
+def _dispatch(words: list[str]) -> int:
+    line = command_line.parse(words)
+    if "help" in line.actions:
+        print(usage())
+        return OK
+    if "version" in line.actions:
+        print(f"stompserver {__version__}")
+        return OK
+    if "hash-password" in line.actions:
+        return hash_password(line)
+    # The folder of the start, not "." : a daemon changes it, and reads its configuration again.
+    start = Path.cwd()
+
+    def read() -> Loaded:
+        return load(words, os.environ, start)
+
+    return check(read()) if "check" in line.actions else run(read)
+
+
+def _code_of(error: StompserverError) -> int:
+    return BAD_OPTION if isinstance(error, ConfigError) else CANNOT_START
+
+
+# --help
+
+
+def usage() -> str:
+    """The text of --help: the original's options first, in its layout."""
+    groups = {"": [key for key, option in OPTIONS.items() if option.original]}
+    for key, option in OPTIONS.items():
+        if not option.original:
+            groups.setdefault(option.group, []).append(key)
+    lines = ["Usage: stompserver [options]"]
+    for title, keys in groups.items():
+        lines += ["", f"{title}:"] if title else []
+        for key in keys:
+            lines += _help_lines(_spelling(key), _meaning(key))
+    lines += ["", "Instead of starting the server:"]
+    for action, meaning in ACTIONS.items():
+        lines += _help_lines("-h, --help" if action == "help" else f"    --{action}", meaning)
+    return "\n".join(lines)
+
+
+def _spelling(key: str) -> str:
+    option = OPTIONS[key]
+    short = f"-{option.short}, " if option.short else "    "
+    if option.parse is not values.boolean:
+        return f"{short}--{flag_of(key)}={option.metavar}"
+    return f"{short}--{flag_of(key)}" if option.original else f"{short}--[no-]{flag_of(key)}"
+
+
+def _meaning(key: str) -> str:
+    if OPTIONS[key].parse is values.boolean:
+        return OPTIONS[key].help
+    return f"{OPTIONS[key].help} (default: {default_text(key) or 'none'})"
+
+
+def _help_lines(spelling: str, meaning: str) -> list[str]:
+    width = max(80, min(shutil.get_terminal_size().columns, 120))
+    head = f"    {spelling} ".ljust(_INDENT)
+    return textwrap.wrap(
+        meaning, width, initial_indent=head, subsequent_indent=" " * _INDENT, break_on_hyphens=False
+    )
+
+
+# --check
+
+
+def check(loaded: Loaded) -> int:
+    """Print the effective configuration as a configuration file, each value with its origin. Changes nothing.
+
+    Raises ConfigError for what only shows on this machine: unknown users, an unreadable .passwd, no uvloop.
+    """
+    _identity(loaded)
+    _loop_factory(loaded)
+    warnings = list(loaded.warnings)
+    if loaded.config.auth:
+        from stompserver.security.users import Users
+
+        warnings += Users.load(loaded.config.etcdir / ".passwd").warnings
+    print("\n".join(_effective(loaded)))
+    for warning in warnings:
+        print(f"stompserver: warning: {one_line(warning)}", file=sys.stderr)
+    return OK
+
+
+def _effective(loaded: Loaded) -> Iterator[str]:
+    group = ""
+    for key, option in OPTIONS.items():
+        if option.group != group:
+            yield f"\n# {option.group}" if group else f"# {option.group}"
+            group = option.group
+        text = loaded.texts[key] or "" if key in loaded.texts else default_text(key)
+        setting = f"{key}: {_quoted(text)}".rstrip()
+        if key == "configfile":  # it would have no effect inside the file
+            setting = "# " + setting
+        value = getattr(loaded.config, attribute_of(key))
+        plain = values.as_text(value)
+        resolved = f" = {one_line(plain)}" if isinstance(value, Path) or text.endswith("%") else ""
+        yield f"{setting:<40} # {one_line(loaded.origins[key])}{resolved}"
+
+
+def _quoted(text: str) -> str:
+    """The text as a YAML scalar."""
+    safe = text[:1].isalnum() or text[:1] in ("/", ".", "")
+    if safe and not text.endswith(":") and not any(each in text for each in (": ", " #")):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+# --hash-password
+
+
+def hash_password(line: CommandLine) -> int:
+    """Print a line for .passwd. The passcode is asked twice on the terminal, or is a line of standard input."""
+    from stompserver.security.users import hashed_line
+
+    login = line.actions["hash-password"] or (line.arguments[0] if line.arguments else "")
+    try:
+        if sys.stdin.isatty():
+            login = login or input_from_terminal("Login: ")
+            passcode = getpass.getpass("Passcode: ")
+            if getpass.getpass("The same again: ") != passcode:
+                raise ConfigError("--hash-password: the two passcodes are not the same")
+        else:
+            passcode = sys.stdin.readline().rstrip("\r\n")
+        entry = hashed_line(login, passcode)
+    except ValueError as error:
+        raise ConfigError(f"--hash-password: {error} (usage: stompserver --hash-password LOGIN)") from None
+    except (EOFError, KeyboardInterrupt):
+        raise ConfigError("--hash-password: no passcode given") from None
+    if passcode != passcode.strip():
+        text = "the passcode starts or ends with a blank, which many STOMP clients and STOMP 1.0 take away"
+        print(f"stompserver: warning: {text}", file=sys.stderr)
+    print(entry)
+    if sys.stdout.isatty():
+        print("Add this line to the file .passwd in etcdir, and start the server with -a.", file=sys.stderr)
+    return OK
+
+
+def input_from_terminal(prompt: str) -> str:
+    """Like input(), but the prompt is on standard error: standard output is only the result."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+# Starting
+
+
+def run(read: Callable[[], Loaded]) -> int:
+    """Start the server and stay until it ends. ``read`` gives the configuration, now and at each SIGHUP.
+
+    Everything that can be wrong with the machine is found before the process goes into the background, as far
+    as the privileges it will have there allow. Raises ConfigError, ListenError, StartError.
+    """
+    loaded = read()
+    config = loaded.config
+    who = _identity(loaded)
+    factory = _loop_factory(loaded)
+    # Imported now, not later: after the change of user our own files may be out of reach.
+    from stompserver.server import listeners, process
+    from stompserver.server.server import Server
+    from stompserver.server.service import Service
+
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(each) for each in listeners.listen(config.host, config.port)]
+        warnings = [*loaded.warnings, *process.raise_file_limit(config.max_connections)]
+        _make_folders(config, who)
+        readiness = process.daemonize() if config.daemon else process.Readiness()
+        try:
+            _settle(config, who, warnings)
+            with asyncio.Runner(loop_factory=factory) as runner:
+                return runner.run(Service(loaded, read, Server).run(sockets, readiness))
+        except StompserverError as error:
+            readiness.failed(_code_of(error), f"stompserver: {one_line(str(error))}")
+            if not config.daemon:
+                raise
+            logger.error("%s", error, extra={"event": "failed"})
+            return _code_of(error)
+
+
+def _identity(loaded: Loaded) -> Identity | None:
+    """The user and group of the options. Raises ConfigError."""
+    from stompserver.server.process import identity
+
+    config = loaded.config
+    try:
+        return identity(config.user, config.group)
+    except ConfigError as error:
+        key = str(error).partition(":")[0]
+        raise ConfigError(f"{loaded.origins[key]}: {error}") from None
+
+
+def _loop_factory(loaded: Loaded) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop; None is asyncio's own. Raises ConfigError."""
+    wanted = loaded.config.loop
+    if wanted == "asyncio":
+        return None
+    if importlib.util.find_spec("uvloop") is None:
+        if wanted == "uvloop":
+            raise ConfigError(f"{loaded.origins['loop']}: loop: uvloop is not installed")
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def _make_folders(config: Config, who: Identity | None) -> None:
+    from stompserver.server.process import make_directory
+
+    folders = [config.working_dir, config.logdir, config.etcdir]
+    folders += [config.pidfile.parent] if config.pidfile else []
+    folders += [config.logfile.parent] if config.daemon else []
+    for folder in folders:
+        make_directory(folder, who)
+
+
+def _settle(config: Config, who: Identity | None, warnings: list[str]) -> None:
+    """Become the user and group, go to the working directory, open the log. Raises StartError."""
+    from stompserver.server import logs, process
+    from stompserver.server.service import level_of
+
+    changed = who is not None and process.become(who)
+    if config.daemon:
+        try:
+            os.chdir(config.working_dir)
+            logs.open_file(config.logfile)
+        except OSError as error:
+            raise process.StartError(f"cannot open {error.filename}: {error.strerror}") from None
+    logs.configure(level_of(config), config.log_format)
+    for warning in warnings:
+        logger.warning("%s", warning, extra={"event": "configuration"})
+    if who is not None and changed:
+        logger.info("Changed to %s", who.text, extra={"event": "privileges"})

@@ -1,0 +1,122 @@
+"""Configuration: defaults < file < environment < command line, each option declared once in ``options``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from stompserver.config import command_line, file, values
+from stompserver.config.options import FIELDS, OPTIONS, Config, attribute_of, environment_name, key_of
+from stompserver.errors import ConfigError
+
+__all__ = ["Config", "Loaded", "load"]
+
+Given = file.Given
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, and by canonical key the origin of each value and the text it was given as."""
+
+    config: Config
+    origins: dict[str, str]
+    texts: dict[str, str | None]
+    warnings: list[str]
+
+
+def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
+    """The effective configuration of a server started in ``cwd`` with these words and environment.
+
+    Paths come out absolute: working_dir from ``cwd``; storage, logdir and etcdir from working_dir; logfile
+    and pidfile from logdir. Reads the configuration file and touches nothing. Raises ConfigError.
+    """
+    line = command_line.parse(argv)
+    from_environment, warnings = _environment(environ)
+    above: Given = {**from_environment, **line.given}
+    named, origin = above.get("configfile", (str(FIELDS["configfile"].default), ""))
+    try:
+        chosen = values.path(named)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: configfile: {error}") from None
+    from_file, more = file.read(cwd / chosen, str(chosen), required=bool(origin))
+    warnings += more + [f"ignored argument {values.shown(each)}" for each in line.arguments]
+    warnings += _overruled(from_file, line.given)
+    given: Given = {**from_file, **above}
+    config = _absolute(_validated(given), cwd)
+    origins = {key: given[key][1] if key in given else "default" for key in OPTIONS}
+    return Loaded(config, origins, {key: text for key, (text, _) in given.items()}, warnings)
+
+
+def _environment(environ: Mapping[str, str]) -> tuple[Given, list[str]]:
+    """Values of ``STOMPSERVER_...``; an empty one counts as not set, a misspelt name is warned of."""
+    given: Given = {}
+    warnings = []
+    known = {environment_name(key): key for key in OPTIONS}
+    for name, text in environ.items():
+        if name in known:
+            if text:
+                given[known[name]] = (text, f"environment {name}")
+        elif name.startswith("STOMPSERVER_") and (near := get_close_matches(name, known, n=1, cutoff=0.9)):
+            warnings.append(f"environment {name}: no such option; did you mean {near[0]}?")
+    return given, warnings
+
+
+def _overruled(from_file: Given, from_line: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Where the original would have taken the file's value and we take the command line's."""
+    return [
+        f"{from_line[key][1]} overrules {from_file[key][1]} ({key}: {values.shown(from_file[key][0])}); "
+        "the original let the file win"
+        for key in OPTIONS
+        if key in from_file and key in from_line and not _same(key, from_file[key][0], from_line[key][0])
+    ]
+
+
+def _same(key: str, one: str | None, other: str | None) -> bool:
+    try:
+        return bool(OPTIONS[key].parse(one) == OPTIONS[key].parse(other))
+    except ValueError:
+        return False
+
+
+def _validated(given: Given) -> Config:
+    try:
+        return Config.model_validate({attribute_of(key): text for key, (text, _) in given.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = key_of(str(first["loc"][0]))
+        origin = given[key][1] if key in given else "default"
+        raise ConfigError(f"{origin}: {key}: {_problem(first)}") from None
+
+
+def _problem(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "greater_than_equal":
+            return f"must be at least {values.as_text(context['ge'])}, not {values.shown(error['input'])}"
+        case "less_than_equal":
+            return f"must be at most {values.as_text(context['le'])}, not {values.shown(error['input'])}"
+        case _:
+            return error["msg"]
+
+
+def _absolute(config: Config, cwd: Path) -> Config:
+    working_dir = cwd / config.working_dir
+    logdir = working_dir / config.logdir
+    return config.model_copy(
+        update={
+            "configfile": cwd / config.configfile,
+            "working_dir": working_dir,
+            "storage": working_dir / config.storage,
+            "etcdir": working_dir / config.etcdir,
+            "logdir": logdir,
+            "logfile": logdir / config.logfile,
+            "pidfile": logdir / config.pidfile if config.pidfile else None,
+        }
+    )

@@ -1,0 +1,252 @@
+"""Every option, once: its name, type, default, unit, bounds, flags and help.
+
+The command line, the environment, the configuration file, ``--help``, ``--check`` and the page
+``docs/reference/options.md`` are made from this one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+
+from stompserver.config import values
+
+BareDestination = Literal["topic", "queue", "error"]
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Loop = Literal["auto", "asyncio", "uvloop"]
+QUEUE_TYPES = ("memory",)
+
+PLACE, KEEP, CLIENTS, PROTOCOL, LIMITS, PROCESS, LOG = (
+    "Where to listen", "Queues", "Who may connect", "Protocol", "Limits", "Process and files", "Log",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is known about an option besides its type, default and bounds.
+
+    ``parse`` makes a value of a text (``ValueError`` says why not); ``reload`` tells whether SIGHUP may
+    change it; ``original`` marks the flags of stompserver 0.9.9, which win when an abbreviation is ambiguous.
+    """
+
+    group: str
+    help: str
+    parse: Callable[[object], Any]
+    metavar: str = "N"
+    unit: str = ""
+    short: str = ""
+    flag: str = ""
+    reload: bool = True
+    original: bool = False
+
+
+class Config(BaseModel):
+    """The effective configuration: plain values; bytes, and seconds but for the heart-beat's milliseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # fmt: off
+    # Where to listen
+    port: Annotated[int, Option(
+        PLACE, "The port to listen on; 0 lets the system choose one",
+        values.whole_number, "PORT", short="p", reload=False, original=True)] = Field(61613, ge=0, le=65535)
+    host: Annotated[str, Option(
+        PLACE, "The address or name to listen on; localhost is 127.0.0.1 and ::1, * is every address",
+        values.words, "ADDR", short="b", reload=False, original=True)] = "127.0.0.1"
+
+    # Queues
+    queue: Annotated[str, Option(
+        KEEP, f"What keeps the messages of queues: {', '.join(QUEUE_TYPES)}",
+        values.one_of(QUEUE_TYPES, "queue type"), "QUEUETYPE",
+        short="q", flag="queuetype", reload=False, original=True)] = "memory"
+    storage: Annotated[Path, Option(
+        KEEP, "The folder for stored messages, relative to working_dir (memory queues need none)",
+        values.path, "DIR", short="s", reload=False, original=True)] = Path(".stompserver")
+    checkpoint: Annotated[int, Option(
+        KEEP, "Time between checkpoints of the queues; the original's, without effect on memory queues",
+        values.whole_number, "SECONDS", "seconds", short="c", reload=False, original=True)] = Field(0, ge=0)
+    bare_destination: Annotated[BareDestination, Option(
+        KEEP, "What a destination is that starts with neither /queue nor /topic: topic, queue or error",
+        values.one_of(get_args(BareDestination), "kind"), "KIND")] = "topic"
+    prefetch: Annotated[int, Option(
+        KEEP, "Un-acknowledged messages a subscription may hold when the client does not say",
+        values.whole_number, unit="messages")] = Field(100, ge=1, le=1_000_000)
+    prefetch_stomp10: Annotated[int, Option(
+        KEEP, "The same for ack:client of STOMP 1.0 clients; the original's was 1",
+        values.whole_number, unit="messages")] = Field(1, ge=1, le=1_000_000)
+    max_redeliveries: Annotated[int, Option(
+        KEEP, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever",
+        values.whole_number, unit="times")] = Field(0, ge=0)
+    deadletter: Annotated[str, Option(
+        KEEP, "The dead letter queue",
+        values.queue_destination, "QUEUE")] = "/queue/deadletter"
+    monitor_interval: Annotated[float, Option(
+        KEEP, "Time between the reports on /queue/monitor; 0 switches them off",
+        values.number, "SECONDS", "seconds")] = Field(5.0, ge=0, le=86400)
+
+    # Who may connect
+    auth: Annotated[bool, Option(
+        CLIENTS, "Require a login and passcode of the file .passwd in etcdir",
+        values.boolean, short="a", original=True)] = False
+    login_timeout: Annotated[float, Option(
+        CLIENTS, "How long a new connection may take to send CONNECT",
+        values.number, "SECONDS", "seconds")] = Field(10.0, ge=0.1, le=86400)
+
+    # Protocol
+    heart_beat: Annotated[tuple[int, int], Option(
+        PROTOCOL, "The shortest heart-beat periods the server offers to send and asks of clients; 0 is none",
+        values.two_periods, "SEND,RECEIVE", "milliseconds")] = (1000, 1000)
+    strict: Annotated[bool, Option(
+        PROTOCOL, "Answer what the specification forbids with ERROR even where it is harmless",
+        values.boolean)] = False
+    linger: Annotated[float, Option(
+        PROTOCOL, "How long an ERROR may take to reach its client before the connection is cut",
+        values.number, "SECONDS", "seconds")] = Field(2.0, ge=0, le=3600)
+
+    # Limits
+    memory_limit: Annotated[int, Option(
+        LIMITS, "Memory for messages, in bytes or percent of the machine's; senders wait when it is full",
+        values.share_of_memory, "SIZE", "bytes or %")] = Field("25%", ge=1024**2)  # type: ignore[assignment]
+    max_body: Annotated[int, Option(
+        LIMITS, "The largest body of a frame",
+        values.size, "SIZE", "bytes")] = Field(100 * 1024**2, ge=0)
+    max_body_before_login: Annotated[int, Option(
+        LIMITS, "The largest body of a frame before CONNECT was accepted",
+        values.size, "SIZE", "bytes")] = Field(64 * 1024, ge=0)
+    max_headers: Annotated[int, Option(
+        LIMITS, "Headers of a frame",
+        values.whole_number)] = Field(100, ge=10)
+    max_header_bytes: Annotated[int, Option(
+        LIMITS, "All headers of a frame together",
+        values.size, "SIZE", "bytes")] = Field(64 * 1024, ge=1024)
+    max_subscriptions: Annotated[int, Option(
+        LIMITS, "Subscriptions of a connection",
+        values.whole_number)] = Field(1000, ge=1)
+    max_transactions: Annotated[int, Option(
+        LIMITS, "Open transactions of a connection",
+        values.whole_number)] = Field(100, ge=0)
+    max_transaction_frames: Annotated[int, Option(
+        LIMITS, "Frames in the open transactions of a connection",
+        values.whole_number)] = Field(10_000, ge=1)
+    max_transaction_bytes: Annotated[int, Option(
+        LIMITS, "Bytes in the open transactions of a connection",
+        values.size, "SIZE", "bytes")] = Field(64 * 1024**2, ge=1024)
+    max_connections: Annotated[int, Option(
+        LIMITS, "Connections in all",
+        values.whole_number)] = Field(10_000, ge=1)
+    max_connections_per_address: Annotated[int, Option(
+        LIMITS, "Connections of one client address",
+        values.whole_number)] = Field(5000, ge=1)
+    slow_subscriber_limit: Annotated[int, Option(
+        LIMITS, "How far a subscriber of a topic may fall behind before it is closed",
+        values.size, "SIZE", "bytes")] = Field(16 * 1024**2, ge=1024)
+    max_queues: Annotated[int, Option(
+        LIMITS, "Queues in all",
+        values.whole_number)] = Field(100_000, ge=1)
+    idle_queues: Annotated[int, Option(
+        LIMITS, "Empty queues without subscribers that are remembered, with their counters",
+        values.whole_number)] = Field(10_000, ge=0)
+
+    # Process and files
+    configfile: Annotated[Path, Option(
+        PROCESS, "The configuration file, relative to the folder of the start",
+        values.path, "CONFIGFILE", short="C", flag="config", reload=False, original=True,
+    )] = Path("stompserver.conf")
+    working_dir: Annotated[Path, Option(
+        PROCESS, "The working directory (. is the current directory)",
+        values.path, "DIR", short="w", reload=False, original=True)] = Path(".")
+    etcdir: Annotated[Path, Option(
+        PROCESS, "The folder of .passwd, relative to working_dir",
+        values.path, "DIR", reload=False)] = Path("etc")
+    daemon: Annotated[bool, Option(
+        PROCESS, "Run in the background and log to logfile",
+        values.boolean, reload=False)] = False
+    user: Annotated[str, Option(
+        PROCESS, "The user to become after binding the port; empty: stay",
+        values.words, "NAME", reload=False)] = ""
+    group: Annotated[str, Option(
+        PROCESS, "The group to become; empty: the user's own",
+        values.words, "NAME", reload=False)] = ""
+    pidfile: Annotated[Path | None, Option(
+        PROCESS, "The file for the process id, relative to logdir; empty: none",
+        values.optional_path, "FILE", reload=False)] = Path("stompserver.pid")
+    shutdown_timeout: Annotated[float, Option(
+        PROCESS, "How long clients may take to receive what is on its way when the server ends",
+        values.number, "SECONDS", "seconds")] = Field(10.0, ge=0, le=3600)
+    loop: Annotated[Loop, Option(
+        PROCESS, "The event loop: auto (uvloop when it is installed), asyncio or uvloop",
+        values.one_of(get_args(Loop), "event loop"), "NAME", reload=False)] = "auto"
+
+    # Log
+    debug: Annotated[bool, Option(
+        LOG, "Turn on debug messages: every frame, passcodes masked",
+        values.boolean, short="d", original=True)] = False
+    log_level: Annotated[LogLevel, Option(
+        LOG, "The least level that is logged: debug, info, warning or error",
+        values.one_of(get_args(LogLevel), "log level"), "LEVEL")] = "info"
+    log_format: Annotated[LogFormat, Option(
+        LOG, "How the log is written, one line an event: text or json",
+        values.one_of(get_args(LogFormat), "log format"), "FORMAT")] = "text"
+    logdir: Annotated[Path, Option(
+        LOG, "The folder of the log, relative to working_dir",
+        values.path, "DIR", reload=False)] = Path("log")
+    logfile: Annotated[Path, Option(
+        LOG, "The log file of a daemon, relative to logdir; in the foreground the log is on standard error",
+        values.path, "FILE", reload=False)] = Path("stompserver.log")
+    # fmt: on
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _parse(cls, value: object, info: ValidationInfo) -> object:
+        assert info.field_name is not None
+        return OPTIONS[key_of(info.field_name)].parse(value)
+
+
+def key_of(name: str) -> str:
+    """The canonical key of any spelling: ``max-body`` for ``max_body``, ``:max_body`` or ``MAX-BODY``."""
+    return _KEYS.get(folded(name), "")
+
+
+def folded(name: str) -> str:
+    """A name with the differences that do not count taken away: Ruby's colon, ``_`` for ``-``, capitals."""
+    return name.removeprefix(":").replace("_", "-").lower()
+
+
+def attribute_of(key: str) -> str:
+    """The attribute of ``Config`` for a canonical key."""
+    return key.replace("-", "_")
+
+
+def environment_name(key: str) -> str:
+    """``STOMPSERVER_MAX_BODY`` for ``max-body``."""
+    return "STOMPSERVER_" + attribute_of(key).upper()
+
+
+def flag_of(key: str) -> str:
+    """The long name of an option, without the dashes."""
+    return OPTIONS[key].flag or key
+
+
+def default_text(key: str) -> str:
+    """The default as a person would write it."""
+    default = FIELDS[key].default
+    return values.size_as_text(default) if OPTIONS[key].parse is values.size else values.as_text(default)
+
+
+def _option_of(field: FieldInfo) -> Option:
+    return next(each for each in field.metadata if isinstance(each, Option))
+
+
+# The original wrote working_dir with an underscore; everything newer is written with dashes.
+FIELDS: dict[str, FieldInfo] = {
+    name if name == "working_dir" else name.replace("_", "-"): field
+    for name, field in Config.model_fields.items()
+}
+OPTIONS: dict[str, Option] = {key: _option_of(field) for key, field in FIELDS.items()}
+_KEYS = {folded(key): key for key in OPTIONS}

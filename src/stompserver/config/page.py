@@ -1,0 +1,108 @@
+"""The reference page of all options, made from the table in ``options``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stompserver.config import values
+from stompserver.config.command_line import ACTIONS
+from stompserver.config.options import FIELDS, OPTIONS, default_text, environment_name, flag_of
+
+INTRODUCTION = """\
+# Options
+
+<!-- Made from src/stompserver/config by `python -m stompserver.config`; do not edit. -->
+
+Every option can be given in four places; the later ones win:
+
+1. the default,
+2. the configuration file (`stompserver.conf`, or the file named by `-C`), see [Files](files.md),
+3. the environment, in a variable named `STOMPSERVER_` and the option's name in capitals with underscores
+   (an empty variable counts as not set),
+4. the command line.
+
+`stompserver --check` prints the effective value of every option and where it came from, and changes nothing.
+A value that cannot be accepted ends the start with one line that names its place, and exit code 2.
+
+**Writing them.** `--name=VALUE`, `--name VALUE`, `-nVALUE` and `-n VALUE` are the same; switches take no
+value and are turned off by `--no-name`; one-letter switches can be joined (`-da`). A long name can be cut
+short as long as it is unambiguous; when it is not, the options of the original stompserver win (`--d` is
+`--debug`). In names `-` and `_` are the same everywhere. In the file a name may carry the colon of the
+original's files (`:port: 61613`).
+
+**Sizes** are bytes, or a number with `KiB`, `MiB`, `GiB` or `TiB` (1024 each; `K`, `M`, `G` and `T` are
+short for them) or `kB`, `MB`, `GB` or `TB` (1000 each). `memory-limit` also takes a percentage of the memory
+that the machine or the container has.
+
+**SIGHUP.** Options marked *yes* are taken over from the file when the server gets SIGHUP. A change of another
+one is named in a warning and waits for a restart.
+"""
+
+
+def page() -> str:
+    """The whole page, Markdown."""
+    return "\n".join([INTRODUCTION, *_tables(), *_actions()])
+
+
+def _tables() -> Iterator[str]:
+    for group in dict.fromkeys(option.group for option in OPTIONS.values()):
+        yield f"## {group}\n"
+        yield "| option | command line | environment | default | allowed | SIGHUP | meaning |"
+        yield "|---|---|---|---|---|---|---|"
+        for key, option in OPTIONS.items():
+            if option.group == group:
+                yield _row(key)
+        yield ""
+
+
+def _row(key: str) -> str:
+    option = OPTIONS[key]
+    unit = f" ({option.unit})" if option.unit else ""
+    cells = [
+        f"`{key}`",
+        flags(key),
+        f"`{environment_name(key)}`",
+        f"`{default}`" if (default := default_text(key)) else "none",
+        _bounds(key),
+        "yes" if option.reload else "no",
+        option.help.replace("|", "\\|") + unit,
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def flags(key: str) -> str:
+    """``-p PORT``, ``--port=PORT``, each as code."""
+    option = OPTIONS[key]
+    if option.parse is values.boolean:
+        spelled = [f"--{flag_of(key)}", f"--no-{flag_of(key)}"]
+        short = f"-{option.short}"
+    else:
+        spelled = [f"--{flag_of(key)}={option.metavar}"]
+        short = f"-{option.short} {option.metavar}"
+    return ", ".join(f"`{each}`" for each in ([short] if option.short else []) + spelled)
+
+
+def _bounds(key: str) -> str:
+    """The least and largest value, as pydantic keeps them."""
+    text = (
+        values.size_as_text if OPTIONS[key].parse in (values.size, values.share_of_memory) else values.as_text
+    )
+    bounds = {
+        name: text(getattr(each, name))
+        for each in FIELDS[key].metadata
+        for name in ("ge", "le")
+        if hasattr(each, name)
+    }
+    if "le" in bounds:
+        return f"{bounds['ge']} to {bounds['le']}"
+    return f"from {bounds['ge']}" if bounds else ""
+
+
+def _actions() -> Iterator[str]:
+    yield "## Instead of starting the server\n"
+    yield "| command line | what it does |"
+    yield "|---|---|"
+    for name, help_text in ACTIONS.items():
+        short = "`-h`, " if name == "help" else ""
+        yield f"| {short}`--{name}` | {help_text} |"
+    yield ""

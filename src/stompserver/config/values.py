@@ -1,0 +1,185 @@
+"""From what a person wrote (on the command line, in a file, in the environment) to a value.
+
+Every function takes text, or a value that is already right, and returns the value; it raises ``ValueError``
+with a text that finishes the sentence "KEY ..." or stands alone after "KEY: ".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from difflib import get_close_matches
+from pathlib import Path
+
+UNITS = {
+    "": 1, "b": 1,
+    "k": 1024, "kib": 1024, "kb": 1000,
+    "m": 1024**2, "mib": 1024**2, "mb": 1000**2,
+    "g": 1024**3, "gib": 1024**3, "gb": 1000**3,
+    "t": 1024**4, "tib": 1024**4, "tb": 1000**4,
+}  # fmt: skip
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+_WHOLE = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
+_TRUE = frozenset({"true", "yes", "on", "1", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "n"})
+
+
+def shown(value: object) -> str:
+    """The value as it appears in a message: quoted, one line, not longer than 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def bare(text: str) -> str:
+    """The text without quotes, but safe to print: one line, not longer than 60 characters."""
+    return shown(text)[1:-1]
+
+
+def suggestion(word: str, known: Iterable[str], mark: str = "") -> str:
+    """``"; did you mean port?"`` for a near miss, else nothing; ``mark`` is put before the word."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {mark}{near[0]}?" if near else ""
+
+
+def whole_number(value: object) -> int:
+    """Decimal digits, with a sign or ``_`` between them if you like."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and len(value) <= 40 and _WHOLE.fullmatch(value.strip()):
+        return int(value)
+    raise ValueError(f"{shown(value)} is not a whole number")
+
+
+def number(value: object) -> float:
+    """A decimal number such as ``10`` or ``2.5``."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, str) and len(value) <= 40 and _NUMBER.fullmatch(value.strip()):
+        return float(value)
+    raise ValueError(f"{shown(value)} is not a number")
+
+
+def boolean(value: object) -> bool:
+    """YAML 1.1's words for true and false, as Ruby's YAML reads them, and 1 and 0."""
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(f"{shown(value)} is neither true nor false")
+
+
+def size(value: object) -> int:
+    """Bytes: a number with or without one of ``UNITS``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) and len(value) <= 40 else None
+    if match is None or match[2].lower() not in UNITS:
+        raise ValueError(f"{shown(value)} is not a size; write bytes, or a number with KiB, MiB or GiB")
+    return int(Decimal(match[1]) * UNITS[match[2].lower()])
+
+
+def share_of_memory(value: object) -> int:
+    """Bytes: a size, or a percentage of the memory this process may use."""
+    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return size(value)
+    percent = float(match[1])
+    if not 0 < percent <= 100:
+        raise ValueError(f"{shown(value)} is not between 0% and 100%")
+    return int(memory_of_this_machine() * percent / 100)
+
+
+def memory_of_this_machine() -> int:
+    """Bytes of memory this process may use: the machine's, or less in a container (control group)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for place in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(place).read_text("ascii").strip()
+        except (OSError, ValueError):
+            continue
+        if text.isdigit():
+            total = min(total, int(text))
+    return total
+
+
+def two_periods(value: object) -> tuple[int, int]:
+    """``SEND,RECEIVE`` in milliseconds, as in STOMP's heart-beat header."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if isinstance(parts, (list, tuple)) and len(parts) == 2:
+        numbers = whole_number(parts[0]), whole_number(parts[1])
+        if all(0 <= each <= 86_400_000 for each in numbers):
+            return numbers
+    raise ValueError(f"{shown(value)} is not two numbers of milliseconds such as 1000,1000 (at most a day)")
+
+
+def words(value: object) -> str:
+    """Text on one line; nothing at all is the empty text."""
+    text = "" if value is None else str(value)
+    if not text.isprintable():
+        raise ValueError(f"{shown(text)} has control characters in it")
+    return text
+
+
+def path(value: object) -> Path:
+    """A file or a folder; an empty one is refused."""
+    if isinstance(value, Path):
+        return value
+    if not (text := words(value)):
+        raise ValueError("names no file or folder")
+    return Path(text)
+
+
+def optional_path(value: object) -> Path | None:
+    """A file, or nothing."""
+    return path(value) if value not in (None, "") else None
+
+
+def queue_destination(value: object) -> str:
+    """The name of a queue: it starts with ``/queue``, as everything that is a queue does."""
+    text = words(value)
+    if not text.startswith("/queue") or text == "/queue":
+        raise ValueError(f"{shown(text)} is not a queue; its name must start with /queue/")
+    return text
+
+
+def one_of(known: Iterable[str], noun: str) -> Callable[[object], str]:
+    """A parser for one of a few words, in any case."""
+    names = tuple(known)
+
+    def parse(value: object) -> str:
+        text = words(value)
+        if text.lower() in names:
+            return text.lower()
+        near = suggestion(text.lower(), names)
+        raise ValueError(f"unknown {noun} {shown(text)}; known: {', '.join(names)}{near}")
+
+    return parse
+
+
+def as_text(value: object) -> str:
+    """A value as it would be written in a configuration file; parsing it gives the value back."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def size_as_text(value: int) -> str:
+    """Bytes with the largest unit that leaves a whole number."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        factor = UNITS[unit.lower()]
+        if value and value % factor == 0:
+            return f"{value // factor}{unit}"
+    return str(value)

@@ -1,0 +1,78 @@
+"""Listening sockets."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from stompserver.errors import ListenError
+
+BACKLOG = 1024
+EVERY_ADDRESS = ("", "*")
+_HINTS = {
+    errno.EADDRINUSE: "is another stompserver running? -p chooses another port",
+    errno.EACCES: "ports below 1024 need root; start as root and set the option user",
+    errno.EADDRNOTAVAIL: "no network interface of this machine has it",
+}
+Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """TCP sockets that listen on a numeric address, a name, ``localhost`` (IPv4 and IPv6) or ``*`` (all).
+
+    Of several addresses those that this machine does not have are left out, as long as one is left. With port
+    0 the system chooses one, the same for all. Raises ListenError with a text for the administrator.
+    """
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, address in _addresses(host, port):
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            try:
+                sockets.append(_listen_on(family, (address[0], chosen, *address[2:])))
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+        if not sockets and missing is not None:
+            raise missing
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise ListenError(f"cannot listen on {host or '*'} port {port}: {_reason(error)}") from None
+    return sockets
+
+
+def _addresses(host: str, port: int) -> list[Address]:
+    name = None if host in EVERY_ADDRESS else host.removeprefix("[").removesuffix("]")
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    unique = dict.fromkeys((family, address) for family, _, _, _, address in found)
+    # IPv4 first: the port of the first socket is the one that is announced.
+    return sorted(unique, key=lambda each: each[0] != socket.AF_INET)  # type: ignore[arg-type]
+
+
+def _listen_on(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A restarted server must not wait for the connections of the last one to time out.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Otherwise :: would also take the IPv4 port, and 0.0.0.0 beside it would find it in use.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.setblocking(False)
+        listener.bind(address)
+        # Only listen(), not bind(), tells for certain that the port is ours.
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return error.strerror.lower() if error.strerror else "unknown name"
+    number = error.errno or 0
+    hint = f" ({_HINTS[number]})" if number in _HINTS else ""
+    return os.strerror(number).lower() + hint

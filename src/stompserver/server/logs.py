@@ -1,0 +1,124 @@
+"""The log: one line an event, as text or JSON, on standard error, which is the log file of a daemon.
+
+Whatever a client can put into a message, it cannot begin a line of its own: everything that is not printable
+is written as an escape.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LEVELS: Mapping[str, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure(level: str, form: str) -> None:
+    """Log to standard error: ``stompserver.*`` from ``level`` up, everything else from warnings up.
+
+    May be called again to change either. ``form`` is ``text`` or ``json``.
+    """
+    handler = _StandardError()
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("stompserver").setLevel(LEVELS[level])
+    logging.captureWarnings(True)
+
+
+def open_file(path: Path) -> None:
+    """Let standard output and error append to this file, from now on or (SIGHUP) anew. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+    descriptor = os.open(path, flags, 0o640)
+    try:
+        for standard in (sys.stdout, sys.stderr):
+            if standard is not None:
+                standard.flush()
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+    finally:
+        os.close(descriptor)
+
+
+def one_line(text: str) -> str:
+    """The text with all that is not printable (line ends, control and direction marks) as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+class TextLines(logging.Formatter):
+    """``2026-01-31T12:00:00.000+01:00 INFO text``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{_timestamp(record.created)} {record.levelname} {one_line(record.getMessage())}"
+        trace = _trace(self, record)
+        return f"{line} | {one_line(trace)}" if trace else line
+
+
+class JsonLines(logging.Formatter):
+    """An object a line: time, level, logger, message, the event's own fields, and the traceback of a bug."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "time": _timestamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name, value in vars(record).items():
+            if name not in _OWN_ATTRIBUTES:
+                fields.setdefault(name, value)
+        if trace := _trace(self, record):
+            fields["traceback"] = trace
+        return json.dumps(fields, default=_jsonable)
+
+
+class _StandardError(logging.StreamHandler[Any]):
+    """Writes to what sys.stderr is at that moment. A log that cannot be written is no reason to fail."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """A full disk or a broken pipe: there is nobody left to tell."""
+
+
+def _timestamp(seconds: float) -> str:
+    """Local time with its offset (ISO 8601), to the millisecond."""
+    local = time.localtime(seconds)
+    second, offset = time.strftime("%Y-%m-%dT%H:%M:%S", local), time.strftime("%z", local)
+    return f"{second}.{int(seconds * 1000) % 1000:03d}{offset[:3]}:{offset[3:]}"
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = []
+    if record.exc_info:
+        parts.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return "\n".join(parts)
+
+
+def _jsonable(value: object) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,194 @@
+"""One running server as a service: signals, pid file, users, reload, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from stompserver.config import Config, Loaded
+from stompserver.config.options import OPTIONS, attribute_of, key_of
+from stompserver.errors import ConfigError
+from stompserver.security.users import Users
+from stompserver.server import logs
+from stompserver.server.process import PidFile, Readiness
+
+logger = logging.getLogger("stompserver")
+
+ENDED_EARLY = 1
+# A server that overruns its own deadline is given this much more before it is left behind (seconds).
+GRACE = 1.0
+# Options that are put in force here; the server tells which of the others it took over.
+_OURS = frozenset({"debug", "log-level", "log-format", "shutdown-timeout"})
+
+
+class Serving(Protocol):
+    """What a service runs; ``failed`` is set when it cannot go on."""
+
+    failed: asyncio.Event
+
+    async def start(self) -> None: ...
+    async def drain(self, deadline: float, /) -> None: ...
+    def reload(self, config: Config, users: Users | None) -> list[str]: ...
+
+
+MakeServer = Callable[[Config, Users | None, list[socket.socket]], Serving]
+
+
+class Service:
+    """Runs a server until a signal or its failure ends it.
+
+    SIGTERM and SIGINT end it within shutdown-timeout, a second one at once (exit code 1). SIGHUP opens the log
+    anew and takes over what changed in the configuration and among the users.
+    """
+
+    def __init__(self, loaded: Loaded, reread: Callable[[], Loaded], make_server: MakeServer) -> None:
+        self.config = loaded.config
+        self._reread = reread
+        self._make_server = make_server
+        self._pid_file = PidFile(loaded.config.pidfile) if loaded.config.pidfile else None
+        self._stop = asyncio.Event()
+        self._hang_up = asyncio.Event()
+
+    async def run(self, sockets: list[socket.socket], readiness: Readiness) -> int:
+        """Serve on these sockets; the result is the exit code. Raises StartError, ConfigError."""
+        self._handle_signals()
+        try:
+            if self._pid_file and (note := self._pid_file.acquire()):
+                logger.warning(note, extra={"event": "pid_file"})
+            server = self._make_server(self.config, await self._load_users(self.config), sockets)
+            await server.start()
+            _announce(sockets)
+            readiness.ready()
+            return await self._serve(server)
+        finally:
+            if self._pid_file:
+                self._pid_file.release()
+            self._ignore_signals()
+
+    async def _serve(self, server: Serving) -> int:
+        while not self._stop.is_set() and not server.failed.is_set():
+            await _any_of(self._stop, self._hang_up, server.failed)
+            if self._hang_up.is_set():
+                self._hang_up.clear()
+                await self._reload(server)
+        seconds = self.config.shutdown_timeout
+        try:
+            await asyncio.wait_for(server.drain(seconds), seconds + GRACE)
+        except TimeoutError:
+            logger.warning(
+                "not everything could be finished within %g s", seconds, extra={"event": "overrun"}
+            )
+        if server.failed.is_set():
+            logger.error("stopped by a failure, see above", extra={"event": "failed"})
+            return 1
+        logger.info("stopped", extra={"event": "stopped"})
+        return 0
+
+    async def _reload(self, server: Serving) -> None:
+        """Take over what changed; when anything is wrong, everything stays as it is."""
+        self._reopen_log()
+        try:
+            fresh = self._reread()
+            config, changed = self._merged(fresh.config)
+            users = await self._load_users(config)
+        except ConfigError as error:
+            text = "the configuration was not read again, the old one stays in force: %s"
+            logger.error(text, error, extra={"event": "reload_failed"})
+            return
+        for warning in fresh.warnings:
+            logger.warning(warning, extra={"event": "configuration"})
+        in_force = (_OURS | {key_of(name) for name in server.reload(config, users)}) & set(changed)
+        self._adopt(config, in_force)
+        if waiting := [key for key in changed if key not in in_force]:
+            text = "changed, but only a restart puts it in force: %s"
+            logger.warning(text, ", ".join(waiting), extra={"event": "restart_needed", "options": waiting})
+        taken = [key for key in changed if key in in_force]
+        text = "configuration and users read again; changed: %s"
+        logger.info(text, ", ".join(taken) or "nothing", extra={"event": "reloaded", "options": taken})
+
+    def _merged(self, fresh: Config) -> tuple[Config, list[str]]:
+        """The configuration in force with what may change at run time taken from ``fresh``; all changed keys."""
+        changed = [
+            key
+            for key in OPTIONS
+            if getattr(fresh, attribute_of(key)) != getattr(self.config, attribute_of(key))
+        ]
+        update = {
+            attribute_of(key): getattr(fresh, attribute_of(key)) for key in changed if OPTIONS[key].reload
+        }
+        return self.config.model_copy(update=update), changed
+
+    def _adopt(self, config: Config, keys: frozenset[str]) -> None:
+        update = {attribute_of(key): getattr(config, attribute_of(key)) for key in keys}
+        self.config = self.config.model_copy(update=update)
+        logs.configure(level_of(self.config), self.config.log_format)
+
+    def _reopen_log(self) -> None:
+        if not self.config.daemon:
+            return
+        try:
+            logs.open_file(self.config.logfile)
+        except OSError as error:
+            text = "cannot open the log %s anew, the old one goes on: %s"
+            logger.error(text, self.config.logfile, error.strerror, extra={"event": "log_failed"})
+
+    async def _load_users(self, config: Config) -> Users | None:
+        if not config.auth:
+            return None
+        # In a thread, since the decoy hash takes a while; connections go on meanwhile.
+        users = await asyncio.to_thread(Users.load, config.etcdir / ".passwd")
+        for warning in users.warnings:
+            logger.warning(warning, extra={"event": "users"})
+        logger.info("Client authorization enabled, %d logins", len(users), extra={"event": "users"})
+        return users
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._on_stop, signal.SIGTERM)
+        loop.add_signal_handler(signal.SIGINT, self._on_stop, signal.SIGINT)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up.set)
+
+    @staticmethod
+    def _ignore_signals() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        name = number.name.removeprefix("SIG")
+        if self._stop.is_set():
+            logger.warning("%s signal received again; ending at once", name, extra={"event": "aborted"})
+            if self._pid_file:
+                self._pid_file.release()
+            # Not sys.exit: whatever hangs must not hold the process.
+            os._exit(ENDED_EARLY)
+        seconds = self.config.shutdown_timeout
+        text = "%s signal received; ending within %g s"
+        logger.info(text, name, seconds, extra={"event": "stopping", "signal": number.name})
+        self._stop.set()
+
+
+def level_of(config: Config) -> str:
+    """The log level in force: -d wins."""
+    return "debug" if config.debug else config.log_level
+
+
+def _announce(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        host, port = each.getsockname()[:2]
+        fields = {"event": "listening", "host": host, "port": port}
+        logger.info("Stomp protocol handler starting on %s port %d", host, port, extra=fields)
+
+
+async def _any_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
