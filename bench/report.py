@@ -1,0 +1,222 @@
+"""From samples to medians, ratios and text."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.scenarios import Metric, Sample, Scenario
+
+NUMBER = re.compile(r"[\d,.]+%?|-")
+BUSY = 0.9
+"""A generator that is busier than this may itself have been the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the project set itself: a bound on a metric, or on its ratio to another subject."""
+
+    metric: str
+    subject: str
+    bound: float
+    at_least: bool
+    against: str = ""
+
+
+GOALS = (
+    Goal("auto", "stompserver", 0.7, True, "prototype"),
+    Goal("individual", "stompserver", 0.7, True, "prototype"),
+    Goal("receipt", "stompserver", 0.7, True, "prototype"),
+    Goal("latency p50", "stompserver", 1.5, False, "prototype"),
+    Goal("idle PSS", "stompserver", 25.0, False),
+    Goal("many / one", "stompserver", 0.8, True),
+)
+
+
+@dataclass(slots=True)
+class Results:
+    """All rounds: metric -> subject -> one value per round, in the order measured."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    shares: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    dashes: dict[str, dict[str, str]] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, round: int, case: str, subject: str, metrics: Sequence[Metric], sample: Sample) -> None:
+        """Keep one round of one case."""
+        for metric in metrics:
+            self._value(metric, subject, sample.values[metric.name])
+            shares = self.shares.setdefault(metric.name, {}).setdefault(subject, [])
+            shares.append((sample.server_share, sample.generator_share))
+        self.samples.append(
+            {
+                "round": round,
+                "case": case,
+                "subject": subject,
+                "values": sample.values,
+                "messages": sample.messages,
+                "seconds": sample.seconds,
+                "server_cpu": sample.server_share,
+                "generator_cpu": sample.generator_share,
+            }
+        )
+
+    def add_ratio(self, scenario: Scenario, subject: str) -> None:
+        """Derive the scenario's own ratio from the latest round of `subject`."""
+        if scenario.ratio is None:
+            return
+        name, dividend, divisor = scenario.ratio
+        self._value(
+            Metric(name, ""), subject, self.values[dividend][subject][-1] / self.values[divisor][subject][-1]
+        )
+
+    def dash(self, metrics: Sequence[Metric], subject: str, reason: str) -> None:
+        """`subject` cannot do this."""
+        for metric in metrics:
+            self.metrics.setdefault(metric.name, metric)
+            self.dashes.setdefault(metric.name, {})[subject] = reason
+
+    def _value(self, metric: Metric, subject: str, value: float) -> None:
+        self.metrics.setdefault(metric.name, metric)
+        self.values.setdefault(metric.name, {}).setdefault(subject, []).append(value)
+
+    def median(self, metric: str, subject: str) -> float | None:
+        values = self.values.get(metric, {}).get(subject)
+        return statistics.median(values) if values else None
+
+    def ratios(self, metric: str, one: str, other: str) -> list[float]:
+        """`one` / `other`, round by round: both were measured within seconds of each other."""
+        pairs = zip(
+            self.values.get(metric, {}).get(one, []), self.values.get(metric, {}).get(other, []), strict=False
+        )
+        return [a / b for a, b in pairs if b]
+
+    def as_json(self, subjects: Sequence[str]) -> dict[str, Any]:
+        """Everything, for a file."""
+        return {
+            "samples": self.samples,
+            "summary": [
+                {
+                    "metric": name,
+                    "unit": metric.unit,
+                    "more_is_better": metric.more_is_better,
+                    "subjects": {
+                        subject: {"median": self.median(name, subject), "rounds": self.values[name][subject]}
+                        if subject in self.values.get(name, {})
+                        else {"dash": self.dashes.get(name, {}).get(subject, "not measured")}
+                        for subject in subjects
+                    },
+                    "ratios": {
+                        f"{one} / {other}": {"median": statistics.median(ratios), "rounds": ratios}
+                        for at, one in enumerate(subjects)
+                        for other in subjects[at + 1 :]
+                        if (ratios := self.ratios(name, one, other))
+                    },
+                }
+                for name, metric in self.metrics.items()
+            ],
+            "goals": [dict(zip(("goal", "value", "met"), row, strict=True)) for row in goal_rows(self)],
+        }
+
+
+def goal_rows(results: Results) -> list[tuple[str, float, bool]]:
+    """(text, measured, met) for each goal that this run can judge."""
+    rows = []
+    for goal in GOALS:
+        if goal.against:
+            ratios = results.ratios(goal.metric, goal.subject, goal.against)
+            value = statistics.median(ratios) if ratios else None
+        else:
+            value = results.median(goal.metric, goal.subject)
+        if value is None:
+            continue
+        word = "at least" if goal.at_least else "at most"
+        unit = f" of {goal.against}" if goal.against else f" {results.metrics[goal.metric].unit}".rstrip()
+        text = f"{goal.metric}: {word} {goal.bound:g}{unit}"
+        rows.append((text, value, value >= goal.bound if goal.at_least else value <= goal.bound))
+    return rows
+
+
+def render(results: Results, subjects: Sequence[str]) -> str:
+    """The text a person reads: medians, then ratios pair by pair, then goals."""
+    parts = [_medians(results, subjects)]
+    if len(subjects) > 1:
+        parts.append(_pairs(results, subjects))
+    goals = goal_rows(results)
+    if goals:
+        rows = [[text, f"{value:.2f}", "met" if met else "MISSED"] for text, value, met in goals]
+        parts.append("Goals\n" + table(["goal", "measured", ""], rows))
+    reasons = sorted(
+        {
+            f"  - {subject}, {metric}: {reason}"
+            for metric, by in results.dashes.items()
+            for subject, reason in by.items()
+        }
+    )
+    if reasons:
+        parts.append("A dash means\n" + "\n".join(reasons))
+    return "\n\n".join(parts)
+
+
+def _medians(results: Results, subjects: Sequence[str]) -> str:
+    rows = []
+    for name, metric in results.metrics.items():
+        for subject in subjects:
+            values = results.values.get(name, {}).get(subject)
+            if not values:
+                if subject in results.dashes.get(name, {}):
+                    rows.append([name, subject, "-", metric.unit, "", "", ""])
+                continue
+            shares = results.shares.get(name, {}).get(subject)
+            server, generator = ("", "")
+            if shares:
+                busiest = statistics.median([share for _, share in shares])
+                server = f"{statistics.median([share for share, _ in shares]):.0%}"
+                generator = f"{busiest:.0%}" + (" !" if busiest > BUSY else "")
+            spread = f"{number(min(values))} - {number(max(values))}"
+            rows.append(
+                [name, subject, number(statistics.median(values)), metric.unit, spread, server, generator]
+            )
+    text = "Medians\n" + table(["", "subject", "median", "", "lowest - highest", "server", "generator"], rows)
+    if any(row[-1].endswith("!") for row in rows):
+        text += "\n! the generator was busy all the time: this rate may be its own and not the server's"
+    return text
+
+
+def _pairs(results: Results, subjects: Sequence[str]) -> str:
+    rows = []
+    for name, metric in results.metrics.items():
+        for at, one in enumerate(subjects):
+            for other in subjects[at + 1 :]:
+                ratios = results.ratios(name, one, other)
+                if ratios and metric.unit:
+                    spread = f"{min(ratios):.2f} - {max(ratios):.2f}"
+                    rows.append([name, f"{one} / {other}", f"{statistics.median(ratios):.2f}", spread])
+    return "Ratios, round by round (latency and memory: less is better)\n" + table(
+        ["", "pair", "median", "lowest - highest"], rows
+    )
+
+
+def number(value: float) -> str:
+    """Three digits that count, thousands separated."""
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; cells that look like numbers to the right."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    out = []
+    for line in lines:
+        cells = [
+            cell.rjust(width) if NUMBER.fullmatch(cell) else cell.ljust(width)
+            for cell, width in zip(line, widths, strict=True)
+        ]
+        out.append("  " + "  ".join(cells).rstrip())
+    return "\n".join(out)
