@@ -66,7 +66,7 @@ class Echo(threading.Thread):
 
 @contextmanager
 def echo(
-    fault: Fault = honest, *, receipts: bool = False
+    fault: Fault = honest, held: int = 0, *, receipts: bool = False
 ) -> Iterator[tuple[socket.socket, socket.socket, Echo]]:
     """(producer's socket, consumer's socket, the broker's thread)."""
     producer, inbound = socket.socketpair()
