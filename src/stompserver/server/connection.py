@@ -139,6 +139,11 @@ class Connection(asyncio.Protocol):
             self._timer = self._server.loop.call_at(next, self.wake)
         self._after(session)
 
+    def quit(self) -> None:
+        """The server is going: close without an ERROR once everything owed is out."""
+        if self.session is not None:
+            self.session.end_of_stream()
+
     def flush(self) -> None:
         """Write the outbox, once a loop turn; close when the session has nothing more to say."""
         session = self.session

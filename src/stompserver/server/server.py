@@ -17,7 +17,9 @@ from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
 from stompserver.server.connection import LOGIN, THROTTLED, Connection
-from stompserver.session.session import Session, Settings
+from stompserver.session.outbox import Outbox
+from stompserver.session.session import Session
+from stompserver.session.settings import Settings
 from stompserver.stores.base import open_store
 from stompserver.wire.parser import Limits
 
@@ -54,7 +56,7 @@ class Server:
         self.failed = asyncio.Event()
         self.loop = asyncio.get_running_loop()
         self.time = self.loop.time
-        self.connections: dict[Session, Connection] = {}
+        self.connections: dict[Outbox, Connection] = {}
         self._users = users
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
@@ -62,7 +64,7 @@ class Server:
         self.broker = Broker(_rules(config), OpLog(self._store.keeps), first_number(time.time()))
         self._settings = _settings(config)
         self.linger: float = config.linger
-        self._dirty: list[Session] = []
+        self._dirty: list[Outbox] = []
         self._scheduled = False
         self._throttled: set[Connection] = set()
         self._addresses: dict[str, int] = {}
@@ -91,8 +93,8 @@ class Server:
             server.close()
         if self._monitor is not None:
             self._monitor.cancel()
-        for session in list(self.connections):
-            session.quit()
+        for connection in list(self.connections.values()):
+            connection.quit()
         self.flush()
         self._empty.clear()
         if self.connections:

@@ -8,10 +8,12 @@ from typing import Final
 from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker
 from stompserver.broker.destination import MONITOR
 from stompserver.broker.message import OVERHEAD, Message
-from stompserver.broker.subscription import AUTO, INDIVIDUAL, Consumer, Delivery, Subscription
-from stompserver.errors import ProtocolError, Refused, Teaching
-from stompserver.session import acks, dialect
+from stompserver.broker.subscription import AUTO, INDIVIDUAL, Subscription
+from stompserver.errors import Teaching
+from stompserver.session import acks, dialect, faults
 from stompserver.session.heartbeat import HeartBeat, agree, parse
+from stompserver.session.outbox import Outbox
+from stompserver.session.settings import Settings
 from stompserver.session.state import (
     AUTHENTICATING,
     CONNECTED,
@@ -19,82 +21,18 @@ from stompserver.session.state import (
     FAILED,
     GONE,
     LEAVING,
-    NAMES,
-    SERVER_COMMANDS,
     TABLE,
 )
 from stompserver.session.transactions import Transactions
-from stompserver.session.versions import BY_ACK_ID, OFFERED, V10, Version, negotiate
+from stompserver.session.versions import BY_ACK_ID, OFFERED, V10, negotiate
 from stompserver.wire.frame import Frame
-from stompserver.wire.headers import RAW, Text, encode_block, encode_frame
-from stompserver.wire.parser import Limits, Parser
-
-OUTBOX_HIGH: Final = 256 * 1024
-"""Bytes in the outbox above which queues hold their messages back until the socket took some."""
+from stompserver.wire.headers import RAW, encode_frame
+from stompserver.wire.parser import OPENING, Parser
 
 _SPECIAL: Final = dialect.PRIVATE | {"max-exceptions", *dialect.PERSISTENT}
-_HTTP: Final = ("GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "DELETE ", "PRI ", "CONNECT ")
 
 
-class Settings:
-    """What a session was told: plain values from the configuration.
-
-    ``heart_beat`` is what the server can send and wants to get, in ms; ``login_timeout`` in s; ``prefetch``
-    and ``prefetch10`` (for 1.0 with ack:client) in messages; ``lag`` is the bytes that a topic's subscriber
-    may fall behind; ``authenticate`` makes each CONNECT wait for the shell's answer.
-    """
-
-    __slots__ = (
-        "authenticate",
-        "before_login",
-        "heart_beat",
-        "lag",
-        "limits",
-        "login_timeout",
-        "max_subscriptions",
-        "max_transaction_bytes",
-        "max_transaction_frames",
-        "max_transactions",
-        "prefetch",
-        "prefetch10",
-        "server",
-        "strict",
-    )
-
-    def __init__(
-        self,
-        server: str = "stompserver",
-        authenticate: bool = False,
-        strict: bool = False,
-        before_login: Limits | None = None,
-        limits: Limits | None = None,
-        heart_beat: tuple[int, int] = (1000, 1000),
-        login_timeout: float = 10.0,
-        prefetch: int = 100,
-        prefetch10: int = 1,
-        max_subscriptions: int = 1000,
-        max_transactions: int = 100,
-        max_transaction_frames: int = 10_000,
-        max_transaction_bytes: int = 64 << 20,
-        lag: int = 16 << 20,
-    ) -> None:
-        self.server = server
-        self.authenticate = authenticate
-        self.strict = strict
-        self.before_login = before_login or Limits(64 << 10, 100, 64 << 10)
-        self.limits = limits or Limits(100 << 20, 100, 64 << 10)
-        self.heart_beat = heart_beat
-        self.login_timeout = login_timeout
-        self.prefetch: int = prefetch
-        self.prefetch10: int = prefetch10
-        self.max_subscriptions: int = max_subscriptions
-        self.max_transactions: int = max_transactions
-        self.max_transaction_frames: int = max_transaction_frames
-        self.max_transaction_bytes: int = max_transaction_bytes
-        self.lag: int = lag
-
-
-class Session(Consumer):
+class Session(Outbox):
     """The protocol machine of one connection.
 
     The shell calls ``receive`` with what arrived, ``tick`` when the time it returned has come, ``durable``
@@ -106,47 +44,28 @@ class Session(Consumer):
     """
 
     __slots__ = (
-        "_acks",
         "_beat",
-        "_dirty",
         "_full",
         "_made",
-        "_owed",
         "_receipt",
         "_requested",
         "_transactions",
-        "broker",
         "heard",
         "id",
         "login",
         "notes",
         "opened",
-        "outbox",
-        "outbox_bytes",
         "parser",
         "passcode",
         "paused",
-        "queued",
         "sends",
         "sent",
-        "settings",
-        "state",
-        "trace",
-        "version",
     )
 
-    def __init__(self, broker: Broker, settings: Settings, id: str, now: float, dirty: list[Session]) -> None:
-        super().__init__()
-        self.broker = broker
-        self.settings = settings
+    def __init__(self, broker: Broker, settings: Settings, id: str, now: float, dirty: list[Outbox]) -> None:
+        super().__init__(broker, settings, dirty)
         self.id = id
-        self.state: int = CONNECTING
-        self.version: Version = V10
         self.parser = Parser(settings.before_login, settings.strict)
-        self.outbox: list[bytes] = []
-        self.outbox_bytes: int = 0
-        self.queued = False
-        """Whether ``dirty`` has this session."""
         self.opened = now
         self.heard = now
         self.sent = now
@@ -156,12 +75,8 @@ class Session(Consumer):
         self.login: str | None = None
         self.passcode: str | None = None
         self.notes: list[tuple[str, str]] = []
-        self.trace: list[str] | None = None
-        self._dirty = dirty
         self._beat: HeartBeat | None = None
-        self._acks: int = 0
         self._made: int = 0
-        self._owed: list[tuple[int, bytes]] | None = None
         self._receipt: str | None = None
         self._requested: tuple[int, int] = (0, 0)
         self._full = False
@@ -196,7 +111,7 @@ class Session(Consumer):
                     self.trace.append("received " + str(frame))
                 self._receipt = frame.headers.pop("receipt", None)
                 if strict and frame.body and frame.command != "SEND":
-                    self._no_body(frame)
+                    raise faults.needless_body(frame)
                 handler = handlers.get(frame.command)
                 if handler is None:
                     handler = self._odd_command(frame)
@@ -219,14 +134,7 @@ class Session(Consumer):
             self._welcome()
             self.receive(b"", now)
         else:
-            self.fail(
-                Refused(
-                    "Invalid Login",
-                    where="headers login and passcode",
-                    rule="This server wants a valid login (option auth)",
-                    mend="Check login and passcode, or ask the server's administrator.",
-                )
-            )
+            self.fail(faults.invalid_login())
 
     def tick(self, now: float) -> float | None:
         """Do what is due at ``now``; return when to be called next, None when nothing is to come."""
@@ -234,14 +142,7 @@ class Session(Consumer):
             due = self.opened + self.settings.login_timeout
             if now < due:
                 return due
-            self.fail(
-                Refused(
-                    "No CONNECT in time",
-                    where="the connection",
-                    rule=f"This server waits {self.settings.login_timeout:g} s for a login (login-timeout)",
-                    mend="Send CONNECT at once after connecting, and the passcode with it.",
-                )
-            )
+            self.fail(faults.late_login(self.settings.login_timeout))
             return None
         beat = self._beat
         if self.state != CONNECTED or beat is None:
@@ -252,15 +153,7 @@ class Session(Consumer):
             if self.paused:
                 due = now + beat.patience()
             if now >= due:
-                self.fail(
-                    Refused(
-                        "No heart-beat in time",
-                        where=f"the connection, silent for {now - self.heard:.1f} s",
-                        rule=f"{self.version.section}, Heart-beating: data at least every {beat.expect:g} s was"
-                        " agreed",
-                        mend="Send a line feed that often, or agree on a longer heart-beat.",
-                    )
-                )
+                self.fail(faults.no_heartbeat(now - self.heard, beat.expect, self.version))
                 return None
             next = due
         if beat.send:
@@ -273,42 +166,18 @@ class Session(Consumer):
             next = due if next is None or due < next else next
         return next
 
-    def durable(self, number: int) -> None:
-        """Pay what is owed up to ``number`` of the op log."""
-        owed = self._owed
-        if owed is None:
-            return
-        paid: int = 0
-        for due, octets in owed:
-            if due > number:
-                break
-            self._write(octets)
-            paid += 1
-        self._owed = owed[paid:] if paid < len(owed) else None
-
     def end_of_stream(self) -> None:
-        """The client will send no more: as after DISCONNECT, without a word."""
+        """The client will send no more, or the server is going: as after DISCONNECT, without a word."""
         if self.state <= CONNECTED:
             self.state = LEAVING
             self.ready = False
             self._mark()
-
-    def take(self) -> bytes:
-        """The octets to send now; empties the outbox."""
-        octets = b"".join(self.outbox)
-        self.outbox.clear()
-        self.outbox_bytes = 0
-        return octets
 
     def resume(self) -> None:
         """The socket can take more: let the queues deliver again."""
         if self.state == CONNECTED and not self.ready:
             self.ready = True
             self.broker.resume(self)
-
-    def quit(self) -> None:
-        """The server is going: end without an ERROR once everything owed is out."""
-        self.end_of_stream()
 
     @property
     def closing(self) -> bool:
@@ -344,7 +213,7 @@ class Session(Consumer):
         headers = [("message", error.summary.partition("\n")[0][:200])]
         if self._receipt is not None:
             headers.append(("receipt-id", self._receipt))
-        if isinstance(error, VersionError):
+        if isinstance(error, faults.VersionError):
             headers.append(("version", OFFERED))
         headers.append(("content-type", "text/plain"))
         headers.append(("content-length", str(len(body))))
@@ -355,44 +224,6 @@ class Session(Consumer):
 
     # What the broker calls
 
-    def deliver(self, subscription: Subscription, message: Message) -> None:
-        """Append a MESSAGE to the outbox."""
-        if self.state != CONNECTED:
-            return
-        head = message.head
-        if head is None:
-            head = self._head(message)
-        out = self.outbox
-        if subscription.mode == AUTO:
-            out.append(subscription.prefix)
-        else:
-            if self.version.settles == BY_ACK_ID:
-                self._acks += 1
-                name = str(self._acks)
-                out.append(b"%back:%d\n" % (subscription.prefix, self._acks))
-            else:
-                name = acks.pair(str(message.number), subscription.id)
-                out.append(subscription.prefix)
-            delivery = Delivery(name, subscription, message)
-            self.deliveries[name] = delivery
-            if subscription.order is not None:
-                subscription.order.append(delivery)
-        if message.attempts:
-            out.append(b"redelivered:true\n")
-        out.append(head)
-        out.append(message.body)
-        out.append(b"\0\n")
-        waiting: int = self.outbox_bytes + message.size
-        self.outbox_bytes = waiting
-        if waiting > OUTBOX_HIGH:
-            self.ready = False
-            if waiting > self.settings.lag and subscription.topic is not None:
-                self.lag(subscription)
-        if self.trace is not None:
-            self.trace.append(f"sent MESSAGE {subscription.label} {message.number} {message.destination}")
-        if not self.queued:
-            self._mark()
-
     def lag(self, subscription: Subscription) -> None:
         """A topic's subscriber has fallen too far behind: whole frames not yet at the socket are let go."""
         if self.state != CONNECTED:
@@ -400,41 +231,7 @@ class Session(Consumer):
         self.outbox.clear()
         self.outbox_bytes = 0
         self._receipt = None
-        self.fail(
-            Refused(
-                "Too slow for topic " + subscription.destination[:80],
-                where="subscription " + subscription.label[:80],
-                rule=f"This server keeps {self.settings.lag} bytes for a subscriber that does not read or"
-                " acknowledge (slow-subscriber-limit)",
-                mend="Read faster, subscribe to less, use a queue, or raise the option.",
-            )
-        )
-
-    def _head(self, message: Message) -> bytes:
-        """The header lines that all deliveries of ``message`` share, and the empty line."""
-        if message.plain:
-            parts = [
-                f"destination:{message.destination}\nmessage-id:{message.number}\n"
-                f"content-length:{len(message.body)}\n"
-            ]
-            parts.extend([f"{name}:{value}\n" for name, value in message.headers.items()])
-            parts.append("\n")
-            head = message.head = "".join(parts).encode()
-            return head
-        text = self._text()
-        variants = message.variants
-        if variants is None:
-            variants = message.variants = {}
-        variant = variants.get(text.version)
-        if variant is None:
-            ours = {
-                "destination": message.destination,
-                "message-id": str(message.number),
-                "content-length": str(len(message.body)),
-            }
-            ours.update(message.headers)
-            variant = variants[text.version] = encode_block(ours, text) + b"\n"
-        return variant
+        self.fail(faults.too_slow(subscription.destination, subscription.label, self.settings.lag))
 
     # Connecting
 
@@ -443,26 +240,16 @@ class Session(Consumer):
         headers = frame.headers
         version = negotiate(headers.get("accept-version"))
         if version is None:
-            raise VersionError(
-                "Supported protocol versions are " + OFFERED.replace(",", " "),
-                where="header accept-version: " + headers["accept-version"][:60],
-                rule="STOMP 1.2, Protocol Negotiation",
-                mend="Send accept-version with one of them.",
-            )
+            raise faults.no_version(headers["accept-version"])
         self.version = version
         if version is V10:
             headers = {name.strip(): value.strip() for name, value in headers.items()}
-        elif frame.command not in _OPENING:
-            raise self._unknown_command(frame)
+        elif frame.command not in OPENING:
+            raise faults.unknown_command(frame, self.version, self.state)
         if version.beats:
             self._requested = parse(headers.get("heart-beat"))
             if self.settings.strict and dialect.first(headers, dialect.HOST) is None:
-                raise ProtocolError(
-                    "CONNECT without host",
-                    where="header host",
-                    rule=version.section + ", CONNECT or STOMP Frame: host is required",
-                    mend="Send host with the name of the virtual host, for example the server's name.",
-                )
+                raise faults.no_host(version)
         self.login = headers.get("login")
         self.passcode = headers.get("passcode")
         if self.settings.authenticate:
@@ -499,14 +286,14 @@ class Session(Consumer):
         headers = frame.headers
         destination = headers.pop("destination", None)
         if not destination:
-            raise self._missing("destination", frame)
+            raise faults.missing("destination", frame, self.version)
         headers.pop("content-length", None)
         message = Message(
             destination, headers, frame.body, frame.length + len(frame.body) + OVERHEAD, frame.plain
         )
         self.sends += 1
         if self._full and self.owing:
-            self._refuse_memory()
+            raise faults.out_of_memory(self.broker.memory.limit, "header destination")
         if not _SPECIAL.isdisjoint(headers):
             transaction = headers.get("transaction")
             message.persistent = dialect.truth(dialect.first(headers, dialect.PERSISTENT), True)
@@ -517,14 +304,6 @@ class Session(Consumer):
                 self._queue_up(transaction, [Action(SEND, message)], message.size)
                 return 0
         return self.broker.send(message)
-
-    def _refuse_memory(self) -> None:
-        raise Refused(
-            "Out of memory for messages",
-            where="header destination",
-            rule=f"This server holds {self.broker.memory.limit} bytes of messages (memory-limit)",
-            mend="Consume first, acknowledge what was delivered, or raise the option.",
-        )
 
     # Transactions
 
@@ -588,14 +367,14 @@ class Session(Consumer):
     def on_nack(self, frame: Frame) -> int:
         """NACK: this delivery, or with ack:client all up to it, comes back; requeue:false gives it up."""
         if "NACK" not in self.version.commands:
-            raise self._unknown_command(frame)
+            raise faults.unknown_command(frame, self.version, self.state)
         return self._settle(frame, NACK, dialect.truth(frame.headers.get("requeue"), True))
 
     def _settle(self, frame: Frame, kind: int, requeue: bool) -> int:
         headers = frame.headers
         for name in self.version.required[frame.command.upper()]:
             if name not in headers:
-                raise self._missing(name, frame)
+                raise faults.missing(name, frame, self.version)
         found = acks.find(self, self.version, headers, self.settings.strict)
         transaction = headers.get("transaction")
         if found is None:
@@ -630,31 +409,16 @@ class Session(Consumer):
         if "id" in self.version.required["SUBSCRIBE"]:
             id = self._required(frame, "id")
             if id in self.subscriptions:
-                raise ProtocolError(
-                    "Subscription id is in use: " + id[:80],
-                    where="header id",
-                    rule=self.version.section + ", SUBSCRIBE id Header: ids of a connection differ",
-                    mend="Take another id, or UNSUBSCRIBE first.",
-                )
+                raise faults.id_in_use(id, self.version)
         else:
             self._made += 1
             id = str(self._made)
         asked = headers.get("ack", "auto")
         mode = dialect.ACK_MODES.get(asked)
         if mode is None:
-            raise ProtocolError(
-                "Unknown ack mode: " + asked[:40],
-                where="header ack",
-                rule="STOMP, SUBSCRIBE ack Header: auto, client or client-individual",
-                mend="Send one of them, or leave the header out for auto.",
-            )
+            raise faults.unknown_ack_mode(asked)
         if len(self.subscriptions) >= self.settings.max_subscriptions:
-            raise Refused(
-                "Too many subscriptions",
-                where="header id",
-                rule=f"This server takes {self.settings.max_subscriptions} on a connection (max-subscriptions)",
-                mend="Subscribe to less, or raise the option.",
-            )
+            raise faults.too_many_subscriptions(self.settings.max_subscriptions)
         alone = mode == 1 and self.version is V10
         prefetch = dialect.prefetch(headers, self.settings.prefetch10 if alone else self.settings.prefetch)
         subscription = Subscription(self, id, destination, AUTO if destination == MONITOR else mode, prefetch)
@@ -682,18 +446,13 @@ class Session(Consumer):
             id = self._required(frame, "id")
             subscription = self.subscriptions.get(id)
             if subscription is None:
-                raise ProtocolError(
-                    "No such subscription: " + id[:80],
-                    where="header id",
-                    rule=self.version.section + ", UNSUBSCRIBE: the id of an existing subscription",
-                    mend="Send the id of the SUBSCRIBE, on the same connection.",
-                )
+                raise faults.unknown_subscription(id, self.version)
             ended = [subscription]
         else:
             label = headers.get("id")
             destination = headers.get("destination")
             if label is None and destination is None:
-                raise self._missing("destination", frame)
+                raise faults.missing("destination", frame, self.version)
             ended = [
                 s
                 for s in self.subscriptions.values()
@@ -715,120 +474,24 @@ class Session(Consumer):
         self._mark()
         return self.broker.log.number
 
-    # Writing
-
-    def _text(self) -> Text:
-        return self.version.strict_text if self.settings.strict else self.version.text
-
-    def _owe(self, number: int, receipt: str) -> None:
-        text = self._text()
-        octets = text.octetize("RECEIPT\n" + text.line("receipt-id", receipt) + "\n\0\n")
-        self._settle_debt(number, octets)
-
-    def _settle_debt(self, number: int, octets: bytes) -> None:
-        """Write ``octets`` once op ``number`` is durable, after all that is owed already."""
-        if self._owed is None and number <= self.broker.log.durable:
-            self._write(octets)
-        elif self._owed is None:
-            self._owed = [(number, octets)]
-        else:
-            self._owed.append((number, octets))
-
-    def _write(self, octets: bytes) -> None:
-        self.outbox.append(octets)
-        self.outbox_bytes += len(octets)
-        if self.trace is not None:
-            self.trace.append("sent " + repr(octets[:200])[2:-1])
-        if not self.queued:
-            self._mark()
-
-    def _mark(self) -> None:
-        if not self.queued:
-            self.queued = True
-            self._dirty.append(self)
-
-    # What can be wrong with a frame
-
     def _required(self, frame: Frame, name: str) -> str:
         value = frame.headers.get(name)
         if not value:
-            raise self._missing(name, frame)
+            raise faults.missing(name, frame, self.version)
         return value
-
-    def _missing(self, name: str, frame: Frame) -> ProtocolError:
-        return ProtocolError(
-            f"{frame.command} without {name}",
-            where="header " + name,
-            rule=f"{self.version.section}, {frame.command.upper()}: the {name} header is required",
-            mend=f"Send {name}.",
-        )
-
-    def _no_body(self, frame: Frame) -> None:
-        raise ProtocolError(
-            frame.command[:20] + " with a body",
-            where=f"{len(frame.body)} octets of body",
-            rule="STOMP 1.2, Body: only SEND, MESSAGE and ERROR have one",
-            mend="End the frame with a NUL right after the empty line.",
-        )
 
     def _odd_command(self, frame: Frame) -> Callable[[Session, Frame], int]:
         """The handler for a command that is not in the table, where one can be meant; else raises."""
-        command = frame.command.strip()
+        word = frame.command.strip().upper()
         if self.state == CONNECTING:
-            if frame.headers.get("accept-version") is None and command.upper() == "CONNECT":
-                return _HANDLERS[CONNECTING]["CONNECT"]
-            raise self._first_command(frame)
-        handler = _HANDLERS[self.state].get(command.upper())
-        if handler is not None and self.version.any_case and not self.settings.strict:
-            return handler
-        if command in _OPENING:
-            raise ProtocolError(
-                "Already connected",
-                where="command " + command,
-                rule="STOMP, Connecting: one CONNECT opens a connection's only session",
-                mend="Open another connection for another session.",
-            )
-        raise self._unknown_command(frame)
+            if frame.headers.get("accept-version") is None and word == "CONNECT":
+                return _HANDLERS[CONNECTING][word]
+            raise faults.first_command(frame, self.version, self.state)
+        handler = _HANDLERS[self.state].get(word)
+        if handler is None or not self.version.any_case or self.settings.strict:
+            raise faults.unknown_command(frame, self.version, self.state)
+        return handler
 
-    def _first_command(self, frame: Frame) -> ProtocolError:
-        command = frame.command
-        if command.startswith(_HTTP) and "HTTP/" in command:
-            return ProtocolError(
-                "This looks like HTTP, and this port speaks STOMP",
-                where="command " + repr(command[:40]),
-                rule="STOMP, Connecting: the first frame is CONNECT or STOMP",
-                mend="Use a STOMP client.",
-            )
-        if command in TABLE[CONNECTED]:
-            return ProtocolError(
-                "Not connected",
-                where="command " + command,
-                rule="STOMP, Connecting: the first frame is CONNECT or STOMP",
-                mend="Send CONNECT and wait for CONNECTED.",
-            )
-        return self._unknown_command(frame)
-
-    def _unknown_command(self, frame: Frame) -> ProtocolError:
-        command = frame.command
-        allowed = sorted(self.version.commands) if self.state == CONNECTED else ["CONNECT", "STOMP"]
-        mend = "Allowed here: " + " ".join(allowed) + "."
-        if command in SERVER_COMMANDS:
-            mend = "Only servers send this. " + mend
-        elif command.upper() in allowed:
-            mend = "Commands are case sensitive. " + mend
-        return ProtocolError(
-            "Unknown command: " + command[:40],
-            where=f"state {NAMES[self.state]}, {self.version.section}",
-            rule="STOMP, Client Frames",
-            mend=mend,
-        )
-
-
-class VersionError(ProtocolError):
-    """No common version; its ERROR carries the versions there are (STOMP 1.2, Protocol Negotiation)."""
-
-
-_OPENING: Final = frozenset(("CONNECT", "STOMP"))
 
 _HANDLERS: Final[dict[int, dict[str, Callable[[Session, Frame], int]]]] = {
     state: {command: getattr(Session, name) for command, name in cells.items()}

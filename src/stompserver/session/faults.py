@@ -1,0 +1,192 @@
+"""What can be wrong with a frame, as errors that tell a stranger what to mend."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stompserver.errors import ProtocolError, Refused
+from stompserver.session.state import CONNECTED, NAMES, SERVER_COMMANDS, TABLE
+from stompserver.session.versions import OFFERED, Version
+from stompserver.wire.frame import Frame
+from stompserver.wire.parser import OPENING
+
+_HTTP: Final = ("GET ", "POST ", "PUT ", "HEAD ", "OPTIONS ", "DELETE ", "PRI ", "CONNECT ")
+
+
+class VersionError(ProtocolError):
+    """No common version; its ERROR carries the versions there are (STOMP 1.2, Protocol Negotiation)."""
+
+
+def missing(name: str, frame: Frame, version: Version) -> ProtocolError:
+    """A required header is not there, or empty."""
+    return ProtocolError(
+        f"{frame.command} without {name}",
+        where="header " + name,
+        rule=f"{version.section}, {frame.command.upper()}: the {name} header is required",
+        mend=f"Send {name}.",
+    )
+
+
+def needless_body(frame: Frame) -> ProtocolError:
+    """A body on a command that has none (strict mode)."""
+    return ProtocolError(
+        frame.command[:20] + " with a body",
+        where=f"{len(frame.body)} octets of body",
+        rule="STOMP 1.2, Body: only SEND, MESSAGE and ERROR have one",
+        mend="End the frame with a NUL right after the empty line.",
+    )
+
+
+def no_version(accept: str) -> VersionError:
+    """The client speaks no version that we do."""
+    return VersionError(
+        "Supported protocol versions are " + OFFERED.replace(",", " "),
+        where="header accept-version: " + accept[:60],
+        rule="STOMP 1.2, Protocol Negotiation",
+        mend="Send accept-version with one of them.",
+    )
+
+
+def first_command(frame: Frame, version: Version, state: int) -> ProtocolError:
+    """Something else than CONNECT or STOMP came first."""
+    command = frame.command
+    if command.startswith(_HTTP) and "HTTP/" in command:
+        return ProtocolError(
+            "This looks like HTTP, and this port speaks STOMP",
+            where="command " + repr(command[:40]),
+            rule="STOMP, Connecting: the first frame is CONNECT or STOMP",
+            mend="Use a STOMP client.",
+        )
+    if command in TABLE[CONNECTED]:
+        return ProtocolError(
+            "Not connected",
+            where="command " + command,
+            rule="STOMP, Connecting: the first frame is CONNECT or STOMP",
+            mend="Send CONNECT and wait for CONNECTED.",
+        )
+    return unknown_command(frame, version, state)
+
+
+def unknown_command(frame: Frame, version: Version, state: int) -> ProtocolError:
+    """A command that is not allowed in this state and version."""
+    command = frame.command
+    if state == CONNECTED and command in OPENING:
+        return ProtocolError(
+            "Already connected",
+            where="command " + command,
+            rule="STOMP, Connecting: one CONNECT opens a connection's only session",
+            mend="Open another connection for another session.",
+        )
+    allowed = sorted(version.commands) if state == CONNECTED else sorted(OPENING)
+    mend = "Allowed here: " + " ".join(allowed) + "."
+    if command in SERVER_COMMANDS:
+        mend = "Only servers send this. " + mend
+    elif command.upper() in allowed:
+        mend = "Commands are case sensitive. " + mend
+    return ProtocolError(
+        "Unknown command: " + command[:40],
+        where=f"state {NAMES[state]}, {version.section}",
+        rule="STOMP, Client Frames",
+        mend=mend,
+    )
+
+
+def invalid_login() -> Refused:
+    """The same words whichever part was wrong (the original's)."""
+    return Refused(
+        "Invalid Login",
+        where="headers login and passcode",
+        rule="This server wants a valid login (option auth)",
+        mend="Check login and passcode, or ask the server's administrator.",
+    )
+
+
+def late_login(seconds: float) -> Refused:
+    """No CONNECT within the login timeout."""
+    return Refused(
+        "No CONNECT in time",
+        where="the connection",
+        rule=f"This server waits {seconds:g} s for a login (login-timeout)",
+        mend="Send CONNECT at once after connecting, and the passcode with it.",
+    )
+
+
+def no_heartbeat(silent: float, agreed: float, version: Version) -> Refused:
+    """The client was silent (s) for too long, against what was agreed (s)."""
+    return Refused(
+        "No heart-beat in time",
+        where=f"the connection, silent for {silent:.1f} s",
+        rule=f"{version.section}, Heart-beating: data at least every {agreed:g} s was agreed",
+        mend="Send a line feed that often, or agree on a longer heart-beat.",
+    )
+
+
+def no_host(version: Version) -> ProtocolError:
+    """CONNECT without host (strict mode)."""
+    return ProtocolError(
+        "CONNECT without host",
+        where="header host",
+        rule=version.section + ", CONNECT or STOMP Frame: host is required",
+        mend="Send host with the name of the virtual host, for example the server's name.",
+    )
+
+
+def too_slow(destination: str, label: str, limit: int) -> Refused:
+    """A topic's subscriber fell behind by more than ``limit`` bytes."""
+    return Refused(
+        "Too slow for topic " + destination[:80],
+        where="subscription " + label[:80],
+        rule=f"This server keeps {limit} bytes for a subscriber that does not read or acknowledge"
+        " (slow-subscriber-limit)",
+        mend="Read faster, subscribe to less, use a queue, or raise the option.",
+    )
+
+
+def out_of_memory(limit: int, where: str) -> Refused:
+    """No room for more, from a client that is not made to wait because it owes ACKs or a COMMIT."""
+    return Refused(
+        "Out of memory for messages",
+        where=where,
+        rule=f"This server holds {limit} bytes of messages (memory-limit)",
+        mend="Consume first, acknowledge what was delivered, or raise the option.",
+    )
+
+
+def id_in_use(id: str, version: Version) -> ProtocolError:
+    """A second subscription under one id."""
+    return ProtocolError(
+        "Subscription id is in use: " + id[:80],
+        where="header id",
+        rule=version.section + ", SUBSCRIBE id Header: ids of a connection differ",
+        mend="Take another id, or UNSUBSCRIBE first.",
+    )
+
+
+def unknown_subscription(id: str, version: Version) -> ProtocolError:
+    """UNSUBSCRIBE of nothing."""
+    return ProtocolError(
+        "No such subscription: " + id[:80],
+        where="header id",
+        rule=version.section + ", UNSUBSCRIBE: the id of an existing subscription",
+        mend="Send the id of the SUBSCRIBE, on the same connection.",
+    )
+
+
+def unknown_ack_mode(asked: str) -> ProtocolError:
+    """An ``ack`` header that no version knows."""
+    return ProtocolError(
+        "Unknown ack mode: " + asked[:40],
+        where="header ack",
+        rule="STOMP, SUBSCRIBE ack Header: auto, client or client-individual",
+        mend="Send one of them, or leave the header out for auto.",
+    )
+
+
+def too_many_subscriptions(limit: int) -> Refused:
+    """One subscription more than a connection may have."""
+    return Refused(
+        "Too many subscriptions",
+        where="header id",
+        rule=f"This server takes {limit} on a connection (max-subscriptions)",
+        mend="Subscribe to less, or raise the option.",
+    )

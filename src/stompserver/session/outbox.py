@@ -1,0 +1,170 @@
+"""What goes to one client: octets to write now, and debts to the op log that are paid when it is durable."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stompserver.broker.broker import Broker
+from stompserver.broker.message import Message
+from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
+from stompserver.session import acks
+from stompserver.session.settings import Settings
+from stompserver.session.state import CONNECTED, CONNECTING
+from stompserver.session.versions import BY_ACK_ID, V10, Version
+from stompserver.wire.headers import Text, encode_block
+
+OUTBOX_HIGH: Final = 256 * 1024
+"""Bytes in the outbox above which queues hold their messages back until the socket took some."""
+
+
+class Outbox(Consumer):
+    """The writing half of a session. What to send is in ``outbox`` (``take`` empties it); with something new in it
+    it has put itself into ``dirty``. ``trace`` gets what is sent, as text, when it is a list.
+    """
+
+    __slots__ = (
+        "_acks",
+        "_dirty",
+        "_owed",
+        "broker",
+        "outbox",
+        "outbox_bytes",
+        "queued",
+        "settings",
+        "state",
+        "trace",
+        "version",
+    )
+
+    def __init__(self, broker: Broker, settings: Settings, dirty: list[Outbox]) -> None:
+        super().__init__()
+        self.broker = broker
+        self.settings = settings
+        self.state: int = CONNECTING
+        self.version: Version = V10
+        self.outbox: list[bytes] = []
+        self.outbox_bytes: int = 0
+        self.queued = False
+        """Whether ``dirty`` has this one."""
+        self.trace: list[str] | None = None
+        self._dirty = dirty
+        self._acks: int = 0
+        self._owed: list[tuple[int, bytes]] | None = None
+
+    def durable(self, number: int) -> None:
+        """Pay what is owed up to ``number`` of the op log."""
+        owed = self._owed
+        if owed is None:
+            return
+        paid: int = 0
+        for due, octets in owed:
+            if due > number:
+                break
+            self._write(octets)
+            paid += 1
+        self._owed = owed[paid:] if paid < len(owed) else None
+
+    def take(self) -> bytes:
+        """The octets to send now; empties the outbox."""
+        octets = b"".join(self.outbox)
+        self.outbox.clear()
+        self.outbox_bytes = 0
+        return octets
+
+    def deliver(self, subscription: Subscription, message: Message) -> None:
+        """Append a MESSAGE to the outbox."""
+        if self.state != CONNECTED:
+            return
+        head = message.head
+        if head is None:
+            head = self._head(message)
+        out = self.outbox
+        if subscription.mode == AUTO:
+            out.append(subscription.prefix)
+        else:
+            if self.version.settles == BY_ACK_ID:
+                self._acks += 1
+                name = str(self._acks)
+                out.append(b"%back:%d\n" % (subscription.prefix, self._acks))
+            else:
+                name = acks.pair(str(message.number), subscription.id)
+                out.append(subscription.prefix)
+            delivery = Delivery(name, subscription, message)
+            self.deliveries[name] = delivery
+            if subscription.order is not None:
+                subscription.order.append(delivery)
+        if message.attempts:
+            out.append(b"redelivered:true\n")
+        out.append(head)
+        out.append(message.body)
+        out.append(b"\0\n")
+        waiting: int = self.outbox_bytes + message.size
+        self.outbox_bytes = waiting
+        if waiting > OUTBOX_HIGH:
+            self.ready = False
+            if waiting > self.settings.lag and subscription.topic is not None:
+                self.lag(subscription)
+        if self.trace is not None:
+            self.trace.append(f"sent MESSAGE {subscription.label} {message.number} {message.destination}")
+        if not self.queued:
+            self._mark()
+
+    def _head(self, message: Message) -> bytes:
+        """The header lines that all deliveries of ``message`` share, and the empty line."""
+        if message.plain:
+            parts = [
+                f"destination:{message.destination}\nmessage-id:{message.number}\n"
+                f"content-length:{len(message.body)}\n"
+            ]
+            parts.extend([f"{name}:{value}\n" for name, value in message.headers.items()])
+            parts.append("\n")
+            head = message.head = "".join(parts).encode()
+            return head
+        text = self._text()
+        variants = message.variants
+        if variants is None:
+            variants = message.variants = {}
+        variant = variants.get(text.version)
+        if variant is None:
+            ours = {
+                "destination": message.destination,
+                "message-id": str(message.number),
+                "content-length": str(len(message.body)),
+            }
+            ours.update(message.headers)
+            variant = variants[text.version] = encode_block(ours, text) + b"\n"
+        return variant
+
+    def _text(self) -> Text:
+        return self.version.strict_text if self.settings.strict else self.version.text
+
+    def _owe(self, number: int, receipt: str) -> None:
+        if receipt.isalnum() and receipt.isascii():
+            # Nothing to escape, in one step (bench: receipt).
+            octets = b"RECEIPT\nreceipt-id:%b\n\n\0\n" % receipt.encode()
+        else:
+            text = self._text()
+            octets = text.octetize("RECEIPT\n" + text.line("receipt-id", receipt) + "\n\0\n")
+        self._settle_debt(number, octets)
+
+    def _settle_debt(self, number: int, octets: bytes) -> None:
+        """Write ``octets`` once op ``number`` is durable, after all that is owed already."""
+        if self._owed is None and number <= self.broker.log.durable:
+            self._write(octets)
+        elif self._owed is None:
+            self._owed = [(number, octets)]
+        else:
+            self._owed.append((number, octets))
+
+    def _write(self, octets: bytes) -> None:
+        self.outbox.append(octets)
+        self.outbox_bytes += len(octets)
+        if self.trace is not None:
+            self.trace.append("sent " + repr(octets[:200])[2:-1])
+        if not self.queued:
+            self._mark()
+
+    def _mark(self) -> None:
+        if not self.queued:
+            self.queued = True
+            self._dirty.append(self)

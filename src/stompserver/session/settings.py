@@ -1,0 +1,63 @@
+"""What a session was told: plain values from the configuration."""
+
+from __future__ import annotations
+
+from stompserver.wire.parser import Limits
+
+
+class Settings:
+    """What a session was told: plain values from the configuration.
+
+    ``heart_beat`` is what the server can send and wants to get, in ms; ``login_timeout`` in s; ``prefetch``
+    and ``prefetch10`` (for 1.0 with ack:client) in messages; ``lag`` is the bytes that a topic's subscriber
+    may fall behind; ``authenticate`` makes each CONNECT wait for the shell's answer.
+    """
+
+    __slots__ = (
+        "authenticate",
+        "before_login",
+        "heart_beat",
+        "lag",
+        "limits",
+        "login_timeout",
+        "max_subscriptions",
+        "max_transaction_bytes",
+        "max_transaction_frames",
+        "max_transactions",
+        "prefetch",
+        "prefetch10",
+        "server",
+        "strict",
+    )
+
+    def __init__(
+        self,
+        server: str = "stompserver",
+        authenticate: bool = False,
+        strict: bool = False,
+        before_login: Limits | None = None,
+        limits: Limits | None = None,
+        heart_beat: tuple[int, int] = (1000, 1000),
+        login_timeout: float = 10.0,
+        prefetch: int = 100,
+        prefetch10: int = 1,
+        max_subscriptions: int = 1000,
+        max_transactions: int = 100,
+        max_transaction_frames: int = 10_000,
+        max_transaction_bytes: int = 64 << 20,
+        lag: int = 16 << 20,
+    ) -> None:
+        self.server = server
+        self.authenticate = authenticate
+        self.strict = strict
+        self.before_login = before_login or Limits(64 << 10, 100, 64 << 10)
+        self.limits = limits or Limits(100 << 20, 100, 64 << 10)
+        self.heart_beat = heart_beat
+        self.login_timeout = login_timeout
+        self.prefetch: int = prefetch
+        self.prefetch10: int = prefetch10
+        self.max_subscriptions: int = max_subscriptions
+        self.max_transactions: int = max_transactions
+        self.max_transaction_frames: int = max_transaction_frames
+        self.max_transaction_bytes: int = max_transaction_bytes
+        self.lag: int = lag
