@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.scenarios import Metric, Sample, Scenario
+from bench.scenarios import RATE, Metric, Sample, Scenario
 
-NUMBER = re.compile(r"[\d,.]+%?|-")
+NUMBER = re.compile(r"[\d,.]+%?( [!?])?|-")
 BUSY = 0.9
-"""A generator that is busier than this may itself have been the limit."""
+"""A side that is busier than this may have been the limit; if neither was, something else was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,17 @@ class Results:
         )
         return [a / b for a, b in pairs if b]
 
+    def server_us(self, metric: str, subject: str) -> list[float]:
+        """The server's CPU time per message in microseconds, round by round; empty for what is no rate.
+
+        Other work on the machine takes time from the wall clock but hardly any from this.
+        """
+        if metric not in self.metrics or self.metrics[metric].unit != RATE:
+            return []
+        values = self.values.get(metric, {}).get(subject, [])
+        shares = self.shares.get(metric, {}).get(subject, [])
+        return [server * 1e6 / value for value, (server, _) in zip(values, shares, strict=True)]
+
     def as_json(self, subjects: Sequence[str]) -> dict[str, Any]:
         """Everything, for a file."""
         return {
@@ -169,21 +180,40 @@ def _medians(results: Results, subjects: Sequence[str]) -> str:
             values = results.values.get(name, {}).get(subject)
             if not values:
                 if subject in results.dashes.get(name, {}):
-                    rows.append([name, subject, "-", metric.unit, "", "", ""])
+                    rows.append([name, subject, "-", metric.unit, *[""] * 4])
                 continue
             shares = results.shares.get(name, {}).get(subject)
-            server, generator = ("", "")
+            server = generator = ""
             if shares:
                 busiest = statistics.median([share for _, share in shares])
-                server = f"{statistics.median([share for share, _ in shares]):.0%}"
+                used = statistics.median([share for share, _ in shares])
+                robbed = metric.unit == RATE and max(used, busiest) < BUSY
+                server = f"{used:.0%}" + (" ?" if robbed else "")
                 generator = f"{busiest:.0%}" + (" !" if busiest > BUSY else "")
             spread = f"{number(min(values))} - {number(max(values))}"
+            each = results.server_us(name, subject)
+            cost = f"{statistics.median(each):.2f}" if each else ""
             rows.append(
-                [name, subject, number(statistics.median(values)), metric.unit, spread, server, generator]
+                [
+                    name,
+                    subject,
+                    number(statistics.median(values)),
+                    metric.unit,
+                    spread,
+                    server,
+                    cost,
+                    generator,
+                ]
             )
-    text = "Medians\n" + table(["", "subject", "median", "", "lowest - highest", "server", "generator"], rows)
+    head = ["", "subject", "median", "", "lowest - highest", "server", "us each", "generator"]
+    text = "Medians (server and generator: CPU used; us each: the server's CPU time per message)\n"
+    text += table(head, rows)
     if any(row[-1].endswith("!") for row in rows):
         text += "\n! the generator was busy all the time: this rate may be its own and not the server's"
+    if any(row[5].endswith("?") for row in rows):
+        text += (
+            "\n? neither side was busy all the time: other work on the machine took its share, or both waited"
+        )
     return text
 
 
@@ -195,9 +225,12 @@ def _pairs(results: Results, subjects: Sequence[str]) -> str:
                 ratios = results.ratios(name, one, other)
                 if ratios and metric.unit:
                     spread = f"{min(ratios):.2f} - {max(ratios):.2f}"
-                    rows.append([name, f"{one} / {other}", f"{statistics.median(ratios):.2f}", spread])
+                    costs = zip(results.server_us(name, one), results.server_us(name, other), strict=False)
+                    by_cpu = [theirs / ours for ours, theirs in costs if ours]
+                    cpu = f"{statistics.median(by_cpu):.2f}" if by_cpu else ""
+                    rows.append([name, f"{one} / {other}", f"{statistics.median(ratios):.2f}", spread, cpu])
     return "Ratios, round by round (latency and memory: less is better)\n" + table(
-        ["", "pair", "median", "lowest - highest"], rows
+        ["", "pair", "median", "lowest - highest", "by CPU"], rows
     )
 
 

@@ -88,7 +88,9 @@ class Target:
     def printed(self) -> str:
         """The last lines the server wrote."""
         try:
-            return "\n".join(self._output.read_text(errors="replace").splitlines()[-15:])
+            return "\n".join(
+                line[:400] for line in self._output.read_text(errors="replace").splitlines()[-3:]
+            )
         except OSError:
             return ""
 
