@@ -28,14 +28,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger("stompserver")
 
 OK, CANNOT_START, BAD_OPTION = 0, 1, 2
-_INDENT = 37  # where the original's help began its second column
+# The original's help: the order of its options, and the column of their meaning.
+_ORIGINAL_ORDER = "Cpbqwsdac"
+_INDENT = 37
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these words (default: the process's own). The result is the exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # `stompserver --help | head`: nobody reads on. Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return CANNOT_START
     except StompserverError as error:
         print(f"stompserver: {one_line(str(error))}", file=sys.stderr)
         return _code_of(error)
@@ -69,7 +77,8 @@ def _code_of(error: StompserverError) -> int:
 
 def usage() -> str:
     """The text of --help: the original's options first, in its layout."""
-    groups = {"": [key for key, option in OPTIONS.items() if option.original]}
+    originals = [key for key, option in OPTIONS.items() if option.original]
+    groups = {"": sorted(originals, key=lambda key: _ORIGINAL_ORDER.index(OPTIONS[key].short))}
     for key, option in OPTIONS.items():
         if not option.original:
             groups.setdefault(option.group, []).append(key)
@@ -140,6 +149,8 @@ def _effective(loaded: Loaded) -> Iterator[str]:
         value = getattr(loaded.config, attribute_of(key))
         plain = values.as_text(value)
         resolved = f" = {one_line(plain)}" if isinstance(value, Path) or text.endswith("%") else ""
+        if key == "configfile" and not loaded.config.configfile.exists():
+            resolved += " (there is none)"
         yield f"{setting:<40} # {one_line(loaded.origins[key])}{resolved}"
 
 

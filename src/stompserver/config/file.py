@@ -14,7 +14,10 @@ from stompserver.config.options import OPTIONS, key_of
 from stompserver.errors import ConfigError
 
 Given = dict[str, tuple[str | None, str]]
-_PLAIN_TAG = "tag:yaml.org,2002:"
+_YAML = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(
+    _YAML + name for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
+)
 
 
 def read(path: Path, shown: str, required: bool) -> tuple[Given, list[str]]:
@@ -43,7 +46,9 @@ def _mapping(content: bytes, shown: str) -> list[tuple[yaml.Node, yaml.Node]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{shown}{where}: not YAML: {error.problem or error.context}") from None
+        raise ConfigError(
+            f"{shown}{where}: not YAML: {(error.problem or error.context or '').removeprefix('but ')}"
+        ) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{shown} line {line}: not YAML: a character that is not allowed in it") from None
@@ -58,7 +63,7 @@ def _mapping(content: bytes, shown: str) -> list[tuple[yaml.Node, yaml.Node]]:
 
 def _is_nothing(node: yaml.ScalarNode) -> bool:
     # Ruby's YAML library gave `false` for an empty file, and some tools write it back.
-    return node.tag == _PLAIN_TAG + "null" or node.value == "false"
+    return node.tag == _YAML + "null" or node.value == "false"
 
 
 def _entries(mapping: list[tuple[yaml.Node, yaml.Node]], shown: str) -> tuple[Given, list[str]]:
@@ -82,10 +87,10 @@ def _entries(mapping: list[tuple[yaml.Node, yaml.Node]], shown: str) -> tuple[Gi
 
 def _text(node: yaml.Node, where: str) -> str | None:
     """The text of a scalar, the items of a list of scalars joined by commas, or None for nothing."""
-    if not node.tag.startswith(_PLAIN_TAG):
+    if node.tag not in _PLAIN_TAGS:
         raise ConfigError(f"{where}: tags such as {values.shown(node.tag)} are not taken")
     if isinstance(node, yaml.SequenceNode):
         return ",".join(_text(item, where) or "" for item in node.value)
     if not isinstance(node, yaml.ScalarNode):
         raise ConfigError(f"{where}: expected one value, not further keys")
-    return None if node.tag == _PLAIN_TAG + "null" else str(node.value)
+    return None if node.tag == _YAML + "null" else str(node.value)

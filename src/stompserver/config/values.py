@@ -30,7 +30,7 @@ _FALSE = frozenset({"false", "no", "off", "0", "n"})
 
 def shown(value: object) -> str:
     """The value as it appears in a message: quoted, one line, not longer than 60 characters."""
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

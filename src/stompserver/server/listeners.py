@@ -37,7 +37,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
                 missing = error
         if not sockets and missing is not None:
             raise missing
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         for opened in sockets:
             opened.close()
         raise ListenError(f"cannot listen on {host or '*'} port {port}: {_reason(error)}") from None
@@ -45,6 +45,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _addresses(host: str, port: int) -> list[Address]:
+    if host.lower() == "localhost":
+        # Not by name: what it means differs between machines, in particular whether it is IPv6 at all.
+        return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port, 0, 0))]
     name = None if host in EVERY_ADDRESS else host.removeprefix("[").removesuffix("]")
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     unique = dict.fromkeys((family, address) for family, _, _, _, address in found)
@@ -70,7 +73,9 @@ def _listen_on(family: socket.AddressFamily, address: tuple[object, ...]) -> soc
     return listener
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "not a name of a machine"
     if isinstance(error, socket.gaierror):
         return error.strerror.lower() if error.strerror else "unknown name"
     number = error.errno or 0

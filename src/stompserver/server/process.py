@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from stompserver.errors import ConfigError, StompserverError
 
-# Besides connections: listeners, log, pid file, event loop, storage, configuration.
-SPARE_FILES = 64
+# Besides connections: those that are told there are too many, listeners, log, pid file, event loop, storage.
+SPARE_FILES = 256
 
 
 class StartError(StompserverError):
@@ -42,11 +42,9 @@ def identity(user: str, group: str) -> Identity | None:
     if not user and not group:
         return None
     account = _account(user) if user else None
-    if user and account is None and not user.isdecimal():
-        raise ConfigError(f"user: unknown user {user!r}")
-    uid = account.pw_uid if account else int(user or os.geteuid())
+    uid = _user_number(user, account)
     if group:
-        gid = _group_number(group)
+        gid = _group(group)
     elif account:
         gid = account.pw_gid
     else:
@@ -63,11 +61,25 @@ def _account(user: str) -> pwd.struct_passwd | None:
         return None
 
 
-def _group_number(group: str) -> int:
+def _user_number(user: str, account: pwd.struct_passwd | None) -> int:
+    if account:
+        return account.pw_uid
+    return _number("user", user) if user else os.geteuid()
+
+
+def _group(group: str) -> int:
     try:
-        return int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+        return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise ConfigError(f"group: unknown group {group!r}") from None
+        return _number("group", group)
+
+
+def _number(noun: str, text: str) -> int:
+    if not text.isdecimal():
+        raise ConfigError(f"{noun}: unknown {noun} {text!r}")
+    if len(text) > 10 or int(text) >= 2**32 - 1:
+        raise ConfigError(f"{noun}: no {noun} has the number {text[:20]}")
+    return int(text)
 
 
 def become(who: Identity) -> bool:
@@ -81,9 +93,8 @@ def become(who: Identity) -> bool:
         os.setgroups(who.groups)
         os.setresgid(who.gid, who.gid, who.gid)
         os.setresuid(who.uid, who.uid, who.uid)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such number"
-        raise StartError(f"cannot change to {who.text}: {reason}; only root can") from None
+    except OSError as error:
+        raise StartError(f"cannot change to {who.text}: {error.strerror}; only root can") from None
     return True
 
 
@@ -107,25 +118,24 @@ def make_directory(path: Path, owner: Identity | None) -> None:
             raise StartError(f"cannot make the directory {each}: {error.strerror}") from None
 
 
-def raise_file_limit(connections: int) -> str:
-    """Let the process open a file for each connection. Returns a warning, or nothing when all fit."""
+def raise_file_limit(connections: int) -> list[str]:
+    """Let the process open a file for each connection. Returns a warning when not all fit, else nothing."""
     wanted = connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return ""
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
-            return ""
-        except (ValueError, OSError):
-            wanted = hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    if wanted >= connections + SPARE_FILES:
-        return ""
-    fit = max(0, wanted - SPARE_FILES)
-    return (
-        f"max-connections is {connections}, but only {wanted} files may be open; about {fit} connections fit"
-    )
+        return []
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))  # root may
+        return []
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    fit = max(0, hard - SPARE_FILES)
+    return [
+        f"max-connections is {connections}, but only {hard} files may be open; about {fit} connections fit"
+    ]
 
 
 class Readiness:

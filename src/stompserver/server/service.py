@@ -51,6 +51,7 @@ class Service:
         self._reread = reread
         self._make_server = make_server
         self._pid_file = PidFile(loaded.config.pidfile) if loaded.config.pidfile else None
+        self._terminal = os.isatty(2)
         self._stop = asyncio.Event()
         self._hang_up = asyncio.Event()
 
@@ -151,7 +152,7 @@ class Service:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._on_stop, signal.SIGTERM)
         loop.add_signal_handler(signal.SIGINT, self._on_stop, signal.SIGINT)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up.set)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
 
     @staticmethod
     def _ignore_signals() -> None:
@@ -171,6 +172,13 @@ class Service:
         text = "%s signal received; ending within %g s"
         logger.info(text, name, seconds, extra={"event": "stopping", "signal": number.name})
         self._stop.set()
+
+    def _on_hang_up(self) -> None:
+        if self._terminal and not os.isatty(2):
+            # Not somebody's wish to reload: the terminal was closed over a server in the foreground.
+            self._on_stop(signal.SIGHUP)
+        else:
+            self._hang_up.set()
 
 
 def level_of(config: Config) -> str:
