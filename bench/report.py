@@ -31,7 +31,7 @@ GOALS = (
     Goal("individual", "stompserver", 0.7, True, "prototype"),
     Goal("receipt", "stompserver", 0.7, True, "prototype"),
     Goal("latency p50", "stompserver", 1.5, False, "prototype"),
-    Goal("idle PSS", "stompserver", 25.0, False),
+    Goal("idle RSS", "stompserver", 25.0, False),
     Goal("many / one", "stompserver", 0.8, True),
 )
 
