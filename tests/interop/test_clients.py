@@ -1,0 +1,420 @@
+"""Third-party STOMP clients of five languages against a started server; README.md tells the scenarios.
+
+Each (client, version, scenario) is a process of its own that prints what the client saw as JSON; what it should
+have seen is asserted here, the same for all.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+pytestmark = pytest.mark.interop
+
+HERE = Path(__file__).parent
+SECONDS = 60.0
+NODE_MODULES = "the packages of tests/interop/node (`make node`, or `npm ci` there)"
+
+VERSIONS = ("1.0", "1.1", "1.2")
+ALL_HEADERS = ("colon", "backslash", "path", "newline", "return", "utf8", "spaces", "empty")
+
+
+def headers_but(*lacking: str) -> tuple[str, ...]:
+    return tuple(name for name in ALL_HEADERS if name not in lacking)
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client library: how to run its scenarios, how to find out whether it is there, and what it can."""
+
+    script: str
+    interpreter: str
+    probe: tuple[str, ...]  # arguments of the interpreter; fails when the library is missing
+    install: str
+    headers: dict[str, tuple[str, ...]]  # by version: headers that it carries there and back unharmed
+    lacks: frozenset[str] = frozenset()  # scenarios it has no means for
+    tells_why: bool = True  # shows its user the reason of a refused CONNECT
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def command(self) -> list[str]:
+        return [self.interpreter, str(HERE / self.script)]
+
+
+# In 1.0 nothing is escaped, so no line ends, and the server takes the spaces away; 1.1 has no escape for CR.
+PLAIN = headers_but("newline", "return", "spaces")
+ESCAPED_11 = headers_but("return")
+UNTOUCHED = ("utf8", "empty")  # for clients that do not (un)escape, where the server does
+STOMP_PY = {  # unescapes in 1.0, too
+    "1.0": headers_but("newline", "return", "spaces", "backslash", "path"),
+    "1.1": ESCAPED_11,
+    "1.2": ALL_HEADERS,
+}
+NO_BEATS = frozenset({"heartbeat", "monitor"})
+
+CLIENTS = {
+    "stomp.py": Client(
+        script="python/stomppy.py",
+        interpreter=sys.executable,
+        probe=("-c", "import stomp"),
+        install="pip install stomp.py",
+        headers=STOMP_PY,
+        tells_why=False,
+        variables={"PYTHONDONTWRITEBYTECODE": "1"},
+    ),
+    "python3-stomp": Client(
+        script="python/stomppy.py",
+        interpreter="/usr/bin/python3",
+        probe=("-c", "import stomp"),
+        install="apt-get install python3-stomp",
+        headers=STOMP_PY,
+        tells_why=False,
+        variables={"PYTHONDONTWRITEBYTECODE": "1"},
+    ),
+    "stompest": Client(
+        script="python/stompest_sync.py",
+        interpreter=sys.executable,
+        probe=("-c", "import stompest.sync"),
+        install="pip install stompest",
+        headers={  # its 1.0 is ASCII
+            "1.0": headers_but("newline", "return", "spaces", "utf8"),
+            "1.1": ESCAPED_11,
+            "1.2": ALL_HEADERS,
+        },
+        tells_why=False,
+        variables={"PYTHONDONTWRITEBYTECODE": "1"},
+    ),
+    "ruby-stomp": Client(
+        script="ruby/stomp_gem.rb",
+        interpreter="ruby",
+        probe=("-e", "require 'stomp'"),
+        install="apt-get install ruby ruby-stomp",
+        headers={  # decodes `\\\\n` as backslash and line end; refuses to send empty values in 1.0
+            "1.0": headers_but("newline", "return", "spaces", "path", "empty"),
+            "1.1": headers_but("return", "path"),
+            "1.2": headers_but("path"),
+        },
+    ),
+    "stompit": Client(
+        script="node/stompit.mjs",
+        interpreter="node",
+        probe=("--input-type=module", "-e", "import 'stompit'"),
+        install=NODE_MODULES,
+        headers={"1.0": PLAIN, "1.1": ESCAPED_11, "1.2": ALL_HEADERS},
+        lacks=frozenset({"monitor"}),
+    ),
+    "stompjs": Client(
+        script="node/stompjs.mjs",
+        interpreter="node",
+        probe=("--input-type=module", "-e", "import '@stomp/stompjs'"),
+        install=NODE_MODULES,
+        headers={  # escapes in 1.2 only, decodes `\\\\n` wrongly, trims values
+            "1.0": PLAIN,
+            "1.1": UNTOUCHED,
+            "1.2": headers_but("path", "spaces"),
+        },
+        lacks=frozenset({"monitor"}),
+    ),
+    "Net::Stomp": Client(
+        script="perl/net_stomp.pl",
+        interpreter="perl",
+        probe=("-MNet::Stomp", "-e", "1"),
+        install="apt-get install libnet-stomp-perl",
+        headers={"1.0": ("colon", "path", "utf8", "empty"), "1.1": UNTOUCHED, "1.2": UNTOUCHED},
+        lacks=NO_BEATS,
+    ),
+    "php-stomp": Client(
+        script="php/stomp.php",
+        interpreter="php",
+        probe=("-r", "class_exists('Stomp') || exit(1);"),
+        install="apt-get install php-cli php-stomp",
+        headers={"1.0": ("colon", "path", "utf8", "empty"), "1.1": UNTOUCHED, "1.2": UNTOUCHED},
+        lacks=NO_BEATS,
+    ),
+}
+
+
+@functools.cache
+def missing(name: str) -> str:
+    """Why the client cannot be run, or nothing when it can."""
+    client = CLIENTS[name]
+    if not shutil.which(client.interpreter):
+        return f"{client.interpreter} is not installed"
+    probe = subprocess.run(
+        [client.interpreter, *client.probe],
+        cwd=(HERE / client.script).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    return "" if probe.returncode == 0 else (probe.stderr.strip().splitlines() or ["it does not load"])[-1]
+
+
+def run(
+    name: str, version: str, scenario: str, address: tuple[str, int], key: str = "", **settings: str
+) -> Any:
+    """What the client saw. `settings` reach its script as INTEROP_... variables."""
+    client = CLIENTS[name]
+    if reason := missing(name):
+        pytest.skip(f"{name}: {reason}. Install it: {client.install}")
+    host, port = address
+    arguments = [host, str(port), version, scenario, key or f"{scenario}-{uuid4().hex}"]
+    process = subprocess.run(
+        client.command + arguments,
+        env=os.environ | client.variables | {f"INTEROP_{k.upper()}": v for k, v in settings.items()},
+        cwd=(HERE / client.script).parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=SECONDS,
+    )
+    output = f"{name} {' '.join(arguments)}:\n{process.stdout}{process.stderr}"
+    assert process.returncode == 0, output
+    assert process.stdout.strip(), output
+    return json.loads(process.stdout.strip().splitlines()[-1])
+
+
+def numbered(first: int, last: int) -> list[str]:
+    return [f"message {number}" for number in range(first, last + 1)]
+
+
+EVERY_OCTET = (bytes(range(256)) * 2).hex()
+
+
+def saw_error(facts: Any) -> None:
+    """ERROR names what was wrong, teaches, answers the receipt and ends the connection; null: the client hides it."""
+    assert "no such transaction" in facts["message"]
+    assert "Traceback" not in str(facts)
+    assert facts["receipt-id"] in (None, "the commit")
+    assert facts["body"] is None or len(facts["body"]) > len("no such transaction")
+    assert facts["closed"] is not False
+
+
+def saw_receipts(facts: Any) -> None:
+    known = ["subscribed", "a receipt", "begun", "committed", "unsubscribed", "bye"]
+    assert {"subscribed", "a receipt", "unsubscribed"} <= set(facts["receipts"])
+    assert facts["receipts"] == [name for name in known if name in facts["receipts"]]
+
+
+def equal(**expected: Any) -> Callable[[Any], None]:
+    def check(facts: Any) -> None:
+        assert {name: facts[name] for name in expected} == expected
+
+    return check
+
+
+CHECKS: dict[str, Callable[[Any], None]] = {
+    "order": equal(bodies=numbered(1, 50)),
+    "topic_to_two": equal(first=numbered(1, 3), second=numbered(1, 3)),
+    "ack_client": equal(received=numbered(1, 3), left=["message 4", "message 5", "END"]),
+    "ack_individual": equal(received=numbered(1, 4), left=["message 1", "message 3", "END"]),
+    "nack": equal(
+        deliveries=[["message 1", "false"], ["message 2", "false"], ["message 1", "true"]], left=["END"]
+    ),
+    "unsubscribe": equal(left=["later", "END"]),
+    "transaction_commit": equal(bodies=["outside", "inside 1", "inside 2"]),
+    "transaction_abort": equal(left=["after", "END"]),
+    "transaction_ack": equal(**{"after abort": ["message 1", "END"], "after commit": ["END"]}),
+    "binary": equal(bodies=[EVERY_OCTET, "", "Grüße €\n".encode().hex()]),
+    "receipts": saw_receipts,
+    "error": saw_error,
+}
+NOT_IN_10 = {"ack_individual", "nack"}  # neither the ack mode nor the command exists there
+
+
+def address(server: Any) -> tuple[str, int]:
+    return server.host, server.port
+
+
+each_client = pytest.mark.parametrize("name", CLIENTS)
+each_version = pytest.mark.parametrize("version", VERSIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "scenario"),
+    [
+        pytest.param(name, version, scenario, id=f"{name}-{version}-{scenario}")
+        for name in CLIENTS
+        for version in VERSIONS
+        for scenario in CHECKS
+        if version != "1.0" or scenario not in NOT_IN_10
+    ],
+)
+def test_scenario(name: str, version: str, scenario: str, server: Any) -> None:
+    facts = run(name, version, scenario, address(server))
+    CHECKS[scenario](facts)
+    assert facts.get("version", version) == version
+
+
+@each_client
+@each_version
+def test_headers_arrive_as_they_were_sent(name: str, version: str, server: Any) -> None:
+    names = CLIENTS[name].headers[version]
+    facts = run(name, version, "headers", address(server), headers=",".join(names))
+    assert set(facts["sent"]) == set(names)
+    assert facts["received"] == facts["sent"]
+
+
+def test_perl_sends_in_a_transaction_of_its_own(server: Any) -> None:
+    """`send_transactional`: the receipt of a SEND inside a transaction must come before its COMMIT."""
+    assert run("Net::Stomp", "1.0", "transactional", address(server)) == {
+        "done": True,
+        "left": ["all of it", "END"],
+    }
+
+
+# Logins
+
+
+LOGIN = ("guest", "pa:ss\\word")
+
+
+@pytest.fixture(scope="session")
+def guarded_server(start_shared_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server that asks for a login; the passcode has what clients and servers escape differently."""
+    directory = tmp_path_factory.mktemp("guarded")
+    (directory / "etc").mkdir()
+    login, passcode = LOGIN
+    (directory / "etc" / ".passwd").write_text(f"{login}: {passcode}\n")
+    return start_shared_server("-a", directory=directory)
+
+
+@each_client
+@each_version
+def test_login(name: str, version: str, guarded_server: Any) -> None:
+    login, passcode = LOGIN
+    facts = run(name, version, "login", address(guarded_server), login=login, passcode=passcode)
+    assert facts == {"connected": True, "text": ""}
+
+
+@each_client
+@each_version
+def test_wrong_login(name: str, version: str, guarded_server: Any) -> None:
+    login, _ = LOGIN
+    facts = run(name, version, "login", address(guarded_server), login=login, passcode="wrong")
+    assert not facts["connected"]
+    if CLIENTS[name].tells_why:
+        assert "login" in facts["text"].lower()
+
+
+# Heart-beats
+
+
+class Relay:
+    """A TCP relay to the server that counts the heart-beats which pass: reads of nothing but line ends."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._listener.getsockname()
+        self.beats = {"client": 0, "server": 0}
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            return
+        server = socket.create_connection(self._target)
+        self._sockets += [client, server]
+        copies = [("client", client, server), ("server", server, client)]
+        for copy in copies:
+            self._threads.append(threading.Thread(target=self._copy, args=copy))
+            self._threads[-1].start()
+
+    def _copy(self, sender: str, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                self.beats[sender] += not data.strip(b"\r\n")
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            sink.close()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+        for each in self._sockets:
+            each.close()
+
+
+@pytest.fixture(scope="session")
+def beating_server(start_shared_server: Any) -> Any:
+    """A server that beats faster, and wants to be told faster, than by default."""
+    return start_shared_server("--heart-beat", "100,100", "--monitor-interval", "0.5")
+
+
+@pytest.fixture
+def relay(beating_server: Any) -> Iterator[Relay]:
+    one = Relay(address(beating_server))
+    yield one
+    one.close()
+
+
+beating = pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        (name, version)
+        for name, c in CLIENTS.items()
+        if "heartbeat" not in c.lacks
+        for version in ("1.1", "1.2")
+    ],
+)
+
+
+@beating
+def test_heart_beats_pass_both_ways(name: str, version: str, relay: Relay) -> None:
+    assert run(name, version, "heartbeat", relay.address, idle="1.5") == {"body": "still here"}
+    assert relay.beats["client"] >= 3
+    assert relay.beats["server"] >= 3
+
+
+@pytest.mark.long
+@beating
+def test_heart_beats_keep_the_connection(name: str, version: str, beating_server: Any) -> None:
+    """Longer than a server waits for a client that has fallen silent (interval + 5 s)."""
+    assert run(name, version, "heartbeat", address(beating_server), idle="8") == {"body": "still here"}
+
+
+# Several clients and the server's own word
+
+
+@pytest.mark.parametrize("name", [name for name, client in CLIENTS.items() if "monitor" not in client.lacks])
+def test_monitor_tells_of_a_queue(name: str, beating_server: Any) -> None:
+    key = f"monitored-{uuid4().hex}"
+    told = run(name, "1.2", "monitor", address(beating_server), key)["body"]
+    block = told[told.index(f"Queue: /queue/{key}\n") :].split("\n\n")[0].splitlines()
+    assert block == [f"Queue: /queue/{key}", "size: 1", "dequeued: 0", "enqueued: 1"]
+
+
+NAMES = list(CLIENTS)
+
+
+@pytest.mark.parametrize(("sender", "receiver"), list(zip(NAMES, NAMES[1:] + NAMES[:1], strict=True)))
+@pytest.mark.parametrize("versions", [("1.2", "1.0"), ("1.0", "1.2"), ("1.1", "1.2")], ids="to".join)
+def test_from_one_language_to_another(
+    sender: str, receiver: str, versions: tuple[str, str], server: Any
+) -> None:
+    key = f"across-{uuid4().hex}"
+    sent = run(sender, versions[0], "produce", address(server), key)
+    assert run(receiver, versions[1], "consume", address(server), key) == sent
