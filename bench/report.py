@@ -45,6 +45,8 @@ class Results:
     shares: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
     dashes: dict[str, dict[str, str]] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    parts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Derived ratio -> the two metrics it is made of."""
 
     def add(self, round: int, case: str, subject: str, metrics: Sequence[Metric], sample: Sample) -> None:
         """Keep one round of one case."""
@@ -70,6 +72,7 @@ class Results:
         if scenario.ratio is None:
             return
         name, dividend, divisor = scenario.ratio
+        self.parts[name] = dividend, divisor
         self._value(
             Metric(name, ""), subject, self.values[dividend][subject][-1] / self.values[divisor][subject][-1]
         )
@@ -94,6 +97,17 @@ class Results:
             self.values.get(metric, {}).get(one, []), self.values.get(metric, {}).get(other, []), strict=False
         )
         return [a / b for a, b in pairs if b]
+
+    def disturbed(self, metric: str, subject: str) -> bool:
+        """Neither side was busy all the time in this rate (or in one of the two a ratio is made of)."""
+        if metric in self.parts:
+            return any(self.disturbed(part, subject) for part in self.parts[metric])
+        shares = self.shares.get(metric, {}).get(subject)
+        if not shares or self.metrics[metric].unit != RATE:
+            return False
+        server = statistics.median([share for share, _ in shares])
+        generator = statistics.median([share for _, share in shares])
+        return max(server, generator) < BUSY
 
     def server_us(self, metric: str, subject: str) -> list[float]:
         """The server's CPU time per message in microseconds, round by round; empty for what is no rate.
@@ -130,12 +144,14 @@ class Results:
                 }
                 for name, metric in self.metrics.items()
             ],
-            "goals": [dict(zip(("goal", "value", "met"), row, strict=True)) for row in goal_rows(self)],
+            "goals": [
+                dict(zip(("goal", "value", "met", "disturbed"), row, strict=True)) for row in goal_rows(self)
+            ],
         }
 
 
-def goal_rows(results: Results) -> list[tuple[str, float, bool]]:
-    """(text, measured, met) for each goal that this run can judge."""
+def goal_rows(results: Results) -> list[tuple[str, float, bool, bool]]:
+    """(text, measured, met, disturbed) for each goal that this run can judge."""
     rows = []
     for goal in GOALS:
         if goal.against:
@@ -148,7 +164,9 @@ def goal_rows(results: Results) -> list[tuple[str, float, bool]]:
         word = "at least" if goal.at_least else "at most"
         unit = f" of {goal.against}" if goal.against else f" {results.metrics[goal.metric].unit}".rstrip()
         text = f"{goal.metric}: {word} {goal.bound:g}{unit}"
-        rows.append((text, value, value >= goal.bound if goal.at_least else value <= goal.bound))
+        met = value >= goal.bound if goal.at_least else value <= goal.bound
+        disturbed = any(results.disturbed(goal.metric, name) for name in (goal.subject, goal.against) if name)
+        rows.append((text, value, met, disturbed))
     return rows
 
 
@@ -159,7 +177,10 @@ def render(results: Results, subjects: Sequence[str]) -> str:
         parts.append(_pairs(results, subjects))
     goals = goal_rows(results)
     if goals:
-        rows = [[text, f"{value:.2f}", "met" if met else "MISSED"] for text, value, met in goals]
+        rows = [
+            [text, f"{value:.2f}", ("met" if met else "MISSED") + (" ?" if disturbed else "")]
+            for text, value, met, disturbed in goals
+        ]
         parts.append("Goals\n" + table(["goal", "measured", ""], rows))
     reasons = sorted(
         {
@@ -186,9 +207,8 @@ def _medians(results: Results, subjects: Sequence[str]) -> str:
             server = generator = ""
             if shares:
                 busiest = statistics.median([share for _, share in shares])
-                used = statistics.median([share for share, _ in shares])
-                robbed = metric.unit == RATE and max(used, busiest) < BUSY
-                server = f"{used:.0%}" + (" ?" if robbed else "")
+                server = f"{statistics.median([share for share, _ in shares]):.0%}"
+                server += " ?" if results.disturbed(name, subject) else ""
                 generator = f"{busiest:.0%}" + (" !" if busiest > BUSY else "")
             spread = f"{number(min(values))} - {number(max(values))}"
             each = results.server_us(name, subject)
