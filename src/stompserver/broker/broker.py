@@ -194,7 +194,7 @@ class Broker:
         queue = delivery.subscription.queue
         assert queue is not None
         number = queue.settle(delivery)
-        if queue.ready or queue.returned or queue.paged:
+        if queue.waiting:
             queue.dispatch()
         elif not queue.subscriptions:
             self._rest(queue)
@@ -275,19 +275,22 @@ class Broker:
 
     def resume(self, consumer: Consumer) -> None:
         """``consumer`` can take messages again: deliver what its queues hold for it."""
-        for subscription in consumer.subscriptions.values():
+        stalled = consumer.stalled
+        if not stalled:
+            return
+        consumer.stalled = []
+        for subscription in stalled:
             queue = subscription.queue
-            if queue is not None and not subscription.waiting and subscription.credit > 0:
+            if queue is not None:
                 queue.offer(subscription)
                 queue.dispatch()
-                if not consumer.ready:
-                    break
 
     def drop(self, consumer: Consumer) -> int:
         """``consumer`` is gone: end its subscriptions and put back what it has not settled."""
         consumer.ready = False
         subscriptions = list(consumer.subscriptions.values())
         consumer.subscriptions.clear()
+        consumer.stalled = []
         for subscription in subscriptions:
             self.unsubscribe(subscription)
         deliveries = list(consumer.deliveries.values())
@@ -328,7 +331,15 @@ class Broker:
         """Everything there is to know at this moment."""
         return BrokerStats(
             tuple(
-                QueueStats(q.name, len(q), q.unacked, q.bytes, len(q.subscriptions), q.enqueued, q.dequeued)
+                QueueStats(
+                    q.name,
+                    q.waiting,
+                    q.unacked,
+                    q.bytes,
+                    len(q.subscriptions),
+                    q.enqueued + q.passed,
+                    q.dequeued + q.passed,
+                )
                 for q in self.queues.values()
             ),
             tuple(

@@ -29,6 +29,7 @@ class Queue:
         "memory",
         "name",
         "paged",
+        "passed",
         "ready",
         "returned",
         "ring",
@@ -36,6 +37,7 @@ class Queue:
         "tail",
         "turn",
         "unacked",
+        "waiting",
         "window",
     )
 
@@ -51,6 +53,10 @@ class Queue:
         """Key of the newest message that is, or was, in the window."""
         self.hungry = False
         """Whether the window wants more of what is paged."""
+        self.waiting: int = 0
+        """Messages ready, returned and paged: not those that are delivered and not settled."""
+        self.passed: int = 0
+        """Messages that were consumed as they came; neither ``enqueued`` nor ``dequeued`` counts them."""
         self.subscriptions: list[Subscription] = []
         self.ring: list[Subscription] = []
         """Subscriptions that could take a message when last looked at; served in turn."""
@@ -61,27 +67,31 @@ class Queue:
         self.bytes: int = 0
         self.idle = False
 
-    def __len__(self) -> int:
-        """Messages waiting: not those that are delivered and not settled."""
-        return len(self.ready) + len(self.returned) + self.paged
-
     def send(self, message: Message) -> int:
-        """Take a new message (its key is above all others); return the op's number."""
-        self.enqueued += 1
-        ready = self.ready
-        if self.paged or (self.window and len(ready) >= self.window):
-            self.paged += 1
-            return self.log.put(self.name, message, True)
-        number: int = self.log.put(self.name, message)
-        self._admit(message)
-        # FIFO without a detour: nothing waits before it and somebody can take it (bench: auto).
-        if self.ring and not ready and not self.returned:
+        """Take a new message (its key is above all others); return the newest op's number."""
+        log = self.log
+        if not self.waiting:
+            # FIFO without a detour: nothing waits before it and somebody can take it (bench: auto, queues).
             subscription = self.pick()
             if subscription is not None:
+                if subscription.mode == AUTO:
+                    # Consumed as it comes: its PUT and REMOVE would cancel, so neither is logged.
+                    self.passed += 1
+                    subscription.consumer.deliver(subscription, message)
+                    return log.number
+                self.enqueued += 1
+                log.put(self.name, message)
+                self._admit(message)
                 self.hand(subscription, message)
-                return number
-        ready.append(message)
-        return number
+                return log.number
+        self.enqueued += 1
+        self.waiting += 1
+        if self.paged or (self.window and len(self.ready) >= self.window):
+            self.paged += 1
+            return log.put(self.name, message, True)
+        self._admit(message)
+        self.ready.append(message)
+        return log.put(self.name, message)
 
     def _admit(self, message: Message) -> None:
         size: int = message.size
@@ -110,6 +120,8 @@ class Queue:
                 return subscription
             subscription.waiting = False
             del ring[self.turn]
+            if not subscription.consumer.ready:
+                subscription.consumer.stalled.append(subscription)
         return None
 
     def hand(self, subscription: Subscription, message: Message) -> None:
@@ -133,6 +145,7 @@ class Queue:
                 message = heappop(returned)[1]
             else:
                 message = ready.popleft()
+            self.waiting -= 1
             self.hand(subscription, message)
         if self.paged and len(ready) <= self.window // 2:
             self.hungry = True
@@ -169,6 +182,7 @@ class Queue:
         self._release(delivery)
         message.attempts += 1
         heappush(self.returned, (message.key, message))
+        self.waiting += 1
         return self.log.mark(self.name, message)
 
     def forsake(self, delivery: Delivery) -> Message:
@@ -196,4 +210,4 @@ class Queue:
 
     def unused(self) -> bool:
         """Whether nobody would miss it: nothing waits, nothing is delivered, nobody listens."""
-        return not self.subscriptions and not self.unacked and not self.__len__()
+        return not self.subscriptions and not self.unacked and not self.waiting

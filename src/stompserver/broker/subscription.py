@@ -37,16 +37,17 @@ class Consumer:
     """What the broker delivers to: a session, or anything of its shape.
 
     ``ready`` is false while it can take no more (its socket is full); the broker then holds queue messages
-    back until ``Broker.resume``. ``deliveries`` are the unsettled ones, under whatever name the consumer
-    settles them by.
+    back until ``Broker.resume`` and notes in ``stalled`` which subscriptions missed their turn for that.
+    ``deliveries`` are the unsettled ones, under whatever name the consumer settles them by.
     """
 
-    __slots__ = ("deliveries", "ready", "subscriptions")
+    __slots__ = ("deliveries", "ready", "stalled", "subscriptions")
 
     def __init__(self) -> None:
         self.ready = False
         self.subscriptions: dict[str, Subscription] = {}
         self.deliveries: dict[str, Delivery] = {}
+        self.stalled: list[Subscription] = []
 
     def deliver(self, subscription: Subscription, message: Message) -> None:
         """Take ``message``; only appends to an outbox, never calls back into the broker."""

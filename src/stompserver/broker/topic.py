@@ -62,6 +62,7 @@ class Topic:
             self.memory.used -= message.size
         queue.ready.clear()
         queue.returned.clear()
+        queue.waiting = 0
 
     def unused(self) -> bool:
         """Whether nobody subscribes."""

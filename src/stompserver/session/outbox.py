@@ -98,7 +98,7 @@ class Outbox(Consumer):
         out.append(head)
         out.append(message.body)
         out.append(b"\0\n")
-        waiting: int = self.outbox_bytes + message.size
+        waiting: int = self.outbox_bytes + len(head) + len(message.body)
         self.outbox_bytes = waiting
         if waiting > OUTBOX_HIGH:
             self.ready = False
