@@ -304,10 +304,10 @@ def test_login(name: str, version: str, guarded_server: Any) -> None:
 
 
 @each_client
-@each_version
-def test_wrong_login(name: str, version: str, guarded_server: Any) -> None:
+def test_wrong_login(name: str, guarded_server: Any) -> None:
+    """In one version only: the answer takes its time."""
     login, _ = LOGIN
-    facts = run(name, version, "login", address(guarded_server), login=login, passcode="wrong")
+    facts = run(name, "1.1", "login", address(guarded_server), login=login, passcode="wrong")
     assert not facts["connected"]
     if CLIENTS[name].tells_why:
         assert "login" in facts["text"].lower()
@@ -384,7 +384,7 @@ beating = pytest.mark.parametrize(
 
 @beating
 def test_heart_beats_pass_both_ways(name: str, version: str, relay: Relay) -> None:
-    assert run(name, version, "heartbeat", relay.address, idle="1.5") == {"body": "still here"}
+    assert run(name, version, "heartbeat", relay.address, idle="1.1") == {"body": "still here"}
     assert relay.beats["client"] >= 3
     assert relay.beats["server"] >= 3
 
