@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -356,6 +357,23 @@ def connect(dial):
         return client
 
     return connected
+
+
+@pytest.fixture
+def admitted(dial, hello):
+    """admitted(server, version): a connection as soon as there is a place for it; refused ones try again."""
+
+    def tried(to: Any, version: str) -> Client:
+        until = time.monotonic() + LIMIT
+        while time.monotonic() < until:
+            client = dial(to, version)
+            client.send(hello(version))
+            if client.frame().command == "CONNECTED":
+                return client
+            client.close()
+        raise AssertionError(f"refused for {LIMIT} s")
+
+    return tried
 
 
 @pytest.fixture

@@ -112,6 +112,7 @@ def test_129_auto_needs_no_ack(connect, left, version, queue, ack):
 
 
 @pytest.mark.line(130)
+@pytest.mark.versions("1.0", "1.1")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
 def test_130_ack_of_an_auto_delivery_is_ignored(connect, left, version, queue, command):
     if (version, command) == ("1.0", "NACK"):
@@ -120,9 +121,20 @@ def test_130_ack_of_an_auto_delivery_is_ignored(connect, left, version, queue, c
     client.subscribe(queue, ack="auto")
     client.publish(queue, "hello")
     number = client.message("hello")["message-id"]
-    client.send(f"{command}\nmessage-id:{number}\nid:{number}\nsubscription:s\nreceipt:r\n\n\0")
+    client.send(f"{command}\nmessage-id:{number}\nsubscription:s\nreceipt:r\n\n\0")
     client.receipt("r")
     assert left(client) == ""
+
+
+@pytest.mark.line(130)
+@pytest.mark.versions("1.2")
+@pytest.mark.parametrize("command", ["ACK", "NACK"])
+def test_130_an_auto_delivery_has_no_id_in_1_2(connect, version, queue, command):
+    client = connect(version)
+    client.subscribe(queue, ack="auto")
+    client.publish(queue, "hello")
+    client.send(f"{command}\nid:{client.message('hello')['message-id']}\n\n\0")
+    client.error("id")
 
 
 @pytest.mark.line(130)
@@ -263,8 +275,8 @@ def test_136_an_unknown_id(given, left, version, command, ack, number):
 @pytest.mark.versions("1.1")
 def test_136_an_unknown_subscription(given, left, version):
     client, messages = given(version)
-    client.send(f"ACK\nmessage-id:{messages[0]['message-id']}\nsubscription:x\n\n\0")
-    client.error("x")
+    client.send(f"ACK\nmessage-id:{messages[0]['message-id']}\nsubscription:nonesuch\n\n\0")
+    client.error("nonesuch")
     assert left(client) == "123"
 
 

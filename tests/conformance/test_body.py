@@ -96,15 +96,16 @@ def test_047_octets_are_counted(connect, version, queue, length):
     assert client.message("é€🐘")["content-length"] == "9"
 
 
-BAD = ["abc", "-1", "1.5", "0x5", "1_0", "٣", "5,5", "+5", "1e1", "99999999999999999999", "9" * 5000]
+BAD = ["abc", "-1", "1.5", "0x5", "1_0", "٣", "5,5", "+5", "1e1"]
+HUGE = ["99999999999999999999", "9" * 5000]
 
 
 @pytest.mark.line(48)
-@pytest.mark.parametrize("length", [*BAD, ""], ids=lambda length: length[:25] or "empty")
+@pytest.mark.parametrize("length", [*BAD, *HUGE, ""], ids=lambda length: length[:25] or "empty")
 def test_048_a_content_length_that_is_no_number(connect, version, queue, length):
     client = connect(version)
     client.send(f"SEND\ndestination:{queue}\ncontent-length:{length}\n\nhello\0")
-    client.error("content-length")
+    client.error("body" if length in HUGE else "content-length")
 
 
 @pytest.mark.line(48)
@@ -112,7 +113,7 @@ def test_048_a_content_length_that_is_no_number(connect, version, queue, length)
 def test_048_also_in_connect(dial, hello, version, length):
     client = dial()
     client.send(hello(version, f"content-length:{length}\n"))
-    client.error("content-length")
+    client.error("body" if length in HUGE else "content-length")
 
 
 @pytest.mark.line(49)

@@ -1,4 +1,4 @@
-"""Every numbered requirement has a test in each version it applies to, or a reason why not; so has every known trap."""
+"""Every numbered requirement and every known trap has a test in each of its versions, or a reason why not."""
 
 from __future__ import annotations
 

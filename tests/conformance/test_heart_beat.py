@@ -1,4 +1,4 @@
-"""Heart-beats (lines 78 to 91). Exact tolerances are tested with plain numbers in tests/session; here is what a clock shows."""
+"""Heart-beats (lines 78 to 91): what a real clock shows. Exact tolerances are tested in tests/session."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_091_no_heart_beats_in_1_0(connect, fast, beaten, version, value):
 
 
 def push(client, destination):
-    """Sends 64 KiB bodies until the server reads no more; the number of whole frames sent and the rest of the last."""
+    """Sends 64 KiB bodies until the server reads no more: the number of whole frames, the rest of the last."""
     frame = f"SEND\ndestination:{destination}\ncontent-length:65536\n\n".encode() + b"x" * 65536 + b"\0"
     client.socket.settimeout(0.5)
     for count in range(1000):

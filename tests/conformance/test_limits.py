@@ -18,7 +18,7 @@ def lines(count, name="h"):
 
 
 @pytest.mark.line(177)
-@pytest.mark.parametrize(("count", "good"), [(8, True), (11, False), (500, False)])
+@pytest.mark.parametrize(("count", "good"), [(8, True), (11, False), (150, False)])
 def test_177_number_of_headers(connect, small, version, count, good):
     client = connect(version, to=small)
     client.send(f"SEND\ndestination:/topic/x\nreceipt:r\n{lines(count)}\n\0")
@@ -87,8 +87,8 @@ def test_178_endless_eols_cost_no_memory(connect, dial, version, end):
     client.send(end * 10_000)
     client.nothing()
     before = process.memory_info().rss
-    for _ in range(20):
-        client.send(end * 500_000)
+    for _ in range(10):
+        client.send(end * 300_000)
     client.nothing()
     assert process.memory_info().rss - before < 8 << 20
 
@@ -111,20 +111,22 @@ def test_180_smaller_before_login(dial, connect, small, hello, version, octets):
 
 
 @pytest.mark.line(181)
-def test_181_connections_in_all(serve, dial, connect, version):
+def test_181_connections_in_all(serve, dial, connect, admitted, version):
     server = serve("--max-connections=2")
     first, _ = connect(version, to=server), connect(version, to=server)
     third = dial(server)
     third.error("connections", "2")
+    third.close()
     first.disconnect()
-    connect(version, to=server).nothing()
+    admitted(server, version)
 
 
 @pytest.mark.line(181)
-def test_181_connections_of_an_address(serve, dial, connect, version):
+def test_181_connections_of_an_address(serve, dial, connect, admitted, version):
     server = serve("--max-connections-per-address=2")
     first, _ = connect(version, to=server), connect(version, to=server)
     third = dial(server)
     third.error("connections", "2", "address")
+    third.close()
     first.disconnect()
-    connect(version, to=server).nothing()
+    admitted(server, version)
