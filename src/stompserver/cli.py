@@ -230,7 +230,8 @@ def run(read: Callable[[], Loaded]) -> int:
             readiness.failed(_code_of(error), f"stompserver: {one_line(str(error))}")
             if not config.daemon:
                 raise
-            logger.error("%s", error, extra={"event": "failed"})
+            if logger.hasHandlers():  # else the log could not be opened
+                logger.error("%s", error, extra={"event": "failed"})
             return _code_of(error)
 
 

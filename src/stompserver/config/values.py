@@ -101,7 +101,7 @@ def memory_of_this_machine() -> int:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for place in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
-            text = Path(place).read_text("ascii").strip()
+            text = Path(place).read_text("utf-8").strip()
         except (OSError, ValueError):
             continue
         if text.isdigit():

@@ -220,7 +220,7 @@ class PidFile:
         """Write our number. Returns a note when a stale file was replaced. Raises StartError when in use."""
         try:
             self._file = self._open_locked()
-            old = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
+            old = os.pread(self._file, 32, 0).decode("utf-8", "replace").strip()
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, str(os.getpid()).encode(), 0)
         except OSError as error:
@@ -253,7 +253,7 @@ class PidFile:
                         os.fchmod(file, 0o644)  # for those who watch the server, whatever the umask
                     return file
             except BlockingIOError:
-                number = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                number = os.pread(file, 32, 0).decode("utf-8", "replace").strip() or "unknown"
                 os.close(file)
                 raise StartError(
                     f"already running as process {number}: it holds the pid file {self.path}"
