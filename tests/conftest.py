@@ -12,7 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# HYPOTHESIS_PROFILE=long looks further, for minutes; no deadlines, since machines of the CI are slow at times.
+hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=5000, stateful_step_count=100)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Taken out of the environment: servers started by tests read STOMPSERVER_* as options.
 NO_SKIP = os.environ.pop("STOMPSERVER_NO_SKIP", "") not in ("", "0")

@@ -32,7 +32,7 @@ class Frame:
     def __str__(self) -> str:
         """The form for logs: one line, secrets masked, the body cut to ``LOGGED_BODY`` octets."""
         shown = [
-            name + ":" + ("***" if name.lower() in SECRET else repr(value)[1:-1])
+            repr(name)[1:-1] + ":" + ("***" if name.strip().lower() in SECRET else repr(value)[1:-1])
             for name, value in self.headers.items()
         ]
         body = repr(self.body[:LOGGED_BODY])[2:-1]

@@ -1,0 +1,75 @@
+"""What these tests share: how a parser is driven, and a reader of octets that knows nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import pytest
+
+from stompserver.wire.frame import Frame
+from stompserver.wire.headers import TEXT_10, TEXT_10_STRICT, TEXT_11, TEXT_11_STRICT, TEXT_12
+from stompserver.wire.parser import Limits, Parser
+
+ROOMY = Limits(1 << 20, 100, 64 << 10)
+TEXTS = {
+    "1.0": TEXT_10,
+    "1.1": TEXT_11,
+    "1.2": TEXT_12,
+    "1.0 strict": TEXT_10_STRICT,
+    "1.1 strict": TEXT_11_STRICT,
+    "1.2 strict": TEXT_12,
+}
+
+Parsed = tuple[str, dict[str, str], bytes]
+
+
+class Outcome(NamedTuple):
+    """The frames of a stream, and what its error said (None: no error)."""
+
+    frames: list[Parsed]
+    error: str | None
+
+    def matches(self, frames: list[Parsed], error: str | None) -> bool:
+        """Whether it is these frames and an error that begins so."""
+        if self.error is None or error is None:
+            return self.frames == frames and self.error is error
+        return self.frames == frames and self.error.startswith(error)
+
+
+def plain(frame: Frame) -> Parsed:
+    return frame.command, frame.headers, frame.body
+
+
+def make(version: str, limits: Limits = ROOMY) -> Parser:
+    """A parser as it is in a session of ``version``; ``connect`` for one that waits for CONNECT."""
+    parser = Parser(limits, "strict" in version)
+    if not version.startswith("connect"):
+        parser.open(TEXTS[version], limits)
+    return parser
+
+
+def feed(parser: Parser, octets: bytes) -> list[Parsed]:
+    """All frames that ``octets`` complete: before CONNECTED each call gives one at most."""
+    found = [plain(frame) for frame in parser.feed(octets)]
+    if found:
+        while more := parser.feed(b""):
+            found += [plain(frame) for frame in more]
+    return found
+
+
+@pytest.fixture(scope="session")
+def make_parser() -> Callable[..., Parser]:
+    return make
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[..., Outcome]:
+    """``parse(pieces, version, limits)``: the outcome of feeding ``pieces`` one after the other."""
+
+    def run(pieces: Iterable[bytes], version: str, limits: Limits = ROOMY) -> Outcome:
+        parser = make(version, limits)
+        frames = [frame for piece in pieces for frame in feed(parser, piece)]
+        return Outcome(frames, parser.error.summary if parser.error else None)
+
+    return run
