@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("stompserver")
 
-OK, CANNOT_START, BAD_OPTION = 0, 1, 2
+OK, CANNOT_START, BAD_OPTION, INTERRUPTED = 0, 1, 2, 130
 # The original's help: the order of its options, and the column of their meaning.
 _ORIGINAL_ORDER = "Cpbqwsdac"
 _INDENT = 37
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # `stompserver --help | head`: nobody reads on. Python would complain again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return CANNOT_START
+    except KeyboardInterrupt:
+        return INTERRUPTED  # before the server took over the signals
     except StompserverError as error:
         print(f"stompserver: {one_line(str(error))}", file=sys.stderr)
         return _code_of(error)

@@ -30,6 +30,8 @@ class Teaching(StompserverError):
         self.where = where
         self.rule = rule
         self.mend = mend
+        self.receipt: str | None = None
+        """The ``receipt`` header of the frame that caused it, where only the parser saw that."""
 
     def explanation(self) -> str:
         """The body of the ERROR frame: one labelled line for each thing known."""

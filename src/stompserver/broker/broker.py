@@ -323,6 +323,10 @@ class Broker:
         queue.idle = False
         self.idle.pop(queue.name, None)
 
+    def is_queue(self, destination: str) -> bool:
+        """Whether that name is a queue's. Raises Refused when it is nobody's."""
+        return self.naming.kind(destination) == QUEUE
+
     def listened(self, destination: str) -> bool:
         """Whether a topic has subscriptions."""
         return destination in self.topics

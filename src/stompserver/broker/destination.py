@@ -34,7 +34,7 @@ class Naming:
         if self.bare == "queue":
             return QUEUE
         raise Refused(
-            "Destination is neither a queue nor a topic: " + name[:80],
+            f"Destination {name[:80]!r} is neither a queue nor a topic",
             where="header destination",
             rule="This server wants names that start with /queue or /topic (bare-destination: error)",
             mend="Write /queue/" + name[:40].lstrip("/") + " or /topic/" + name[:40].lstrip("/") + ".",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from typing import TYPE_CHECKING, Final, cast
@@ -69,8 +70,12 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=WRITE_HIGH)
         sock = transport.get_extra_info("socket")
         if sock is not None:
-            # A peer that vanished without a word is found by the kernel even where no heart-beats were agreed.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            # The peer may be gone again already.
+            with contextlib.suppress(OSError):
+                # A RECEIPT behind a MESSAGE must not wait for the peer's delayed ACK.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # One that vanishes without a word is found by the kernel where no heart-beats were agreed.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         refusal = self._server.admit(self)
         session = self.session = self._server.session(self)
         if refusal is not None:
@@ -166,6 +171,7 @@ class Connection(asyncio.Protocol):
         """
         self._finishing = True
         session.lost()
+        self._server.leave(self)
         self.release(LOGIN | THROTTLED)
         self._count(session, 0)
         if self._timer is not None:

@@ -67,6 +67,8 @@ class Server:
         self._dirty: list[Outbox] = []
         self._scheduled = False
         self._throttled: set[Connection] = set()
+        self._open: set[Connection] = set()
+        """Connections that count against the limits: not those that only linger."""
         self._addresses: dict[str, int] = {}
         self._logins: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -136,9 +138,10 @@ class Server:
         address = connection.address
         count = self._addresses.get(address, 0) + 1
         self._addresses[address] = count
+        self._open.add(connection)
+        total = len(self._open)
         config = self.config
-        total = len(self.connections) + 1
-        if total > config.max_connections + SURPLUS and connection.transport is not None:
+        if len(self.connections) >= config.max_connections + SURPLUS and connection.transport is not None:
             connection.transport.abort()
         if total > config.max_connections:
             return Refused(
@@ -174,11 +177,7 @@ class Server:
         assert session is not None
         self.connections.pop(session, None)
         self._throttled.discard(connection)
-        left = self._addresses.get(connection.address, 1) - 1
-        if left:
-            self._addresses[connection.address] = left
-        else:
-            self._addresses.pop(connection.address, None)
+        self.leave(connection)
         connection_log.info(
             "Disconnecting %s%s",
             connection.address,
@@ -188,6 +187,17 @@ class Server:
         self.soon()
         if not self.connections:
             self._empty.set()
+
+    def leave(self, connection: Connection) -> None:
+        """``connection`` counts no more: it ended, or only lingers. May be called again."""
+        if connection not in self._open:
+            return
+        self._open.discard(connection)
+        left = self._addresses[connection.address] - 1
+        if left:
+            self._addresses[connection.address] = left
+        else:
+            del self._addresses[connection.address]
 
     def soon(self) -> None:
         """Have all that sessions wrote in this loop turn sent at its end, one write a socket."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stompserver.broker.destination import MONITOR
-from stompserver.broker.subscription import AUTO, Consumer, Delivery
+from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
 from stompserver.errors import ProtocolError
 from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
 
@@ -16,8 +16,11 @@ def pair(message_id: str, subscription_id: str) -> str:
     return message_id + "\0" + subscription_id
 
 
-def find(consumer: Consumer, version: Version, headers: dict[str, str], strict: bool) -> Delivery | None:
-    """The unsettled delivery that an ACK or NACK names; None when it names one that needs no ACK (auto).
+def find(
+    consumer: Consumer, version: Version, command: str, headers: dict[str, str], strict: bool
+) -> Delivery | None:
+    """The unsettled delivery that ``command`` (ACK or NACK) names; None when it names one that needs none
+    (ack:auto, unless ``strict``).
 
     Raises ProtocolError for an unknown, foreign or settled one.
     """
@@ -28,7 +31,7 @@ def find(consumer: Consumer, version: Version, headers: dict[str, str], strict: 
             return delivery
         if name == MONITOR_ACK:
             return None
-        raise _unknown(consumer, headers, name, "header id", version)
+        raise _unknown(command, headers, name, "header id", version)
     message_id = headers["message-id"]
     if version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
         id = headers["subscription"]
@@ -36,24 +39,29 @@ def find(consumer: Consumer, version: Version, headers: dict[str, str], strict: 
         if delivery is not None:
             return delivery
         subscription = consumer.subscriptions.get(id)
-        if subscription is not None and (
-            subscription.destination == MONITOR or (subscription.mode == AUTO and not strict)
-        ):
+        if subscription is not None and _free(subscription, strict):
             return None
-        raise _unknown(consumer, headers, message_id, "headers message-id and subscription", version)
+        raise _unknown(command, headers, message_id, "headers message-id and subscription " + repr(id[:80]), version)
     auto = False
     for id, subscription in consumer.subscriptions.items():
         delivery = consumer.deliveries.get(pair(message_id, id))
         if delivery is not None:
             return delivery
-        auto = auto or subscription.destination == MONITOR or (subscription.mode == AUTO and not strict)
+        auto = auto or _free(subscription, strict)
     if auto:
         return None
     # Of a subscription that ended: rare, so a scan is good enough.
     for name, delivery in consumer.deliveries.items():
         if name.partition("\0")[0] == message_id:
             return delivery
-    raise _unknown(consumer, headers, message_id, "header message-id", version)
+    raise _unknown(command, headers, message_id, "header message-id", version)
+
+
+def _free(subscription: Subscription, strict: bool) -> bool:
+    """Whether ACKs for ``subscription`` have nothing to do and harm nobody."""
+    if subscription.destination == MONITOR:
+        return True
+    return subscription.mode == AUTO and (not strict or subscription.topic is not None)
 
 
 def covered(delivery: Delivery) -> list[Delivery]:
@@ -88,18 +96,16 @@ def trim(delivery: Delivery) -> None:
         order.popleft()
 
 
-def _unknown(
-    consumer: Consumer, headers: dict[str, str], name: str, where: str, version: Version
-) -> ProtocolError:
+def _unknown(command: str, headers: dict[str, str], name: str, where: str, version: Version) -> ProtocolError:
     mend = "Use the values of the MESSAGE's own headers, once, on the connection that received it."
     if version.settles == BY_ACK_ID:
         mend = "Use the value of the MESSAGE's ack header, once, on the connection that received it."
         if "message-id" in headers:
             mend += " (STOMP 1.2 does not look at message-id.)"
     return ProtocolError(
-        "No such delivery to acknowledge: " + name[:80],
+        f"{command} of no known delivery {name[:80]!r}",
         where=where,
-        rule=version.section + ", ACK: it names a message that was delivered on this connection and is not"
-        " acknowledged yet",
+        rule=f"{version.section}, {command}: it names a message that was delivered on this connection and is not"
+        " settled yet",
         mend=mend,
     )

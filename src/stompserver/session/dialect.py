@@ -68,7 +68,7 @@ def prefetch(headers: dict[str, str], default: int) -> int:
         return 0
     if not word.isascii() or not word.isdigit() or len(word) > 9:
         raise ProtocolError(
-            "Prefetch is not a number: " + repr(asked[:40]),
+            f"Prefetch is not a number {asked[:40]!r}",
             where="header " + next(name for name in PREFETCH if name in headers),
             rule="A count of messages; 0 or -1 for no limit",
             mend="Send for example prefetch-count:10.",

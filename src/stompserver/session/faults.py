@@ -84,7 +84,7 @@ def unknown_command(frame: Frame, version: Version, state: int) -> ProtocolError
     elif command.upper() in allowed:
         mend = "Commands are case sensitive. " + mend
     return ProtocolError(
-        "Unknown command: " + command[:40],
+        f"Unknown command {command[:40]!r}",
         where=f"state {NAMES[state]}, {version.section}",
         rule="STOMP, Client Frames",
         mend=mend,
@@ -155,7 +155,7 @@ def out_of_memory(limit: int, where: str) -> Refused:
 def id_in_use(id: str, version: Version) -> ProtocolError:
     """A second subscription under one id."""
     return ProtocolError(
-        "Subscription id is in use: " + id[:80],
+        f"Subscription id is in use {id[:80]!r}",
         where="header id",
         rule=version.section + ", SUBSCRIBE id Header: ids of a connection differ",
         mend="Take another id, or UNSUBSCRIBE first.",
@@ -165,7 +165,7 @@ def id_in_use(id: str, version: Version) -> ProtocolError:
 def unknown_subscription(id: str, version: Version) -> ProtocolError:
     """UNSUBSCRIBE of nothing."""
     return ProtocolError(
-        "No such subscription: " + id[:80],
+        f"No such subscription {id[:80]!r}",
         where="header id",
         rule=version.section + ", UNSUBSCRIBE: the id of an existing subscription",
         mend="Send the id of the SUBSCRIBE, on the same connection.",
@@ -175,7 +175,7 @@ def unknown_subscription(id: str, version: Version) -> ProtocolError:
 def unknown_ack_mode(asked: str) -> ProtocolError:
     """An ``ack`` header that no version knows."""
     return ProtocolError(
-        "Unknown ack mode: " + asked[:40],
+        f"Unknown ack mode {asked[:40]!r}",
         where="header ack",
         rule="STOMP, SUBSCRIBE ack Header: auto, client or client-individual",
         mend="Send one of them, or leave the header out for auto.",

@@ -24,19 +24,21 @@ class HeartBeat:
         return max(2.0 * self.expect, self.expect + 5.0)
 
 
-def parse(value: str | None) -> tuple[int, int]:
-    """The two numbers (ms) of a ``heart-beat`` header; (0, 0) without one; blanks are forgiven.
+def parse(value: str | None, strict: bool = False) -> tuple[int, int]:
+    """The two numbers (ms) of a ``heart-beat`` header; (0, 0) without one; blanks are forgiven unless
+    ``strict``.
 
     Raises ProtocolError for anything but two non-negative integers with a comma.
     """
     if value is None:
         return 0, 0
     left, comma, right = value.partition(",")
-    left, right = left.strip(" "), right.strip(" ")
+    if not strict:
+        left, right = left.strip(" "), right.strip(" ")
     for word in (left, right):
         if not comma or not word.isascii() or not word.isdigit():
             raise ProtocolError(
-                "heart-beat is not two numbers: " + repr(value[:40]),
+                f"heart-beat {value[:40]!r} is not two numbers",
                 where="header heart-beat",
                 rule="STOMP 1.1 and 1.2, Heart-beating: two non-negative integers with a comma, in ms",
                 mend="Send for example heart-beat:10000,10000, or heart-beat:0,0 for none.",

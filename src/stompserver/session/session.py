@@ -8,7 +8,7 @@ from typing import Final
 from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker
 from stompserver.broker.destination import MONITOR
 from stompserver.broker.message import OVERHEAD, Message
-from stompserver.broker.subscription import AUTO, INDIVIDUAL, Subscription
+from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, Subscription
 from stompserver.errors import Teaching
 from stompserver.session import acks, dialect, faults
 from stompserver.session.heartbeat import HeartBeat, agree, parse
@@ -100,6 +100,7 @@ class Session(Outbox):
                 break
             data = b""
         if parser.error is not None and self.state <= CONNECTED:
+            self._receipt = parser.error.receipt
             self.fail(parser.error)
 
     def _process(self, frames: list[Frame]) -> None:
@@ -209,13 +210,14 @@ class Session(Outbox):
         known = self.state == CONNECTED
         self.state = FAILED
         self.ready = False
+        self.parser.stop()
         body = error.explanation().encode("utf-8", "replace")
         headers = [("message", error.summary.partition("\n")[0][:200])]
         if self._receipt is not None:
             headers.append(("receipt-id", self._receipt))
         if isinstance(error, faults.VersionError):
             headers.append(("version", OFFERED))
-        headers.append(("content-type", "text/plain"))
+        headers.append(("content-type", "text/plain;charset=utf-8"))
         headers.append(("content-length", str(len(body))))
         self.notes.append(("error", str(error)))
         octets = encode_frame("ERROR", headers, body, self._text() if known else RAW)
@@ -238,7 +240,7 @@ class Session(Outbox):
     def on_connect(self, frame: Frame) -> int:
         """CONNECT or STOMP: settle the version, then welcome the client or have its login checked."""
         headers = frame.headers
-        version = negotiate(headers.get("accept-version"))
+        version = negotiate(headers.get("accept-version"), self.settings.strict)
         if version is None:
             raise faults.no_version(headers["accept-version"])
         self.version = version
@@ -247,7 +249,7 @@ class Session(Outbox):
         elif frame.command not in OPENING:
             raise faults.unknown_command(frame, self.version, self.state)
         if version.beats:
-            self._requested = parse(headers.get("heart-beat"))
+            self._requested = parse(headers.get("heart-beat"), self.settings.strict)
             if self.settings.strict and dialect.first(headers, dialect.HOST) is None:
                 raise faults.no_host(version)
         self.login = headers.get("login")
@@ -375,7 +377,7 @@ class Session(Outbox):
         for name in self.version.required[frame.command.upper()]:
             if name not in headers:
                 raise faults.missing(name, frame, self.version)
-        found = acks.find(self, self.version, headers, self.settings.strict)
+        found = acks.find(self, self.version, frame.command.upper(), headers, self.settings.strict)
         transaction = headers.get("transaction")
         if found is None:
             if transaction is not None:
@@ -419,9 +421,7 @@ class Session(Outbox):
             raise faults.unknown_ack_mode(asked)
         if len(self.subscriptions) >= self.settings.max_subscriptions:
             raise faults.too_many_subscriptions(self.settings.max_subscriptions)
-        alone = mode == 1 and self.version is V10
-        prefetch = dialect.prefetch(headers, self.settings.prefetch10 if alone else self.settings.prefetch)
-        subscription = Subscription(self, id, destination, AUTO if destination == MONITOR else mode, prefetch)
+        subscription = Subscription(self, id, destination, *self._mode(destination, mode, headers))
         subscription.label = label
         prefix = [("subscription", label)] if label or self.version is not V10 else []
         if destination == MONITOR and mode != AUTO and self.version.settles == BY_ACK_ID:
@@ -438,6 +438,22 @@ class Session(Outbox):
             self._receipt = None
         self.broker.start(subscription)
         return number
+
+    def _mode(self, destination: str, mode: int, headers: dict[str, str]) -> tuple[int, int]:
+        """The mode and prefetch that a subscription really has.
+
+        As in the original, the monitor's reports never count as unsettled, nor does 1.0 acknowledge topics. In
+        1.1 and 1.2 a topic's subscriber may, but is not held back unless it asks for a prefetch.
+        """
+        settings = self.settings
+        if destination == MONITOR:
+            return AUTO, 0
+        if self.broker.is_queue(destination):
+            ten = mode == CLIENT and self.version is V10
+            return mode, dialect.prefetch(headers, settings.prefetch10 if ten else settings.prefetch)
+        if self.version is V10:
+            return AUTO, 0
+        return mode, dialect.prefetch(headers, 0)
 
     def on_unsubscribe(self, frame: Frame) -> int:
         """UNSUBSCRIBE: by id, or in 1.0 by destination too; what was handed out may still be settled."""

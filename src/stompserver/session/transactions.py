@@ -33,7 +33,7 @@ class Transactions:
         """Raises ProtocolError when ``id`` is open, Refused when too many are."""
         if id in self.open:
             raise ProtocolError(
-                "Transaction already begun: " + id[:80],
+                f"Transaction already begun {id[:80]!r}",
                 where="header transaction",
                 rule="STOMP, BEGIN: different transactions of a connection have different ids",
                 mend="COMMIT or ABORT it first, or take another id.",
@@ -52,7 +52,7 @@ class Transactions:
         transaction = self.open.get(id)
         if transaction is None:
             raise ProtocolError(
-                "No such transaction: " + id[:80],
+                f"No such transaction {id[:80]!r}",
                 where="header transaction",
                 rule="STOMP, BEGIN: a transaction exists from BEGIN to COMMIT or ABORT, on its connection",
                 mend="Send BEGIN with this id first.",

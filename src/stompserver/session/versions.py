@@ -122,14 +122,15 @@ VERSIONS: Final = (V12, V11, V10)
 OFFERED: Final = "1.0,1.1,1.2"
 
 
-def negotiate(accept: str | None) -> Version | None:
-    """The highest version in an ``accept-version`` header; blanks, order and unknown entries do not matter.
+def negotiate(accept: str | None, strict: bool = False) -> Version | None:
+    """The highest version in an ``accept-version`` header; order and unknown entries do not matter, nor do
+    blanks unless ``strict``.
 
     No header means 1.0 (Protocol Negotiation). None when there is no common version.
     """
     if accept is None:
         return V10
-    wanted = {entry.strip() for entry in accept.split(",")}
+    wanted = {entry if strict else entry.strip() for entry in accept.split(",")}
     for version in VERSIONS:
         if version.number in wanted:
             return version

@@ -39,7 +39,9 @@ class Parser:
 
     __slots__ = (
         "_body",
+        "_cr",
         "_frame",
+        "_lines",
         "_need",
         "_rest",
         "_scanned",
@@ -60,16 +62,28 @@ class Parser:
         """Octets of this connection before the unparsed rest."""
         self._rest: bytes = _EMPTY
         self._scanned: int = 0
+        self._lines: int = 0
+        """Line ends among the ``_scanned`` octets."""
         self._frame: Frame | None = None
         self._body: bytearray | None = None
         self._need: int = -1
         self._single: bool = True
+        self._cr: bool = False
+        """Whether the newest header block ended in CR LF form."""
 
     def open(self, text: Text, limits: Limits) -> None:
         """Read from here on by the rules of the negotiated version and with the limits after login."""
         self.text = text
         self.limits = limits
         self._single = False
+
+    def stop(self) -> None:
+        """Parse nothing more and hold nothing."""
+        if self.error is None:
+            self.error = ProtocolError("Stopped")
+        self._rest = _EMPTY
+        self._frame = None
+        self._body = None
 
     @property
     def pending(self) -> int:
@@ -91,9 +105,9 @@ class Parser:
                 self._parse(self._rest + data if self._rest else data, frames)
         except ProtocolError as error:
             self.error = error
-            self._rest = _EMPTY
-            self._frame = None
-            self._body = None
+            if self._frame is not None:
+                error.receipt = self._frame.headers.get("receipt")
+            self.stop()
         return frames
 
     def _parse(self, buf: bytes, frames: list[Frame]) -> None:
@@ -109,24 +123,29 @@ class Parser:
                 pos += 1
                 continue
             start: int = pos + self._scanned
-            head: int = buf.find(b"\n\n", start)
+            if self._cr:
+                # Not past the end in CR LF form, or each such frame would be searched to the end of ``buf``.
+                crlf: int = buf.find(b"\n\r\n", start)
+                head: int = buf.find(b"\n\n", start, crlf + 1 if crlf >= 0 else end)
+                self._cr = head < 0
+            else:
+                head = buf.find(b"\n\n", start)
             body: int = head + 2
             block = buf[pos:head] if 0 <= head <= pos + limits.max_header_bytes else _EMPTY
             frame = self._quick(block) if block else None
             if frame is None:
                 # A CR before the end found, or no end yet, may mean an end in CR LF form.
                 if text.crlf and buf.find(b"\r", start, head if head >= 0 else end) >= 0:
-                    crlf: int = buf.find(b"\n\r\n", start, head + 1 if head >= 0 else end)
+                    crlf = buf.find(b"\n\r\n", start, head + 1 if head >= 0 else end)
                     if crlf >= 0:
                         head = crlf
                         body = head + 3
+                        self._cr = True
                 if head < 0:
                     self._check_partial(buf, pos, end, start)
-                    # The end of the header block may be split by up to three octets.
-                    self._scanned = max(0, end - pos - 3)
                     break
                 if head - pos > limits.max_header_bytes:
-                    self._check_partial(buf, pos, head, pos)
+                    self._headers_too_long(pos)
                 frame = self._head(buf[pos:head], pos)
             self._scanned = 0
             if self._single and frame.command.strip().upper() not in OPENING:
@@ -135,12 +154,13 @@ class Parser:
                 self.offset += body
                 self._rest = _EMPTY
                 return
+            self._frame = frame
             declared = frame.headers.get("content-length")
             if declared is None:
                 stop: int = buf.find(b"\0", body)
+                if (stop if stop >= 0 else end) - body > limits.max_body:
+                    self._body_too_long(body)
                 if stop < 0:
-                    if end - body > limits.max_body:
-                        self._body_too_long(body)
                     self._hold(frame, buf[body:], -1)
                     self.offset += end
                     self._rest = _EMPTY
@@ -162,6 +182,7 @@ class Parser:
                     self._missing_nul(buf[stop], length, stop)
             frame.body = buf[body:stop]
             frames.append(frame)
+            self._frame = None
             pos = stop + 1
             if self._single:
                 break
@@ -213,7 +234,7 @@ class Parser:
         lines = head.split("\n")
         if len(lines) > self.limits.max_headers + 1:
             raise ProtocolError(
-                f"Too many headers: {len(lines) - 1}",
+                f"Too many headers, {len(lines) - 1}",
                 where=f"frame at byte {self.offset + pos}",
                 rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
                 mend="Send fewer headers, or raise the option.",
@@ -237,6 +258,10 @@ class Parser:
             if trim:
                 name = name.strip(" \t")
                 value = value.strip(" \t")
+                if not name:
+                    self._bad_header(lines[i], i, pos, True)
+            elif ":" in value and self.strict and text.decode:
+                self._raw_colon(lines[i], i, pos)
             elif escaped:
                 name = text.unescape(name)
                 value = text.unescape(value)
@@ -284,7 +309,7 @@ class Parser:
             declared = declared.strip(" ")
         if not declared.isascii() or not declared.isdigit():
             raise ProtocolError(
-                "content-length is not a number: " + repr(declared[:40]),
+                f"content-length {declared[:40]!r} is not a number",
                 where=f"header content-length, before byte {self.offset + body}",
                 rule="STOMP, Header content-length: a count of octets",
                 mend="Send the number of octets of the body in decimal, or leave the header out.",
@@ -313,17 +338,14 @@ class Parser:
         )
 
     def _check_partial(self, buf: bytes, pos: int, end: int, start: int) -> None:
-        """Refuse a header block as soon as it cannot become one, before more of it is kept."""
+        """Refuse a header block as soon as it cannot become one, before more of it is kept. Octets before
+        ``start`` were looked at before.
+        """
         if buf.find(b"\0", start, end) >= 0:
             self._nul_in_header(buf[pos:end], pos)
-        if end - pos > self.limits.max_header_bytes:
-            raise ProtocolError(
-                "Headers too long",
-                where=f"frame at byte {self.offset + pos}",
-                rule=f"This server takes {self.limits.max_header_bytes} bytes of headers in a frame"
-                " (max-header-bytes)",
-                mend="Send less in headers, or raise the option.",
-            )
+        # Two octets may be the beginning of the empty line.
+        if end - pos > self.limits.max_header_bytes + 2:
+            self._headers_too_long(pos)
         if end - pos > MAX_COMMAND and buf.find(b"\n", pos, pos + MAX_COMMAND) < 0:
             raise ProtocolError(
                 "No STOMP command found",
@@ -331,13 +353,26 @@ class Parser:
                 rule="STOMP Frames: a frame starts with a command and a line end",
                 mend="Check that the client speaks STOMP, and plain TCP to this port.",
             )
-        if buf.count(b"\n", pos, end) > self.limits.max_headers + 1:
+        lines: int = buf.count(b"\n", start, end) + (self._lines if start > pos else 0)
+        if lines > self.limits.max_headers + 1:
             raise ProtocolError(
                 "Too many headers",
                 where=f"frame at byte {self.offset + pos}",
                 rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
                 mend="Send fewer headers, or raise the option.",
             )
+        # The end of the header block may be split by up to three octets.
+        again: int = max(pos, end - 3)
+        self._scanned = again - pos
+        self._lines = lines - buf.count(b"\n", again, end)
+
+    def _headers_too_long(self, pos: int) -> None:
+        raise ProtocolError(
+            "Headers too long",
+            where=f"frame at byte {self.offset + pos}",
+            rule=f"This server takes {self.limits.max_header_bytes} bytes of headers in a frame (max-header-bytes)",
+            mend="Send less in headers, or raise the option.",
+        )
 
     def _check_bare_cr(self, lines: list[str], pos: int) -> None:
         for line in lines:
@@ -351,11 +386,21 @@ class Parser:
 
     def _bad_header(self, line: str, number: int, pos: int, colon: bool) -> None:
         what = "Header line without a name" if colon else "Header line without a colon"
+        # What comes before login may be a passcode.
+        shown = "" if self._single else f": {line[:60]!r}"
         raise ProtocolError(
-            what + ": " + repr(line[:60]),
-            where=f"frame at byte {self.offset + pos}, header line {number}",
+            what,
+            where=f"frame at byte {self.offset + pos}, header line {number}{shown}",
             rule="STOMP, Augmented BNF: a header is name:value; an empty line ends the headers",
             mend="Send name:value, and an empty line between the headers and the body.",
+        )
+
+    def _raw_colon(self, line: str, number: int, pos: int) -> None:
+        raise ProtocolError(
+            "A colon inside a header value",
+            where=f"frame at byte {self.offset + pos}, header line {number}: {line[:60]!r}",
+            rule="STOMP " + self.text.version + ", Augmented BNF: a colon in a value is escaped (strict)",
+            mend="Write it as \\c.",
         )
 
     def _nul_in_header(self, block: bytes, pos: int) -> None:
@@ -376,7 +421,7 @@ class Parser:
 
     def _body_too_long(self, pos: int, length: int = 0) -> None:
         option = "max-body-before-login" if self._single else "max-body"
-        said = f": {length} bytes" if 0 < length < 1 << 60 else ""
+        said = f", {length} bytes" if 0 < length < 1 << 60 else ""
         raise ProtocolError(
             "Body too long" + said,
             where=f"byte {self.offset + pos}",
