@@ -26,6 +26,8 @@ from stompserver.security.users import Users
 
 StartServer = Callable[..., Any]
 READY = re.compile(r"Stomp protocol handler starting on (\S+) port (\d+)")
+# For programs that become nobody, who could not write down what a measurement of coverage found.
+UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
 
 
@@ -33,9 +35,10 @@ def stompserver(
     *arguments: str, cwd: Path, stdin: str = "", env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STOMPSERVER_")}
     return subprocess.run(
         [sys.executable, "-m", "stompserver", *arguments],
-        cwd=cwd, input=stdin, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=30,
+        cwd=cwd, input=stdin, env={**inherited, **(env or {})}, capture_output=True, text=True, timeout=30,
     )  # fmt: skip
 
 
@@ -291,11 +294,21 @@ def test_hash_password_typed_differently(tmp_path: Path) -> None:
     assert "stompserver: --hash-password: the two passcodes are not the same" in terminal.screen
 
 
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_hash_password_given_up(tmp_path: Path, key: str) -> None:
+    terminal = Terminal("--hash-password", "alice", cwd=tmp_path)
+    terminal.expect("Passcode: ")
+    terminal.type(key)
+    assert terminal.end() == 2
+    assert "stompserver: --hash-password: no passcode given" in terminal.screen
+
+
 # In the foreground
 
 
 def test_a_server_starts_and_ends(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server(directory=tmp_path)
+    server = start_server("start", directory=tmp_path)
+    assert " WARNING ignored argument 'start'\n" in server.log()
     assert (tmp_path / "log" / "stompserver.pid").read_bytes() == str(server.process.pid).encode()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["etc", "log"]
     assert conversation(server.port, CONNECT).startswith(b"CONNECTED\n")
@@ -489,6 +502,18 @@ def test_a_daemon_opens_its_log_anew_and_reads_its_file_again(
     daemon.wait_for_log("stays in force: stompserver.conf line 1: prefetch: 'many' is not a whole number")
 
 
+def test_a_daemon_whose_log_cannot_be_opened_anew_keeps_the_old_one(
+    start_daemon: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    daemon = start_daemon("-w", "run")
+    path = daemon.log
+    daemon.log = path.rename(tmp_path / "old.log")
+    path.mkdir()
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log(f"cannot open the log {path} anew, the old one goes on: Is a directory")
+    daemon.wait_for_log("configuration and users read again; changed: nothing")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
@@ -539,7 +564,8 @@ def test_who_is_not_root_cannot_change_the_user(tmp_path: Path) -> None:
     for each in tmp_path.parents[:2]:
         each.chmod(each.stat().st_mode | 0o011)
     result = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30
-    )
+        [sys.executable, "-c", program],
+        cwd=tmp_path, env=UNMEASURED, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
     text = "stompserver: cannot change to user daemon: Operation not permitted; only root can\n"
     assert (result.returncode, result.stderr) == (1, text)

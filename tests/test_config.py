@@ -20,7 +20,8 @@ from stompserver.config.options import (
 from stompserver.config.page import page
 from stompserver.errors import ConfigError
 
-OPTIONS_PAGE = Path(__file__).parents[1] / "docs" / "reference" / "options.md"
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+OPTIONS_PAGE = REFERENCE / "options.md"
 
 # What Debian's package puts into /etc/stompserver/stompserver.conf (keys and values).
 DEBIAN = """\
@@ -320,6 +321,13 @@ def test_the_sample_of_the_original(tmp_path: Path) -> None:
     assert (result.config.user, result.config.group) == ("", "")
     assert result.config.storage == Path("/srv/stompserver/.queue")
     assert result.warnings == []
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    example = (REFERENCE / "files.md").read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
+    result = loaded(tmp_path, file=example)
+    assert result.warnings == []
+    assert (result.config.auth, result.config.heart_beat) == (True, (5000, 5000))
 
 
 @pytest.mark.parametrize("file", [DEBIAN, UPSTREAM.replace("queue: file", "queue: memory")])

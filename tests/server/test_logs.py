@@ -106,6 +106,12 @@ def test_a_traceback_stays_in_the_line() -> None:
     assert fields["traceback"].endswith("ValueError: x")
 
 
+def test_a_stack_stays_in_the_line() -> None:
+    made = record("where")
+    made.stack_info = "Stack (most recent call last):\n  somewhere"
+    assert TextLines().format(made).endswith("where | Stack (most recent call last):\\n  somewhere")
+
+
 CONFIGURED = (
     "import logging; from stompserver.server import logs; log = logging.getLogger('stompserver.connection');"
 )

@@ -222,11 +222,14 @@ def test_without_a_pid_file(tmp_path: Path, log: pytest.LogCaptureFixture) -> No
 def test_hang_up_takes_over_what_may_change(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         async with Running(tmp_path, log, Fake).started() as running:
-            running.file("prefetch: 7\nshutdown-timeout: 3\nport: 1\nuser: nobody\nlinger: 9\n")
+            running.file(
+                "configfile: x\nprefetch: 7\nshutdown-timeout: 3\nport: 1\nuser: nobody\nlinger: 9\n"
+            )
             await running.hang_up("read again; changed: prefetch, shutdown-timeout")
             # linger may change, but this server did not take it.
             assert running.messages(logging.WARNING) == [
-                "changed, but only a restart puts it in force: port, linger, user"
+                "stompserver.conf line 1: configfile has no effect inside the configuration file",
+                "changed, but only a restart puts it in force: port, linger, user",
             ]
             assert running.server.configs[-1].prefetch == 7
             assert (running.server.configs[-1].port, running.server.configs[-1].user) == (61613, "")
@@ -297,12 +300,15 @@ def test_hang_up_reads_the_users_again(tmp_path: Path, log: pytest.LogCaptureFix
             assert first is not None
             assert first.check("old", "1")
             assert "Client authorization enabled, 1 logins" in running.messages()
+            assert running.messages(logging.WARNING) == []
+            passwd.chmod(0o644)
             passwd.write_text("new:2\nother:3\n")
             await running.hang_up("changed: nothing")
             second = running.server.users[-1]
             assert second is not None
             assert second.check("new", "2")
             assert not second.check("old", "1")
+            assert "open to every user of this machine" in running.messages(logging.WARNING)[0]
             assert not any("new" in each for each in running.messages())
 
     asyncio.run(scenario())

@@ -94,16 +94,11 @@ def _validated(given: Given) -> Config:
 
 
 def _problem(error: ErrorDetails) -> str:
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "value_error":
-            return str(context["error"])
-        case "greater_than_equal":
-            return f"must be at least {values.as_text(context['ge'])}, not {values.shown(error['input'])}"
-        case "less_than_equal":
-            return f"must be at most {values.as_text(context['le'])}, not {values.shown(error['input'])}"
-        case _:
-            return error["msg"]
+    context = error["ctx"]
+    if error["type"] == "value_error":
+        return str(context["error"])
+    word, bound = {"greater_than_equal": ("least", "ge"), "less_than_equal": ("most", "le")}[error["type"]]
+    return f"must be at {word} {values.as_text(context[bound])}, not {values.shown(error['input'])}"
 
 
 def _absolute(config: Config, cwd: Path) -> Config:
