@@ -65,7 +65,9 @@ def _escape(character: str) -> str:
     if short := _SHORT_ESCAPES.get(character):
         return short
     number = ord(character)
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+    return (
+        f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+    )
 
 
 class TextLines(logging.Formatter):
