@@ -254,15 +254,20 @@ class Broker:
 
         Raises Refused, with nothing done, when one of them cannot be done.
         """
-        fresh: set[str] = set()
+        fresh: dict[str, None] = {}
         for action in actions:
             message = action.message
-            if message is None or message.destination in self.queues:
-                continue
-            if self.naming.kind(message.destination) == QUEUE:
-                fresh.add(message.destination)
+            if message is not None and self.naming.kind(message.destination) == QUEUE:
+                queue = self.queues.get(message.destination)
+                if queue is None or queue.idle:
+                    fresh[message.destination] = None
         if fresh:
             self._check_room(len(fresh))
+        for name in fresh:
+            # All now: neither a dead letter queue made meanwhile nor an idle one forgotten may fail a SEND below.
+            queue = self.queue(name)
+            if queue.idle:
+                self._use(queue)
         for action in actions:
             if action.message is not None:
                 self.send(action.message)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from stompserver.broker.destination import MONITOR
-from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
+from stompserver.broker.subscription import AUTO, UNLIMITED, Consumer, Delivery, Subscription
 from stompserver.errors import ProtocolError
 from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
 
@@ -41,19 +43,21 @@ def find(
         subscription = consumer.subscriptions.get(id)
         if subscription is not None and _free(subscription, strict):
             return None
-        raise _unknown(command, headers, message_id, "headers message-id and subscription " + repr(id[:80]), version)
+        raise _unknown(
+            command, headers, message_id, "headers message-id and subscription " + repr(id[:80]), version
+        )
     auto = False
     for id, subscription in consumer.subscriptions.items():
         delivery = consumer.deliveries.get(pair(message_id, id))
         if delivery is not None:
             return delivery
         auto = auto or _free(subscription, strict)
-    if auto:
-        return None
     # Of a subscription that ended: rare, so a scan is good enough.
     for name, delivery in consumer.deliveries.items():
         if name.partition("\0")[0] == message_id:
             return delivery
+    if auto:
+        return None
     raise _unknown(command, headers, message_id, "header message-id", version)
 
 
@@ -91,9 +95,16 @@ def covered(delivery: Delivery) -> list[Delivery]:
 
 def trim(delivery: Delivery) -> None:
     """Forget the settled deliveries at the head of the subscription's order."""
-    order = delivery.subscription.order
+    subscription = delivery.subscription
+    order = subscription.order
+    if order is None:
+        return
     while order and order[0].settled:
         order.popleft()
+    # One that an open transaction holds at the head must not keep all that are settled after it.
+    unsettled = (subscription.prefetch or UNLIMITED) - subscription.credit
+    if len(order) > 2 * unsettled + 100:
+        subscription.order = deque([later for later in order if not later.settled])
 
 
 def _unknown(command: str, headers: dict[str, str], name: str, where: str, version: Version) -> ProtocolError:

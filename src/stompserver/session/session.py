@@ -89,6 +89,9 @@ class Session(Outbox):
         self.heard = now
         if self.state > CONNECTED:
             return
+        if self.state == AUTHENTICATING:
+            self.parser.wait(data)
+            return
         memory = self.broker.memory
         self._full = memory.used > memory.limit
         parser = self.parser
@@ -123,6 +126,8 @@ class Session(Outbox):
                     break
                 if self._receipt is not None:
                     self._owe(number, self._receipt)
+                    # An ERROR that comes later, of something else, must not name it.
+                    self._receipt = None
         except Teaching as error:
             self.fail(error)
 
@@ -334,13 +339,14 @@ class Session(Outbox):
         """COMMIT: all of the transaction at once, or an ERROR and nothing of it."""
         transaction = self._need_transactions().end(self._required(frame, "transaction"))
         self.broker.memory.used -= transaction.bytes
-        for action in transaction.actions:
-            if action.delivery is not None:
-                self.deliveries.pop(action.delivery.name, None)
         number = self.broker.apply(transaction.actions)
         for action in transaction.actions:
-            if action.delivery is not None:
-                acks.trim(action.delivery)
+            delivery = action.delivery
+            if delivery is not None:
+                # What came back may have been delivered again meanwhile, under the same name in 1.0 and 1.1.
+                if self.deliveries.get(delivery.name) is delivery:
+                    del self.deliveries[delivery.name]
+                acks.trim(delivery)
         return number
 
     def on_abort(self, frame: Frame) -> int:
@@ -501,11 +507,13 @@ class Session(Outbox):
         word = frame.command.strip().upper()
         if self.state == CONNECTING:
             if frame.headers.get("accept-version") is None and word == "CONNECT":
+                frame.command = word
                 return _HANDLERS[CONNECTING][word]
             raise faults.first_command(frame, self.version, self.state)
         handler = _HANDLERS[self.state].get(word)
         if handler is None or not self.version.any_case or self.settings.strict:
             raise faults.unknown_command(frame, self.version, self.state)
+        frame.command = word
         return handler
 
 

@@ -77,6 +77,10 @@ class Parser:
         self.limits = limits
         self._single = False
 
+    def wait(self, data: bytes) -> None:
+        """Keep ``data`` unparsed, because the version that it is written in is not settled yet."""
+        self._rest += data
+
     def stop(self) -> None:
         """Parse nothing more and hold nothing."""
         if self.error is None:
