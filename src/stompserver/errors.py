@@ -6,6 +6,11 @@
     ├── ProtocolError   bytes or a frame that break STOMP's rules: ERROR, then close
     ├── Refused         a correct frame that cannot be obeyed (limit, login, full): ERROR, then close
     ├── StoreError      a store failed to keep or give back what it promised
+    │   ├── StoreFull       no room: what was accepted stays, nothing new fits
+    │   ├── StoreAway       the database does not answer now; it may again
+    │   ├── StoreDamaged    what is stored cannot be read; says where
+    │   ├── StoreForeign    a format that this version does not know, or not a store of this kind
+    │   └── StoreLocked     another process uses it
     ├── ConfigError     an option that cannot be accepted, with the place it came from
     └── ListenError     an address that cannot be listened on
 """
@@ -58,6 +63,26 @@ class Refused(Teaching):
 
 class StoreError(StompserverError):
     """A store could not keep, or could not give back, what it promised."""
+
+
+class StoreFull(StoreError):
+    """No room on the disk, in the quota or in the map. Nothing of the commit was done."""
+
+
+class StoreAway(StoreError):
+    """The database does not answer now. Nothing of the commit was done, or it may be done again unharmed."""
+
+
+class StoreDamaged(StoreError):
+    """What is stored cannot be read. The text names the place."""
+
+
+class StoreForeign(StoreError):
+    """A format that this version does not know, or a directory of another kind of store."""
+
+
+class StoreLocked(StoreError):
+    """Another process uses the storage."""
 
 
 class ConfigError(StompserverError):

@@ -141,7 +141,6 @@ class Broker:
             self._check_room(1)
             queue = Queue(name, self.log, self.memory, self.window)
             self.queues[name] = queue
-            self.log.create(name)
         return queue
 
     def _check_room(self, more: int) -> None:
@@ -243,7 +242,6 @@ class Broker:
             queue = self.queues[self.rules.deadletter] = Queue(
                 self.rules.deadletter, self.log, self.memory, self.window
             )
-            self.log.create(queue.name)
         self._number(dead)
         queue.send(dead)
         if queue.idle:
@@ -322,7 +320,6 @@ class Broker:
             oldest = next(iter(self.idle))
             del self.idle[oldest]
             del self.queues[oldest]
-            self.log.drop(oldest)
 
     def _use(self, queue: Queue) -> None:
         queue.idle = False

@@ -9,29 +9,29 @@ from stompserver.broker.message import Message
 PUT: Final = 1
 MARK: Final = 2
 REMOVE: Final = 3
-CREATE: Final = 4
-DROP: Final = 5
+DROP: Final = 4
 
 FOREVER: Final = 1 << 61
 """A watermark that every number is below."""
 
 
 class Op:
-    """One change: ``kind`` (PUT, MARK, REMOVE, CREATE, DROP) to ``queue``.
+    """One change: ``kind`` (PUT, MARK, REMOVE, DROP) to ``queue``.
 
-    PUT carries the message; MARK and REMOVE its ``key``, MARK also ``attempts``. ``live`` turns false when
-    a later op of the same batch made this one pointless.
+    PUT carries the message; MARK and REMOVE its ``key``; MARK ``attempts``; PUT and REMOVE its ``size`` in
+    bytes. ``live`` turns false when a later op of the same batch made this one pointless.
     """
 
-    __slots__ = ("attempts", "key", "kind", "live", "message", "queue")
+    __slots__ = ("attempts", "key", "kind", "live", "message", "queue", "size")
 
     def __init__(
-        self, kind: int, queue: str, key: int, message: Message | None = None, attempts: int = 0
+        self, kind: int, queue: str, key: int, message: Message | None, size: int = 0, attempts: int = 0
     ) -> None:
         self.kind: int = kind
         self.queue = queue
         self.key: int = key
         self.message = message
+        self.size: int = size
         self.attempts: int = attempts
         self.live = True
 
@@ -40,15 +40,16 @@ class OpLog:
     """Ops in the order of their numbers, and the watermark up to which they are durable.
 
     With ``recording`` false (the memory store: nothing survives) ops are only numbered, and everything is as
-    durable as it will ever be at once.
+    durable as it will ever be at once. ``bytes`` is what messages hold that no commit has made durable yet.
     """
 
-    __slots__ = ("_ops", "_puts", "durable", "number", "recording")
+    __slots__ = ("_ops", "_puts", "bytes", "durable", "number", "recording")
 
     def __init__(self, recording: bool = False) -> None:
         self.recording = recording
         self.number: int = 0
         self.durable: int = 0 if recording else FOREVER
+        self.bytes: int = 0
         self._ops: list[Op] = []
         self._puts: dict[int, Op] = {}
 
@@ -60,7 +61,8 @@ class OpLog:
         self.number += 1
         if self.recording and (message.persistent or paged):
             message.stored = True
-            op = Op(PUT, queue, message.key, message)
+            self.bytes += message.size
+            op = Op(PUT, queue, message.key, message, message.size)
             self._ops.append(op)
             self._puts[message.key] = op
         return self.number
@@ -70,7 +72,7 @@ class OpLog:
         self.number += 1
         # A PUT of the same batch carries the message, and with it the attempts as they are at the commit.
         if message.stored and message.key not in self._puts:
-            self._ops.append(Op(MARK, queue, message.key, None, message.attempts))
+            self._ops.append(Op(MARK, queue, message.key, None, 0, message.attempts))
         return self.number
 
     def remove(self, queue: str, message: Message) -> int:
@@ -81,23 +83,22 @@ class OpLog:
             if put is not None:
                 put.live = False
                 put.message = None
+                self.bytes -= put.size
             else:
-                self._ops.append(Op(REMOVE, queue, message.key))
-        return self.number
-
-    def create(self, queue: str) -> int:
-        """Log that ``queue`` exists."""
-        self.number += 1
-        if self.recording:
-            self._ops.append(Op(CREATE, queue, 0))
+                self._ops.append(Op(REMOVE, queue, message.key, None, message.size))
         return self.number
 
     def drop(self, queue: str) -> int:
-        """Log that ``queue`` and all in it are gone."""
+        """Log that all in ``queue`` is gone."""
         self.number += 1
         if self.recording:
-            self._ops.append(Op(DROP, queue, 0))
+            self._ops.append(Op(DROP, queue, 0, None))
         return self.number
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to drain."""
+        return bool(self._ops)
 
     def drain(self) -> tuple[int, list[Op]]:
         """The number of the newest op, and the live ops since the last call, in order."""
@@ -105,3 +106,8 @@ class OpLog:
         self._ops = []
         self._puts = {}
         return self.number, ops
+
+    def committed(self, number: int, bytes: int) -> None:
+        """Ops up to ``number`` are durable; their PUTs held ``bytes``."""
+        self.durable = number
+        self.bytes -= bytes

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from stompserver.server.connection import LOGIN, THROTTLED, Connection
 from stompserver.session.outbox import Outbox
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
-from stompserver.stores.base import open_store
+from stompserver.stores.base import Place, open_store
 from stompserver.wire.parser import Limits
 
 log = logging.getLogger("stompserver")
@@ -60,7 +61,7 @@ class Server:
         self._users = users
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
-        self._store = open_store(config.queue)
+        self._store = open_store(config.queue, Place(Path(config.storage), Path(config.etcdir)))
         self.broker = Broker(_rules(config), OpLog(self._store.keeps), first_number(time.time()))
         self._settings = _settings(config)
         self.linger: float = config.linger

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import Op
+from stompserver.stores.base import Damage, Place, Stored
 
 
 class MemoryStore:
@@ -11,16 +14,30 @@ class MemoryStore:
 
     keeps = False
 
-    def load(self) -> list[tuple[str, int, int, int]]:
+    def __init__(self, place: Place) -> None:
+        del place
+
+    def load(self) -> list[Stored]:
         """Nothing is left of an earlier run."""
         return []
 
-    def commit(self, ops: list[Op]) -> None:
+    def commit(self, ops: list[Op], sync: bool) -> None:
         """Nothing is written; the broker's memory has it all."""
 
-    def read(self, queue: str, after: int, limit: int) -> list[Message]:
+    def sync(self) -> None:
+        """Nothing to make safe."""
+
+    def read(self, queue: str, after: int, limit: int, room: int) -> list[Message | Damage]:
         """Nothing is ever paged out."""
         return []
+
+    def scan(self) -> Iterator[tuple[str, Message | Damage]]:
+        """Nothing is stored."""
+        return iter(())
+
+    def compact(self) -> tuple[int, int]:
+        """Nothing takes space."""
+        return 0, 0
 
     def close(self) -> None:
         """Nothing is held."""
