@@ -47,12 +47,12 @@ def test_a_passcode_is_compared_literally_then_unescaped(serve, dial, hello, ver
     client.expect("CONNECTED")
 
 
-def test_a_literal_backslash_passcode_is_not_the_unescaped_one(serve, dial, hello, version):
+def test_a_literal_backslash_passcode_is_not_the_unescaped_one(serve, dial, hello):
     server = serve("-a", passwd="slash: a\\\\cb\n")
     client, other = dial(server), dial(server)
-    client.send(hello(version, "login:slash\npasscode:a\\\\cb\n"))
+    client.send(hello("1.2", "login:slash\npasscode:a\\\\cb\n"))
     client.expect("CONNECTED")
-    other.send(hello(version, "login:slash\npasscode:a:b\n"))
+    other.send(hello("1.2", "login:slash\npasscode:a:b\n"))
     other.error()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+VERSIONS = ("1.0", "1.1", "1.2")
+
 
 @pytest.mark.line(56)
 def test_056_the_first_entry_is_the_value(connect, version, queue):
@@ -34,13 +36,18 @@ def test_056_also_in_connect(dial, version):
 
 
 @pytest.mark.line(56)
-def test_056_also_login_and_passcode(serve, dial, hello, version):
+def test_056_also_login_and_passcode(serve, dial, hello):
+    """All versions at once: what is refused takes the server a second on purpose."""
     server = serve("-a", passwd="alice:secret\n")
-    client, other = dial(server), dial(server)
-    client.send(hello(version, "login:alice\nlogin:bob\npasscode:secret\npasscode:wrong\n"))
-    client.expect("CONNECTED")
-    other.send(hello(version, "login:bob\nlogin:alice\npasscode:wrong\npasscode:secret\n"))
-    other.error()
+    good = [dial(server) for _ in VERSIONS]
+    bad = [dial(server) for _ in VERSIONS]
+    for version, first, second in zip(VERSIONS, good, bad, strict=True):
+        first.send(hello(version, "login:alice\nlogin:bob\npasscode:secret\npasscode:wrong\n"))
+        second.send(hello(version, "login:bob\nlogin:alice\npasscode:wrong\npasscode:secret\n"))
+    for client in good:
+        client.expect("CONNECTED")
+    for client in bad:
+        client.error()
 
 
 @pytest.mark.line(57)
