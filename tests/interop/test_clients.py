@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.interop
 
 HERE = Path(__file__).parent
 SECONDS = 60.0
+AT_ONCE = 4
 NODE_MODULES = "the packages of tests/interop/node (`make node`, or `npm ci` there)"
 
 VERSIONS = ("1.0", "1.1", "1.2")
@@ -246,6 +248,20 @@ each_client = pytest.mark.parametrize("name", CLIENTS)
 each_version = pytest.mark.parametrize("version", VERSIONS)
 
 
+Facts = Callable[[str, str, str], Any]
+
+
+@pytest.fixture(scope="session")
+def facts_of(request: pytest.FixtureRequest, server: Any) -> Iterator[Facts]:
+    """Runs the scenarios of all collected tests a few at a time: most of their seconds are starts of interpreters."""
+    collected = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    wanted = [item.callspec.params for item in collected if item.originalname == "test_scenario"]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = {tuple(each.values()): pool.submit(run, **each, address=address(server)) for each in wanted}
+        yield lambda *key: runs[key].result()
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.parametrize(
     ("name", "version", "scenario"),
     [
@@ -256,8 +272,8 @@ each_version = pytest.mark.parametrize("version", VERSIONS)
         if version != "1.0" or scenario not in NOT_IN_10
     ],
 )
-def test_scenario(name: str, version: str, scenario: str, server: Any) -> None:
-    facts = run(name, version, scenario, address(server))
+def test_scenario(name: str, version: str, scenario: str, facts_of: Facts) -> None:
+    facts = facts_of(name, version, scenario)
     CHECKS[scenario](facts)
     assert facts.get("version", version) == version
 
@@ -390,10 +406,10 @@ def test_heart_beats_pass_both_ways(name: str, version: str, relay: Relay) -> No
 
 
 @pytest.mark.long
-@beating
-def test_heart_beats_keep_the_connection(name: str, version: str, beating_server: Any) -> None:
+@pytest.mark.parametrize("name", BEATING)
+def test_heart_beats_keep_the_connection(name: str, beating_server: Any) -> None:
     """Longer than a server waits for a client that has fallen silent (interval + 5 s)."""
-    assert run(name, version, "heartbeat", address(beating_server), idle="8") == {"body": "still here"}
+    assert run(name, "1.2", "heartbeat", address(beating_server), idle="8") == {"body": "still here"}
 
 
 # Several clients and the server's own word

@@ -14,11 +14,6 @@ function readAll(stream) {
   });
 }
 
-// stompit 1.0.0 hands an ERROR with a body of text/plain to the frame instead of the client (`this` in a plain
-// function of its lib/Client.js), where nobody listens; its users see it as an uncaught exception, or not at all.
-let uncaught;
-process.on('uncaughtException', (error) => uncaught(error));
-
 class Stompit {
   static connect({ host, port, version, login, passcode, heartbeat = 0 }) {
     const connectHeaders = {
@@ -27,10 +22,8 @@ class Stompit {
       ...(login === undefined ? {} : { login, passcode }),
     };
     return new Promise((resolve, reject) => {
-      const refuse = (error) => reject(new Error(`${error.message} ${error.longMessage ?? ''}`));
-      uncaught = refuse;
       stompit.connect({ host, port, connectHeaders }, (error, client) => {
-        if (error) refuse(error);
+        if (error) reject(error);
         else resolve(new Stompit(client));
       });
     });
@@ -42,8 +35,7 @@ class Stompit {
     this.messages = new Inbox('message');
     this.errors = new Inbox('error');
     this.receipts = [];
-    uncaught = (error) => this.errors.put(error);
-    client.on('error', uncaught);
+    client.on('error', (error) => this.errors.put(error));
   }
 
   // The library numbers the receipts itself, so they are told by what was asked for.
@@ -106,7 +98,7 @@ class Stompit {
   async provoke(transaction) {
     this.client.sendFrame('COMMIT', { transaction, receipt: 'the commit' }).end();
     const error = await this.errors.take(); // the library itself destroys the socket then
-    return { message: error.message, 'receipt-id': null, body: error.longMessage, closed: null };
+    return { message: error.message, 'receipt-id': null, body: error.longMessage ?? null, closed: null };
   }
 
   close() {
