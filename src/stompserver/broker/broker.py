@@ -7,11 +7,12 @@ from typing import Final
 from stompserver.broker.destination import QUEUE, Naming
 from stompserver.broker.memory import Memory
 from stompserver.broker.message import Message
-from stompserver.broker.oplog import OpLog
+from stompserver.broker.oplog import FOREVER, OpLog
 from stompserver.broker.queue import Queue
 from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
 from stompserver.broker.subscription import Consumer, Delivery, Subscription
 from stompserver.broker.topic import Topic
+from stompserver.broker.window import Window
 from stompserver.errors import Refused
 
 SEND: Final = 1
@@ -78,16 +79,19 @@ class Broker:
         "naming",
         "number",
         "queues",
+        "room",
         "rules",
         "topics",
         "window",
     )
 
-    def __init__(self, rules: Rules, log: OpLog, first: int = 1, window: int = 0) -> None:
+    def __init__(self, rules: Rules, log: OpLog, first: int = 1, window: Window | None = None) -> None:
         self.rules = rules
         self.log = log
         self.number: int = first - 1
-        self.window: int = window
+        self.window = window
+        self.room: int = FOREVER
+        """Bytes that the store can take; the shell keeps it true."""
         self.memory = Memory(rules.memory_limit)
         self.naming = Naming(rules.bare)
         self.queues: dict[str, Queue] = {}
@@ -151,6 +155,14 @@ class Broker:
                 rule=f"This server holds {self.rules.max_queues} queues (max-queues)",
                 mend="Use fewer queue names, consume what old ones hold, or raise the option.",
             )
+
+    def restore(self, name: str, count: int, lowest: int, highest: int) -> None:
+        """A queue that a store holds from an earlier run: ``count`` messages with keys from ``lowest`` to
+        ``highest``. New messages get numbers above them.
+        """
+        queue = self.queues[name] = Queue(name, self.log, self.memory, self.window)
+        queue.restore(count, lowest)
+        self.number = max(self.number, highest)
 
     def subscribe(self, subscription: Subscription) -> int:
         """Register ``subscription``; it gets nothing of a queue's backlog before ``start``.

@@ -9,6 +9,7 @@ from stompserver.broker.memory import Memory
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.subscription import AUTO, Delivery, Subscription
+from stompserver.broker.window import Window
 
 
 class Queue:
@@ -16,13 +17,14 @@ class Queue:
     delivered and came back. With a store behind it only a window is in memory: messages above its tail are
     ``paged``, counted here and found in the store.
 
-    ``window`` is the number of messages that the window may hold; 0 keeps all in memory.
+    ``window`` says how much may be in memory; without one all is.
     """
 
     __slots__ = (
         "bytes",
         "dequeued",
         "enqueued",
+        "held",
         "hungry",
         "idle",
         "log",
@@ -41,11 +43,11 @@ class Queue:
         "window",
     )
 
-    def __init__(self, name: str, log: OpLog, memory: Memory, window: int = 0) -> None:
+    def __init__(self, name: str, log: OpLog, memory: Memory, window: Window | None = None) -> None:
         self.name = name
         self.log = log
         self.memory = memory
-        self.window: int = window
+        self.window = window
         self.ready: deque[Message] = deque()
         self.returned: list[tuple[int, Message]] = []
         self.paged: int = 0
@@ -65,6 +67,9 @@ class Queue:
         self.dequeued: int = 0
         self.unacked: int = 0
         self.bytes: int = 0
+        """Bytes of its messages in memory, ready or unacked."""
+        self.held: int = 0
+        """Of these, bytes of what is ready."""
         self.idle = False
 
     def send(self, message: Message) -> int:
@@ -86,11 +91,16 @@ class Queue:
                 return log.number
         self.enqueued += 1
         self.waiting += 1
-        if self.paged or (self.window and len(self.ready) >= self.window):
+        window = self.window
+        if window is not None and (
+            self.paged or len(self.ready) >= window.count or self.held + message.size > window.bytes
+        ):
             self.paged += 1
+            if self.subscriptions:
+                self._look(window)
             return log.put(self.name, message, True)
         self._admit(message)
-        self.ready.append(message)
+        self._append(message)
         return log.put(self.name, message)
 
     def _admit(self, message: Message) -> None:
@@ -99,14 +109,42 @@ class Queue:
         self.memory.used += size
         self.tail = message.key
 
-    def load(self, messages: list[Message]) -> None:
-        """Take paged messages, in key order, that the store read for the window."""
+    def _append(self, message: Message) -> None:
+        self.held += message.size
+        self.ready.append(message)
+
+    def restore(self, count: int, lowest: int) -> None:
+        """Begin with ``count`` messages in the store, the first of them at ``lowest``."""
+        self.waiting += count
+        self.paged += count
+        self.enqueued += count
+        self.tail = lowest - 1
+
+    def load(self, messages: list[Message], last: int, lost: int = 0) -> None:
+        """Take what the store read for the window: ``messages`` in key order, up to the key ``last``; ``lost``
+        more in between cannot be read and are counted no more.
+        """
         self.hungry = False
         for message in messages:
             self._admit(message)
-            self.ready.append(message)
-        self.paged -= len(messages)
+            self._append(message)
+        self.paged -= len(messages) + lost
+        self.waiting -= lost
+        self.tail = max(self.tail, last)
         self.dispatch()
+
+    def room(self) -> tuple[int, int]:
+        """Messages and bytes that the window may take."""
+        window = self.window
+        if window is None:
+            return 0, 0
+        return max(1, window.count - len(self.ready)), max(1, window.bytes - self.held)
+
+    def _look(self, window: Window) -> None:
+        """Ask for paged messages when the window runs low and somebody listens."""
+        if not self.hungry and len(self.ready) <= window.count // 2 and self.held <= window.bytes // 2:
+            self.hungry = True
+            window.hungry.append(self)
 
     def pick(self) -> Subscription | None:
         """The subscription whose turn it is among those with credit and a consumer that can take more."""
@@ -146,9 +184,10 @@ class Queue:
             else:
                 message = ready.popleft()
             self.waiting -= 1
+            self.held -= message.size
             self.hand(subscription, message)
-        if self.paged and len(ready) <= self.window // 2:
-            self.hungry = True
+        if self.paged and self.subscriptions and self.window is not None:
+            self._look(self.window)
 
     def add(self, subscription: Subscription) -> None:
         """Let ``subscription`` have its turns; nothing is delivered before the next ``dispatch``."""
@@ -181,6 +220,7 @@ class Queue:
         message = delivery.message
         self._release(delivery)
         message.attempts += 1
+        self.held += message.size
         heappush(self.returned, (message.key, message))
         self.waiting += 1
         return self.log.mark(self.name, message)

@@ -63,6 +63,7 @@ class Topic:
         queue.ready.clear()
         queue.returned.clear()
         queue.waiting = 0
+        queue.held = 0
 
     def unused(self) -> bool:
         """Whether nobody subscribes."""
