@@ -138,7 +138,11 @@ class Client:
             while True:
                 self.fill()
         assert self.eof, f"not closed, or not in order: {self.conversation()}"
-        assert not self._data.strip(b"\n"), f"octets before the end: {bytes(self._data)!r}"
+        assert not self.unread(), f"octets before the end: {self.unread()!r}"
+
+    def unread(self) -> bytes:
+        """What was received and is no whole frame, line ends apart."""
+        return bytes(self._data).strip(b"\n")
 
     def close(self) -> None:
         self.socket.close()

@@ -110,6 +110,54 @@ def test_180_smaller_before_login(dial, connect, small, hello, version, octets):
     connect(version, f"content-length:{0}\n", to=small).nothing()
 
 
+def flood(client, frame, most):
+    """Sends the frame again and again until the server reads no more; whether it stopped before ``most`` octets."""
+    client.socket.settimeout(0.5)
+    octets = frame.encode() * (1 + 100_000 // len(frame))
+    sent = 0
+    while sent < most:
+        try:
+            sent += client.socket.send(octets[sent % len(frame) :])
+        except TimeoutError:
+            return True
+    return False
+
+
+@pytest.mark.line(182)
+@pytest.mark.versions("1.0", "1.2")
+def test_182_a_client_that_does_not_read_its_receipts_is_not_read(connect, version):
+    client, other = connect(version), connect(version)
+    process = psutil.Process(client.server.process.pid)
+    before = process.memory_info().rss
+    assert flood(client, f"SEND\ndestination:/topic/x\nreceipt:{'r' * 5000}\n\n\0", 100 << 20)
+    assert process.memory_info().rss - before < 32 << 20
+    other.nothing()
+
+
+@pytest.mark.line(182)
+@pytest.mark.versions("1.0", "1.1", "1.2")
+def test_182_a_slow_subscriber_of_a_topic_is_told_and_closed(serve, connect, version, topic):
+    server = serve("--slow-subscriber-limit=1MiB")
+    slow, quick, sender = (
+        connect(version, to=server),
+        connect(version, to=server),
+        connect(version, to=server),
+    )
+    slow.subscribe(topic)
+    quick.subscribe(topic)
+    body = "x" * 100_000
+    for _ in range(300):
+        sender.publish(topic, body)
+        quick.message(body)
+    came = [slow.frame()]
+    while came[-1].command == "MESSAGE":
+        came.append(slow.frame())
+    slow.pending.append(came[-1])
+    slow.error(topic)
+    assert len(came) < 300
+    sender.nothing()
+
+
 @pytest.mark.line(181)
 def test_181_connections_in_all(serve, dial, connect, admitted, version):
     server = serve("--max-connections=2")
