@@ -126,6 +126,7 @@ class Queue:
         """
         self.hungry = False
         for message in messages:
+            message.stored = True
             self._admit(message)
             self._append(message)
         self.paged -= len(messages) + lost
@@ -207,7 +208,11 @@ class Queue:
         self.subscriptions.remove(subscription)
         if subscription.waiting:
             subscription.waiting = False
-            self.ring.remove(subscription)
+            at: int = self.ring.index(subscription)
+            del self.ring[at]
+            if at < self.turn:
+                # The others keep their turns.
+                self.turn -= 1
 
     def settle(self, delivery: Delivery) -> int:
         """The delivery is consumed: forget its message, return the op's number."""
