@@ -125,11 +125,21 @@ class Broker:
                 self._number(message)
                 return self.log.number
             queue = self.queue(name)
+        if message.size > self.room and message.persistent:
+            self._refuse_full()
         self._number(message)
         queue.send(message)
         if queue.idle:
             self._use(queue)
         return self.log.number
+
+    def _refuse_full(self) -> None:
+        raise Refused(
+            "The storage is full",
+            where="header destination",
+            rule=f"This server's storage has room for {self.room} bytes of messages now",
+            mend="Send again later: the server goes on by itself when there is room.",
+        )
 
     def _number(self, message: Message) -> None:
         self.enqueued += 1
@@ -265,14 +275,19 @@ class Broker:
         Raises Refused, with nothing done, when one of them cannot be done.
         """
         fresh: dict[str, None] = {}
+        size: int = 0
         for action in actions:
             message = action.message
             if message is not None and self.naming.kind(message.destination) == QUEUE:
+                size += message.size if message.persistent else 0
                 queue = self.queues.get(message.destination)
                 if queue is None or queue.idle:
                     fresh[message.destination] = None
+        if size > self.room:
+            self._refuse_full()
         if fresh:
             self._check_room(len(fresh))
+        self.log.begin()
         for name in fresh:
             # All now: neither a dead letter queue made meanwhile nor an idle one forgotten may fail a SEND below.
             queue = self.queue(name)
@@ -286,6 +301,7 @@ class Broker:
                     self.ack(action.delivery)
                 else:
                     self.nack([action.delivery], action.requeue)
+        self.log.end()
         return self.log.number
 
     def resume(self, consumer: Consumer) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.message import Message
+
+if TYPE_CHECKING:
+    from stompserver.broker.subscription import Consumer
 
 PUT: Final = 1
 MARK: Final = 2
@@ -19,13 +22,21 @@ class Op:
     """One change: ``kind`` (PUT, MARK, REMOVE, DROP) to ``queue``.
 
     PUT carries the message; MARK and REMOVE its ``key``; MARK ``attempts``; PUT and REMOVE its ``size`` in
-    bytes. ``live`` turns false when a later op of the same batch made this one pointless.
+    bytes. ``group`` is not 0 for the ops of a transaction: they are durable together or not at all. ``live``
+    turns false when a later op of the same batch made this one pointless.
     """
 
-    __slots__ = ("attempts", "key", "kind", "live", "message", "queue", "size")
+    __slots__ = ("attempts", "group", "key", "kind", "live", "message", "queue", "size")
 
     def __init__(
-        self, kind: int, queue: str, key: int, message: Message | None, size: int = 0, attempts: int = 0
+        self,
+        kind: int,
+        queue: str,
+        key: int,
+        message: Message | None,
+        size: int = 0,
+        attempts: int = 0,
+        group: int = 0,
     ) -> None:
         self.kind: int = kind
         self.queue = queue
@@ -33,6 +44,7 @@ class Op:
         self.message = message
         self.size: int = size
         self.attempts: int = attempts
+        self.group: int = group
         self.live = True
 
 
@@ -40,16 +52,19 @@ class OpLog:
     """Ops in the order of their numbers, and the watermark up to which they are durable.
 
     With ``recording`` false (the memory store: nothing survives) ops are only numbered, and everything is as
-    durable as it will ever be at once. ``bytes`` is what messages hold that no commit has made durable yet.
+    durable as it will ever be at once. ``bytes`` is what messages hold that no commit has made durable yet;
+    ``debtors`` are the consumers that owe their clients a word when the watermark moves.
     """
 
-    __slots__ = ("_ops", "_puts", "bytes", "durable", "number", "recording")
+    __slots__ = ("_group", "_ops", "_puts", "bytes", "debtors", "durable", "number", "recording")
 
     def __init__(self, recording: bool = False) -> None:
         self.recording = recording
         self.number: int = 0
         self.durable: int = 0 if recording else FOREVER
         self.bytes: int = 0
+        self.debtors: list[Consumer] = []
+        self._group: int = 0
         self._ops: list[Op] = []
         self._puts: dict[int, Op] = {}
 
@@ -62,7 +77,7 @@ class OpLog:
         if self.recording and (message.persistent or paged):
             message.stored = True
             self.bytes += message.size
-            op = Op(PUT, queue, message.key, message, message.size)
+            op = Op(PUT, queue, message.key, message, message.size, 0, self._group)
             self._ops.append(op)
             self._puts[message.key] = op
         return self.number
@@ -72,7 +87,7 @@ class OpLog:
         self.number += 1
         # A PUT of the same batch carries the message, and with it the attempts as they are at the commit.
         if message.stored and message.key not in self._puts:
-            self._ops.append(Op(MARK, queue, message.key, None, 0, message.attempts))
+            self._ops.append(Op(MARK, queue, message.key, None, 0, message.attempts, self._group))
         return self.number
 
     def remove(self, queue: str, message: Message) -> int:
@@ -85,7 +100,7 @@ class OpLog:
                 put.message = None
                 self.bytes -= put.size
             else:
-                self._ops.append(Op(REMOVE, queue, message.key, None, message.size))
+                self._ops.append(Op(REMOVE, queue, message.key, None, message.size, 0, self._group))
         return self.number
 
     def drop(self, queue: str) -> int:
@@ -95,10 +110,13 @@ class OpLog:
             self._ops.append(Op(DROP, queue, 0, None))
         return self.number
 
-    @property
-    def waiting(self) -> bool:
-        """Whether there is something to drain."""
-        return bool(self._ops)
+    def begin(self) -> None:
+        """What is logged until ``end`` is one transaction. It is also one batch, because nothing waits meanwhile."""
+        self._group = self.number + 1
+
+    def end(self) -> None:
+        """The transaction is complete."""
+        self._group = 0
 
     def drain(self) -> tuple[int, list[Op]]:
         """The number of the newest op, and the live ops since the last call, in order."""
@@ -111,3 +129,7 @@ class OpLog:
         """Ops up to ``number`` are durable; their PUTs held ``bytes``."""
         self.durable = number
         self.bytes -= bytes
+        debtors = self.debtors
+        self.debtors = []
+        for debtor in debtors:
+            debtor.durable(number)

@@ -38,13 +38,15 @@ class Consumer:
 
     ``ready`` is false while it can take no more (its socket is full); the broker then holds queue messages
     back until ``Broker.resume`` and notes in ``stalled`` which subscriptions missed their turn for that.
-    ``deliveries`` are the unsettled ones, under whatever name the consumer settles them by.
+    ``deliveries`` are the unsettled ones, under whatever name the consumer settles them by. ``behind`` is
+    counted as memory: bytes that wait for its socket among messages of topics.
     """
 
-    __slots__ = ("deliveries", "ready", "stalled", "subscriptions")
+    __slots__ = ("behind", "deliveries", "ready", "stalled", "subscriptions")
 
     def __init__(self) -> None:
         self.ready = False
+        self.behind: int = 0
         self.subscriptions: dict[str, Subscription] = {}
         self.deliveries: dict[str, Delivery] = {}
         self.stalled: list[Subscription] = []
@@ -56,6 +58,10 @@ class Consumer:
     def lag(self, subscription: Subscription) -> None:
         """Hear that ``subscription`` of a topic has fallen too far behind; never calls back."""
         raise AssertionError("a consumer hears of its lag")
+
+    def durable(self, number: int) -> None:
+        """Hear that ops up to ``number`` are durable; never calls back."""
+        raise AssertionError("a consumer hears of what is durable")
 
 
 class Subscription:

@@ -69,8 +69,11 @@ class Config(BaseModel):
         KEEP, "The folder for stored messages, relative to working_dir (memory queues need none)",
         values.path, "DIR", short="s", reload=False, original=True)] = Path(".stompserver")
     checkpoint: Annotated[int, Option(
-        KEEP, "Time between checkpoints of the queues; the original's, without effect on memory queues",
+        KEEP, "How often what is stored is made safe against power cuts; 0 is before each RECEIPT, more is a risk",
         values.whole_number, "SECONDS", "seconds", short="c", reload=False, original=True)] = Field(0, ge=0)
+    storage_reserve: Annotated[int, Option(
+        KEEP, "Disk space kept free for what was accepted already, when the disk is full",
+        values.size, "SIZE", "bytes", reload=False)] = Field(64 << 20, ge=0)
     bare_destination: Annotated[BareDestination, Option(
         KEEP, "What a destination is that starts with neither /queue nor /topic: topic, queue or error",
         values.one_of(get_args(BareDestination), "kind"), "KIND")] = "topic"

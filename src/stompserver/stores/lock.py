@@ -1,0 +1,43 @@
+"""One process at a time on a storage directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from stompserver.errors import StoreError, StoreLocked
+
+
+class Lock:
+    """Holds ``directory`` (made when missing, 0700) until ``release`` or the end of the process.
+
+    Raises StoreLocked, naming the process that has it, and StoreError when the directory cannot be used.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file: int | None = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise StoreError(f"cannot use the storage {directory}: {problem.strerror}") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._file)
+            raise StoreLocked(
+                f"the storage {directory} is in use by process {holder or 'unknown'}; stop it, or use another"
+                " storage"
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others have it. May be called again. The file stays: removing it would let two in."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, 0)
+            os.close(self._file)
+            self._file = None
