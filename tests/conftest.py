@@ -20,8 +20,11 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=5000, stateful_step_count=100)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-# Taken out of the environment: servers started by tests read STOMPSERVER_* as options.
+# Taken out of the environment: whatever tests start reads STOMPSERVER_* as options.
 NO_SKIP = os.environ.pop("STOMPSERVER_NO_SKIP", "") not in ("", "0")
+
+# What a started server must not inherit: options, and how developers like their Python.
+UNSET = ("STOMPSERVER_", "PYTHON")
 
 READY = re.compile(r"Stomp protocol handler starting on (?P<host>\S+) port (?P<port>\d+)")
 START_SECONDS = 30.0
@@ -43,11 +46,11 @@ class RunningServer:
         self.judged = False  # whether somebody looked at how it ended
         self.command = [sys.executable, "-m", "stompserver", "-p", "0", "-b", "127.0.0.1"]
         self.command += ["-w", str(directory), *arguments]
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("STOMPSERVER_")}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(UNSET)}
         self.process = subprocess.Popen(
             self.command,
             cwd=directory,
-            env={**inherited, "PYTHONUNBUFFERED": "1", **environment},
+            env={**inherited, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
