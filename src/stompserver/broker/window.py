@@ -18,16 +18,21 @@ BYTES: Final = 16 << 20
 
 
 class Window:
-    """Shared by the queues of a broker: ``count`` messages and ``bytes`` may be in memory for each; ``hungry`` are
-    the queues that want more of what they have in the store.
+    """Shared by the queues of a broker: ``count`` messages and ``bytes`` may be in memory for each (``full``
+    when there is enough); ``hungry`` are the queues that want more of what they have in the store.
     """
 
-    __slots__ = ("bytes", "count", "hungry")
+    __slots__ = ("bytes", "count", "full", "hungry")
 
     def __init__(self, count: int = FULL, bytes: int = BYTES) -> None:
         self.count: int = count
+        self.full: int = count
         self.bytes: int = bytes
         self.hungry: list[Queue] = []
+
+    def adapt(self, scarce: bool) -> None:
+        """Make windows small while memory is scarce; what they hold already stays."""
+        self.count = min(SCARCE, self.full) if scarce else self.full
 
     def take_hungry(self) -> list[Queue]:
         """The queues that want messages, each once until it was fed."""

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Final
 
 from stompserver.broker.broker import Broker
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import FOREVER, MARK, PUT, REMOVE, Op
 from stompserver.broker.queue import Queue
-from stompserver.broker.window import FULL, SCARCE
 from stompserver.errors import StoreAway, StoreError, StoreFull
 from stompserver.server.reserve import Reserve
 from stompserver.stores.base import Damage, Store
@@ -47,6 +46,7 @@ class Pump:
 
     ``resumed`` is called when something became durable or came from the store, ``failed`` when the store broke for
     good. ``checkpoint`` in s: above 0 receipts go after the write, and the disk is synced that often.
+    ``thread`` runs one call after the other.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Pump:
         checkpoint: float,
         resumed: Callable[[], None],
         failed: Callable[[], None],
+        thread: Executor | None = None,
     ) -> None:
         self._store = store
         self._broker = broker
@@ -66,7 +67,7 @@ class Pump:
         self._resumed = resumed
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, "storage")
+        self._thread = thread or ThreadPoolExecutor(1, "storage")
         self._busy = False
         self._closed = False
         self._batch: list[Op] = []
@@ -270,7 +271,7 @@ class Pump:
         """Tell the broker how much the store can take, and the windows how much memory there is."""
         broker = self._broker
         if broker.window is not None:
-            broker.window.count = SCARCE if broker.memory.used > broker.memory.limit // 2 else FULL
+            broker.window.adapt(broker.memory.used > broker.memory.limit // 2)
         reserve = self._reserve
         if self._batch and self._trouble == FULL_UP:
             self._fill_up("what was accepted still waits")

@@ -1,0 +1,607 @@
+"""The pump, with a store whose every answer the test decides and a thread that runs when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stompserver.broker.broker import Broker, Rules
+from stompserver.broker.message import Message
+from stompserver.broker.oplog import DROP, MARK, PUT, REMOVE, Op, OpLog
+from stompserver.broker.window import Window
+from stompserver.errors import Refused, StoreAway, StoreError, StoreFull
+from stompserver.server.reserve import Reserve
+from stompserver.server.storage import PATIENCE, RETRY, UNDURABLE, Pump
+from stompserver.session.session import Session
+from stompserver.session.settings import Settings
+from stompserver.stores.base import Damage, Stored
+
+
+class ModelStore:
+    """What is durable is in ``rows``; ``problems`` are raised by the next commits, one each."""
+
+    keeps = True
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, int], Message] = {}
+        self.attempts: dict[tuple[str, int], int] = {}
+        self.batches: list[list[Op]] = []
+        self.problems: list[StoreError | None] = []
+        self.damaged: set[int] = set()
+        self.syncs: list[bool] = []
+        self.reads: list[tuple[str, int, int, int]] = []
+        self.closed = False
+
+    def load(self) -> list[Stored]:
+        names = dict.fromkeys(name for name, _ in self.rows)
+        found = []
+        for name in names:
+            keys = sorted(key for queue, key in self.rows if queue == name)
+            found.append(Stored(name, len(keys), 0, keys[0], keys[-1]))
+        return found
+
+    def commit(self, ops: list[Op], sync: bool) -> None:
+        if self.problems:
+            problem = self.problems.pop(0)
+            if problem is not None:
+                raise problem
+        self.batches.append(list(ops))
+        self.syncs.append(sync)
+        for op in ops:
+            if op.kind == PUT:
+                assert op.message is not None
+                self.rows[op.queue, op.key] = op.message
+            elif op.kind == MARK:
+                self.attempts[op.queue, op.key] = op.attempts
+            elif op.kind == REMOVE:
+                self.rows.pop((op.queue, op.key), None)
+            elif op.kind == DROP:
+                self.rows = {place: m for place, m in self.rows.items() if place[0] != op.queue}
+
+    def sync(self) -> None:
+        self.syncs.append(True)
+
+    def read(self, queue: str, after: int, limit: int, room: int) -> list[Message | Damage]:
+        self.reads.append((queue, after, limit, room))
+        keys = sorted(key for name, key in self.rows if name == queue and key > after)[:limit]
+        found: list[Message | Damage] = []
+        for key in keys:
+            if key in self.damaged:
+                found.append(Damage(key, f"row {key}", "torn"))
+                continue
+            message = self.rows[queue, key].copy()
+            message.attempts = self.attempts.get((queue, key), 0)
+            found.append(message)
+        return found
+
+    def scan(self) -> Iterator[tuple[str, Message | Damage]]:
+        return iter(())
+
+    def compact(self) -> tuple[int, int]:
+        return 0, 0
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Hand(Executor):
+    """Runs what was submitted when told to, or at once."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self.at_once = True
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, lambda: call(*args, **kwargs)))
+        if self.at_once:
+            self.run()
+        return future
+
+    def run(self) -> None:
+        while self.waiting:
+            future, call = self.waiting.pop(0)
+            try:
+                future.set_result(call())
+            except BaseException as problem:
+                future.set_exception(problem)
+
+
+class FreeSpace(Reserve):
+    """A reserve on a disk whose free bytes the test sets."""
+
+    def __init__(self, directory: Path, bytes: int) -> None:
+        super().__init__(directory, 0)
+        self.size = bytes
+        self.left = 1 << 40
+        self.held = True
+
+    def hold(self) -> bool:
+        if not self.held and self.left > self.size:
+            self.held = True
+            self.left -= self.size
+        return self.held
+
+    def give_up(self) -> None:
+        if self.held:
+            self.held = False
+            self.left += self.size
+
+    def free(self) -> int:
+        return self.left
+
+
+class Rig:
+    """A broker, its pump and clients, on a loop whose time is moved by hand."""
+
+    def __init__(self, loop: Any, tmp_path: Path, store: ModelStore, window: int = 4, checkpoint: float = 0) -> None:
+        self.loop = loop
+        self.store = store
+        self.broker = Broker(Rules(), OpLog(True), 1, Window(window))
+        for stored in store.load():
+            self.broker.restore(stored.name, stored.count, stored.lowest, stored.highest)
+        self.reserve = FreeSpace(tmp_path, 64 << 20)
+        self.thread = Hand()
+        self.resumed = 0
+        self.failed = 0
+        self.dirty: list[Any] = []
+        self.pump = loop.run_until_complete(self._pump(checkpoint))
+
+    async def _pump(self, checkpoint: float) -> Pump:
+        return Pump(
+            self.store, self.broker, self.reserve, checkpoint, self._resume, self._fail, self.thread
+        )
+
+    def _resume(self) -> None:
+        self.resumed += 1
+
+    def _fail(self) -> None:
+        self.failed += 1
+
+    def client(self) -> Session:
+        session = Session(self.broker, Settings(), "s", 0.0, self.dirty)
+        self.say(session, "CONNECT\naccept-version:1.2\nhost:h\n\n\0")
+        session.take()
+        return session
+
+    def say(self, session: Session, text: str) -> None:
+        session.receive(text.encode(), 0.0)
+
+    def turn(self) -> None:
+        """A loop turn as the server's: what was committed is heard of, and the pump goes on."""
+        self.pump.kick()
+        self.loop.turn(3)
+
+    def heard(self, session: Session) -> str:
+        return session.take().decode()
+
+
+@pytest.fixture
+def store() -> ModelStore:
+    return ModelStore()
+
+
+@pytest.fixture
+def rig(hand_loop: Any, tmp_path: Path, store: ModelStore) -> Rig:
+    return Rig(hand_loop, tmp_path, store)
+
+
+@pytest.fixture
+def hand_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    class HandLoop(asyncio.SelectorEventLoop):
+        def __init__(self) -> None:
+            self.now = 1000.0
+            super().__init__()
+
+        def time(self) -> float:
+            return self.now
+
+        def turn(self, times: int = 1) -> None:
+            for _ in range(times):
+                self.call_soon(self.stop)
+                self.run_forever()
+
+        def advance(self, seconds: float) -> None:
+            self.now += seconds
+            self.turn(4)
+
+    loop = HandLoop()
+    yield loop
+    loop.close()
+
+
+def send(body: str, *, queue: str = "/queue/a", more: str = "") -> str:
+    return f"SEND\ndestination:{queue}\n{more}\n{body}\0"
+
+
+def test_a_receipt_waits_for_the_commit(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.thread.at_once = False
+    rig.say(client, send("1", more="receipt:r1\n"))
+    rig.turn()
+    assert rig.heard(client) == ""
+    assert not store.rows
+    rig.thread.run()
+    rig.turn()
+    assert rig.heard(client) == "RECEIPT\nreceipt-id:r1\n\n\0\n"
+    assert [m.body for m in store.rows.values()] == [b"1"]
+
+
+def test_what_comes_during_a_commit_is_one_batch(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.thread.at_once = False
+    rig.say(client, send("1"))
+    rig.turn()
+    for body in "2345":
+        rig.say(client, send(body, more=f"receipt:{body}\n"))
+        rig.turn()
+    assert len(rig.thread.waiting) == 1
+    rig.thread.run()
+    rig.turn()
+    assert rig.heard(client) == "", "these are in the second commit"
+    rig.thread.run()
+    rig.turn()
+    assert [len(batch) for batch in store.batches] == [1, 4]
+    assert rig.heard(client).count("RECEIPT") == 4
+
+
+def test_receipts_and_the_error_after_them_keep_their_order(rig: Rig) -> None:
+    client = rig.client()
+    rig.thread.at_once = False
+    rig.say(client, send("1", more="receipt:r1\n") + "BOGUS\n\n\0")
+    rig.turn()
+    assert rig.heard(client) == ""
+    assert not client.closing
+    rig.thread.run()
+    rig.turn()
+    text = rig.heard(client)
+    assert text.startswith("RECEIPT\nreceipt-id:r1\n\n\0\nERROR\n")
+    assert client.closing
+
+
+def test_a_message_consumed_before_the_commit_is_never_written(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.say(client, send("1") + "SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0" + send("2", more="receipt:r\n"))
+    rig.turn()
+    assert store.batches == []
+    assert rig.heard(client).count("MESSAGE") == 2
+    assert rig.broker.log.bytes == 0
+
+
+def test_a_receipt_without_anything_to_write(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.say(client, send("1", more="persistent:false\nreceipt:r\n"))
+    rig.turn()
+    assert rig.heard(client) == "RECEIPT\nreceipt-id:r\n\n\0\n"
+    assert store.batches == []
+
+
+def test_a_backlog_is_paged_and_comes_back_in_order(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    for number in range(50):
+        rig.say(client, send(str(number)))
+        rig.turn()
+    queue = rig.broker.queues["/queue/a"]
+    assert (len(queue.ready), queue.paged, queue.waiting) == (4, 46, 50)
+    assert rig.broker.memory.used == sum(m.size for m in queue.ready)
+    assert rig.broker.log.bytes == 0
+    rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\nprefetch-count:3\n\n\0")
+    got: list[str] = []
+    for _ in range(200):
+        rig.turn()
+        frames = [frame for frame in rig.heard(client).split("\0\n") if frame.startswith("MESSAGE")]
+        for frame in frames:
+            got.append(frame.partition("\n\n")[2])
+            ack = frame.partition("ack:")[2].partition("\n")[0]
+            rig.say(client, f"ACK\nid:{ack}\n\n\0")
+    assert got == [str(number) for number in range(50)]
+    rig.turn()
+    assert store.rows == {}
+    assert rig.broker.memory.used == 0
+    assert queue.waiting == queue.paged == queue.held == queue.bytes == 0
+
+
+def test_what_is_not_persistent_goes_to_the_store_only_when_paged(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    for number in range(6):
+        rig.say(client, send(str(number), more="persistent:false\n"))
+    rig.turn()
+    assert [m.body for m in store.rows.values()] == [b"4", b"5"]
+    assert not any(m.persistent for m in store.rows.values())
+
+
+def test_a_restart_reads_counts_and_then_what_is_wanted(
+    hand_loop: Any, tmp_path: Path, store: ModelStore
+) -> None:
+    first = Rig(hand_loop, tmp_path, store)
+    client = first.client()
+    for number in range(10):
+        first.say(client, send(str(number)))
+    first.turn()
+    store.attempts["/queue/a", min(key for _, key in store.rows)] = 2
+    second = Rig(hand_loop, tmp_path, store)
+    second.turn()
+    assert store.reads == [], "nobody listens yet"
+    queue = second.broker.queues["/queue/a"]
+    assert (queue.waiting, queue.paged) == (10, 10)
+    client = second.client()
+    second.say(client, send("new"))
+    second.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0")
+    for _ in range(10):
+        second.turn()
+    frames = second.heard(client).split("\0\n")[:-1]
+    assert [frame.partition("\n\n")[2] for frame in frames] == [*map(str, range(10)), "new"]
+    assert ["redelivered:true" in frame for frame in frames] == [True] + [False] * 10
+    numbers = [int(frame.partition("message-id:")[2].partition("\n")[0]) for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert store.rows == {}
+
+
+def test_damage_is_logged_left_and_passed_over(
+    rig: Rig, store: ModelStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = rig.client()
+    for number in range(10):
+        rig.say(client, send(str(number)))
+    rig.turn()
+    store.damaged = {key for _, key in store.rows if key in (6, 7)}
+    rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0")
+    for _ in range(10):
+        rig.turn()
+    bodies = [frame.partition("\n\n")[2] for frame in rig.heard(client).split("\0\n")[:-1]]
+    assert bodies == ["0", "1", "2", "3", "4", "7", "8", "9"]
+    assert sorted(key for _, key in store.rows) == [6, 7]
+    assert [record.getMessage() for record in caplog.records if "cannot be read" in record.getMessage()] == [
+        "A stored message of /queue/a cannot be read and stays where it is: row 6: torn",
+        "A stored message of /queue/a cannot be read and stays where it is: row 7: torn",
+    ]
+    assert rig.broker.queues["/queue/a"].waiting == 0
+
+
+def test_a_full_disk_writes_what_was_accepted_into_the_reserve_and_refuses_more(
+    rig: Rig, store: ModelStore
+) -> None:
+    client = rig.client()
+    consumer = rig.client()
+    rig.say(client, send("1"))
+    rig.turn()
+    rig.reserve.left = 0
+    store.problems = [StoreFull("no space left on device")]
+    rig.say(client, send("2", more="receipt:r2\n"))
+    rig.turn()
+    assert not rig.reserve.held
+    assert rig.heard(client) == "RECEIPT\nreceipt-id:r2\n\n\0\n"
+    rig.reserve.left = 10 << 20
+    rig.say(client, send("3", more="receipt:r3\n"))
+    rig.turn()
+    error = rig.heard(client)
+    assert error.startswith("ERROR\nmessage:The storage is full\nreceipt-id:r3\n")
+    rig.say(consumer, "SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0")
+    rig.turn()
+    assert rig.heard(consumer).count("MESSAGE") == 2
+    assert store.rows == {}
+    rig.reserve.left = 200 << 20
+    hand = rig.loop
+    hand.advance(RETRY)
+    rig.turn()
+    assert rig.reserve.held
+    late = rig.client()
+    rig.say(late, send("4", more="receipt:r4\n"))
+    rig.turn()
+    assert rig.heard(late) == "RECEIPT\nreceipt-id:r4\n\n\0\n"
+
+
+def test_when_even_the_reserve_is_not_enough_receipts_wait_and_the_way_out_is_open(
+    rig: Rig, store: ModelStore
+) -> None:
+    client = rig.client()
+    consumer = rig.client()
+    rig.say(client, send("old"))
+    rig.turn()
+    rig.say(consumer, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0")
+    rig.turn()
+    rig.heard(consumer)
+    store.problems = [StoreFull("full")] * 2 + [None, StoreFull("full")]
+    rig.say(client, send("big", queue="/queue/b", more="receipt:big\n"))
+    rig.say(consumer, "ACK\nid:1\n\n\0")
+    rig.turn()
+    assert store.rows == {}, "what was consumed could leave"
+    assert rig.heard(client) == ""
+    rig.loop.advance(RETRY)
+    assert rig.heard(client) == "", "full again"
+    rig.loop.advance(RETRY)
+    rig.turn()
+    assert rig.heard(client) == "RECEIPT\nreceipt-id:big\n\n\0\n"
+    assert [m.body for m in store.rows.values()] == [b"big"]
+    assert rig.broker.log.bytes == 0
+
+
+def test_a_transaction_does_not_leave_in_parts_when_the_disk_is_full(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.say(client, send("old"))
+    rig.turn()
+    rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0")
+    rig.turn()
+    store.problems = [StoreFull("full")] * 4
+    rig.say(
+        client,
+        "BEGIN\ntransaction:t\n\n\0ACK\nid:1\ntransaction:t\n\n\0"
+        + send("new", queue="/queue/b", more="transaction:t\n")
+        + "COMMIT\ntransaction:t\nreceipt:c\n\n\0",
+    )
+    rig.turn()
+    assert [m.body for m in store.rows.values()] == [b"old"], "neither the ACK nor the SEND alone"
+    rig.heard(client)
+    for _ in range(3):
+        rig.loop.advance(RETRY)
+        rig.turn()
+    assert [m.body for m in store.rows.values()] == [b"new"]
+    assert "RECEIPT\nreceipt-id:c" in rig.heard(client)
+
+
+def test_a_transaction_larger_than_the_room_is_refused_whole(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.broker.room = 1500
+    rig.say(
+        client,
+        "BEGIN\ntransaction:t\n\n\0"
+        + send("x" * 300, more="transaction:t\n")
+        + send("x" * 300, more="transaction:t\n")
+        + "COMMIT\ntransaction:t\nreceipt:c\n\n\0",
+    )
+    rig.turn()
+    assert rig.heard(client).startswith("ERROR\nmessage:The storage is full\nreceipt-id:c\n")
+    assert store.rows == {}
+    assert not rig.broker.queues
+
+
+def test_a_database_that_goes_away_pauses_and_loses_nothing(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.problems = [StoreAway("gone")] * 3
+    rig.say(client, send("1", more="receipt:r1\n"))
+    rig.turn()
+    assert rig.pump.pausing
+    assert rig.heard(client) == ""
+    rig.say(client, send("2", more="receipt:r2\n"))
+    waits = 0.0
+    for wait in (0.1, 0.2, 0.4):
+        assert rig.heard(client) == ""
+        rig.loop.advance(wait)
+        waits += wait
+    rig.turn()
+    assert rig.heard(client).count("RECEIPT") == 2
+    assert not rig.pump.pausing
+    assert [m.body for m in store.rows.values()] == [b"1", b"2"]
+    assert rig.broker.room > 0
+
+
+def test_the_wait_for_a_database_is_bounded(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.problems = [StoreAway("gone")] * 12
+    rig.say(client, send("1", more="receipt:r1\n"))
+    rig.turn()
+    for _ in range(12):
+        rig.loop.advance(PATIENCE)
+    rig.turn()
+    assert rig.heard(client).count("RECEIPT") == 1
+
+
+def test_a_put_that_may_have_been_done_is_followed_by_its_remove(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.problems = [StoreAway("did it commit?")]
+    rig.say(client, send("1"))
+    rig.turn()
+    rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0")
+    rig.loop.advance(1)
+    rig.turn()
+    assert [op.kind for op in store.batches[0]] == [PUT, REMOVE]
+
+
+def test_a_broken_store_makes_no_promise_and_ends_the_server(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.problems = [StoreError("input/output error")]
+    rig.say(client, send("1", more="receipt:r1\n"))
+    rig.turn()
+    assert rig.failed == 1
+    assert rig.heard(client) == ""
+    rig.say(client, send("2", more="receipt:r2\n"))
+    rig.turn()
+    assert "RECEIPT" not in rig.heard(client)
+    assert store.batches == []
+
+
+def test_producers_pause_while_too_much_is_not_durable(rig: Rig) -> None:
+    client = rig.client()
+    rig.thread.at_once = False
+    rig.say(client, send("1"))
+    rig.turn()
+    body = "x" * (1 << 20)
+    for _ in range((UNDURABLE >> 20) + 1):
+        rig.say(client, send(body))
+    assert rig.pump.pausing
+    rig.thread.at_once = True
+    rig.thread.run()
+    rig.turn()
+    rig.turn()
+    assert not rig.pump.pausing
+    assert rig.resumed
+
+
+def test_a_checkpoint_lets_receipts_go_before_the_sync(
+    hand_loop: Any, tmp_path: Path, store: ModelStore
+) -> None:
+    rig = Rig(hand_loop, tmp_path, store, checkpoint=30)
+    client = rig.client()
+    rig.say(client, send("1", more="receipt:r1\n"))
+    rig.turn()
+    assert "RECEIPT" in rig.heard(client)
+    assert store.syncs == [False]
+    hand_loop.advance(30)
+    assert store.syncs == [False, True]
+    hand_loop.advance(60)
+    assert store.syncs == [False, True], "nothing new to sync"
+
+
+def test_close_commits_what_is_left(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.say(client, send("1"))
+    assert rig.loop.run_until_complete(rig.pump.close(5))
+    assert [m.body for m in store.rows.values()] == [b"1"]
+    assert store.closed
+
+
+def test_close_after_a_failure_says_so(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.problems = [StoreError("broken")]
+    rig.say(client, send("1"))
+    rig.turn()
+    assert not rig.loop.run_until_complete(rig.pump.close(5))
+    assert store.closed
+
+
+def test_attempts_of_a_waiting_put_are_written_with_it(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    consumer = rig.client()
+    rig.say(consumer, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0")
+    store.problems = [StoreFull("full"), StoreFull("full")]
+    rig.say(client, send("1"))
+    rig.turn()
+    rig.say(consumer, "NACK\nid:1\n\n\0")
+    rig.loop.advance(RETRY)
+    rig.turn()
+    assert [m.attempts for m in store.rows.values()] == [1]
+
+
+def test_the_reserve_is_a_file_that_takes_its_space(tmp_path: Path) -> None:
+    reserve = Reserve(tmp_path, 1 << 20)
+    assert reserve.hold()
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_size == 1 << 20
+    assert file.stat().st_blocks * 512 >= 1 << 20
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert reserve.hold(), "it is held already"
+    reserve.give_up()
+    assert not list(tmp_path.iterdir())
+    reserve.give_up()
+    assert reserve.free() > 0
+
+
+def test_a_reserve_larger_than_the_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert not Reserve(tmp_path, 1 << 55).hold()
+    assert not list(tmp_path.iterdir())
+    assert not Reserve(tmp_path / "missing", 1).hold()
+    assert Reserve(tmp_path, 0).hold()
+
+
+def test_a_full_broker_refuses_only_what_must_be_kept(rig: Rig) -> None:
+    rig.broker.room = 0
+    message = Message("/queue/a", {}, b"", 1000)
+    with pytest.raises(Refused):
+        rig.broker.send(message)
+    rig.broker.send(Message("/queue/a", {}, b"", 1000, persistent=False))
+    rig.broker.send(Message("/topic/a", {}, b"", 1000))
