@@ -30,7 +30,7 @@ help:
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than Python 3.11; say make PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: Debian has venv in python3-venv" >&2; exit 1; }
 
 $(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[speed]' || \
