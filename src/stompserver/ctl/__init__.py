@@ -1,0 +1,1 @@
+"""`stompctl`: look after a server and what it stores."""
