@@ -8,8 +8,8 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Final, cast
 
-from stompserver.broker.broker import Broker
 from stompserver.errors import Refused
+from stompserver.session.outbox import OUTBOX_HIGH
 from stompserver.session.session import Session
 from stompserver.session.state import AUTHENTICATING, CONNECTED
 
@@ -28,6 +28,8 @@ PARTIAL: Final = 64 * 1024
 # Why a connection is not read.
 LOGIN: Final = 1
 THROTTLED: Final = 2
+UNREAD: Final = 4
+"""Its client does not read the answers to what it sends."""
 
 
 class Connection(asyncio.Protocol):
@@ -42,7 +44,9 @@ class Connection(asyncio.Protocol):
         "_sends",
         "_server",
         "_timer",
+        "_unread",
         "address",
+        "gone",
         "session",
         "transport",
     )
@@ -56,7 +60,11 @@ class Connection(asyncio.Protocol):
         self._partial: int = 0
         self._sends: int = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._unread = b""
+        """Octets that came while there was no room for what they send."""
         self.address = ""
+        self.gone = False
+        """Whether the client is known to have left, although not all it sent was read."""
         self.transport: asyncio.Transport | None = None
         self.session: Session | None = None
 
@@ -65,6 +73,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are of this shape without being of this class.
         transport = self.transport = cast(asyncio.Transport, transport)
+        if self._server.draining:
+            transport.abort()
+            return
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else "?"
         transport.set_write_buffer_limits(high=WRITE_HIGH)
@@ -87,6 +98,14 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         session = self.session
         if session is None or self._finishing:
+            return
+        memory = session.broker.memory
+        if (
+            memory.used > memory.high
+            and session.parser.sends(data)
+            and self._server.producers.stop(self, len(data))
+        ):
+            self._unread += data
             return
         session.receive(data, self._server.time())
         pending: int = session.parser.pending
@@ -119,6 +138,8 @@ class Connection(asyncio.Protocol):
         if session is None:
             return
         self._count(session, 0)
+        session.broker.memory.used -= len(self._unread)
+        self._unread = b""
         session.end_of_stream()
         session.lost()
         if self._timer is not None:
@@ -163,6 +184,8 @@ class Connection(asyncio.Protocol):
             if session.closing:
                 self._finish(session, transport)
             elif not self._blocked:
+                if self._held & UNREAD:
+                    self.release(UNREAD)
                 session.resume()
 
     def _finish(self, session: Session, transport: asyncio.Transport) -> None:
@@ -172,7 +195,7 @@ class Connection(asyncio.Protocol):
         self._finishing = True
         session.lost()
         self._server.leave(self)
-        self.release(LOGIN | THROTTLED)
+        self.release(LOGIN | THROTTLED | UNREAD)
         self._count(session, 0)
         if self._timer is not None:
             self._timer.cancel()
@@ -185,7 +208,7 @@ class Connection(asyncio.Protocol):
     # Reading or not
 
     def hold(self, reason: int) -> None:
-        """Stop reading for ``reason`` (LOGIN or THROTTLED)."""
+        """Stop reading for ``reason`` (LOGIN, THROTTLED or UNREAD)."""
         if not self._held and self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
             if self.session is not None:
@@ -203,6 +226,28 @@ class Connection(asyncio.Protocol):
                 self.session.heard = self._server.time()
             if self.transport is not None and not self.transport.is_closing():
                 self.transport.resume_reading()
+            if self._unread and self.session is not None:
+                data = self._unread
+                self._unread = b""
+                self.session.broker.memory.used -= len(data)
+                self.data_received(data)
+
+    @property
+    def holds(self) -> int:
+        """Bytes of memory that only this client can give back: its unfinished frame and open transactions."""
+        assert self.session is not None
+        return self._partial + self.session.transacted
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether nobody else has to wait when this client is not read."""
+        session = self.session
+        return session is not None and session.state == CONNECTED and not session.deliveries and not self.gone
+
+    def fileno(self) -> int:
+        """The socket's number; negative when it is closed."""
+        sock = self.transport.get_extra_info("socket") if self.transport is not None else None
+        return int(sock.fileno()) if sock is not None else -1
 
     def _after(self, session: Session) -> None:
         """What follows from an entry into the session."""
@@ -211,11 +256,11 @@ class Connection(asyncio.Protocol):
         if session.state == AUTHENTICATING and not self._held & LOGIN:
             self.hold(LOGIN)
             self._server.authenticate(self)
-        broker: Broker = session.broker
         if session.sends != self._sends:
             self._sends = session.sends
-            if broker.memory.used > broker.memory.high and not session.owing and session.state == CONNECTED:
-                self._server.throttle(self)
+            self._server.producers.sent(self)
+        if self._blocked and session.answers > OUTBOX_HIGH and not self._finishing:
+            self.hold(UNREAD)
         self._server.soon()
 
     def _count(self, session: Session, pending: int) -> None:
@@ -223,7 +268,11 @@ class Connection(asyncio.Protocol):
         memory = session.broker.memory
         memory.used += pending - self._partial
         self._partial = pending
-        if pending > PARTIAL and memory.used > memory.limit:
+        if pending <= PARTIAL:
+            return
+        if memory.used <= memory.limit:
+            self._server.producers.sent(self)
+        else:
             session.fail(
                 Refused(
                     "Out of memory for messages",

@@ -17,7 +17,8 @@ from stompserver.broker.oplog import OpLog
 from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
-from stompserver.server.connection import LOGIN, THROTTLED, Connection
+from stompserver.server.connection import LOGIN, Connection
+from stompserver.server.producers import Producers
 from stompserver.session.outbox import Outbox
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
@@ -67,12 +68,12 @@ class Server:
         self.linger: float = config.linger
         self._dirty: list[Outbox] = []
         self._scheduled = False
-        self._throttled: set[Connection] = set()
+        self.producers = Producers(self)
         self._open: set[Connection] = set()
         """Connections that count against the limits: not those that only linger."""
         self._addresses: dict[str, int] = {}
         self._logins: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self.draining = False
         self._empty = asyncio.Event()
         # Password hashing is made to be slow: it has threads of its own, few, so that logins cannot take the
         # machine from clients that are in.
@@ -91,7 +92,7 @@ class Server:
         """Accept no more, send what is owed, close without an ERROR; un-acked messages go back to their queues.
         After ``deadline`` seconds whoever is still there is cut off.
         """
-        self._draining = True
+        self.draining = True
         for server in self._servers:
             server.close()
         if self._monitor is not None:
@@ -130,6 +131,8 @@ class Server:
             if self._monitor is not None:
                 self._monitor.cancel()
             self._tell_monitor()
+        # There may be more memory now than producers wait for.
+        self.soon()
         return changed
 
     # What connections call
@@ -177,7 +180,6 @@ class Server:
         session = connection.session
         assert session is not None
         self.connections.pop(session, None)
-        self._throttled.discard(connection)
         self.leave(connection)
         connection_log.info(
             "Disconnecting %s%s",
@@ -191,6 +193,7 @@ class Server:
 
     def leave(self, connection: Connection) -> None:
         """``connection`` counts no more: it ended, or only lingers. May be called again."""
+        self.producers.waive(connection)
         if connection not in self._open:
             return
         self._open.discard(connection)
@@ -202,7 +205,7 @@ class Server:
 
     def soon(self) -> None:
         """Have all that sessions wrote in this loop turn sent at its end, one write a socket."""
-        if not self._scheduled and (self._dirty or self._throttled):
+        if not self._scheduled and (self._dirty or self.producers.waiting):
             self._scheduled = True
             self.loop.call_soon(self.flush)
 
@@ -210,6 +213,7 @@ class Server:
         """Send what sessions have to say, and read producers again when there is room."""
         self._scheduled = False
         connections = self.connections
+        waiting = self.producers.waiting
         dirty = self._dirty[:]
         self._dirty.clear()
         for session in dirty:
@@ -217,27 +221,12 @@ class Server:
             connection = connections.get(session)
             if connection is not None:
                 connection.flush()
-        memory = self.broker.memory
-        if self._throttled and memory.used <= memory.low:
-            throttled = list(self._throttled)
-            self._throttled.clear()
-            for connection in throttled:
-                connection.release(THROTTLED)
-            log.info("Producers go on: %d bytes of messages", memory.used, extra={"event": "unthrottled"})
+                if connection in waiting and session.deliveries:
+                    # It was given messages meanwhile, and must be heard when it acknowledges them.
+                    self.producers.free(connection)
+        self.producers.settle()
         if self._dirty:
             self.soon()
-
-    def throttle(self, connection: Connection) -> None:
-        """Stop reading a producer until memory is below the low mark."""
-        if not self._throttled:
-            log.warning(
-                "Producers wait: %d bytes of messages, memory-limit %d",
-                self.broker.memory.used,
-                self.broker.memory.limit,
-                extra={"event": "throttled"},
-            )
-        self._throttled.add(connection)
-        connection.hold(THROTTLED)
 
     def authenticate(self, connection: Connection) -> None:
         """Check a session's login in a thread; the connection is not read meanwhile."""
@@ -263,7 +252,7 @@ class Server:
 
     def _tell_monitor(self) -> None:
         interval = self.config.monitor_interval
-        if interval > 0 and not self._draining:
+        if interval > 0 and not self.draining:
             if monitor.report(self.broker):
                 self.soon()
             self._monitor = self.loop.call_later(interval, self._tell_monitor)

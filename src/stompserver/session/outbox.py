@@ -26,6 +26,7 @@ class Outbox(Consumer):
         "_acks",
         "_dirty",
         "_owed",
+        "answers",
         "broker",
         "outbox",
         "outbox_bytes",
@@ -44,6 +45,8 @@ class Outbox(Consumer):
         self.version: Version = V10
         self.outbox: list[bytes] = []
         self.outbox_bytes: int = 0
+        self.answers: int = 0
+        """Bytes in the outbox that are not messages: what the client asked for faster than it reads."""
         self.queued = False
         """Whether ``dirty`` has this one."""
         self.trace: list[str] | None = None
@@ -69,6 +72,10 @@ class Outbox(Consumer):
         octets = b"".join(self.outbox)
         self.outbox.clear()
         self.outbox_bytes = 0
+        self.answers = 0
+        if self.behind:
+            self.broker.memory.used -= self.behind
+            self.behind = 0
         return octets
 
     def deliver(self, subscription: Subscription, message: Message) -> None:
@@ -102,12 +109,20 @@ class Outbox(Consumer):
         self.outbox_bytes = waiting
         if waiting > OUTBOX_HIGH:
             self.ready = False
-            if waiting > self.settings.lag and subscription.topic is not None:
-                self.lag(subscription)
+            if subscription.topic is not None:
+                self._fall_behind(subscription, waiting - len(head) - len(message.body))
         if self.trace is not None:
             self.trace.append(f"sent MESSAGE {subscription.label} {message.number} {message.destination}")
         if not self.queued:
             self._mark()
+
+    def _fall_behind(self, subscription: Subscription, before: int) -> None:
+        """A topic's message waits for the socket, behind ``before`` bytes: unlike a queue's it is nowhere else."""
+        if before > self.settings.lag:
+            self.lag(subscription)
+        else:
+            self.broker.memory.used += self.outbox_bytes - self.behind
+            self.behind = self.outbox_bytes
 
     def _head(self, message: Message) -> bytes:
         """The header lines that all deliveries of ``message`` share, and the empty line."""
@@ -159,6 +174,7 @@ class Outbox(Consumer):
     def _write(self, octets: bytes) -> None:
         self.outbox.append(octets)
         self.outbox_bytes += len(octets)
+        self.answers += len(octets)
         if self.trace is not None:
             self.trace.append("sent " + repr(octets[:200])[2:-1])
         if not self.queued:

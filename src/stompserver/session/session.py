@@ -191,10 +191,9 @@ class Session(Outbox):
         return self.state > CONNECTED and self._owed is None
 
     @property
-    def owing(self) -> bool:
-        """Whether the client must be read to give memory back: it has messages to ACK, or a COMMIT to send."""
-        transactions = self._transactions
-        return bool(self.deliveries) or (transactions is not None and bool(transactions.open))
+    def transacted(self) -> int:
+        """Bytes of memory that open transactions hold."""
+        return self._transactions.bytes if self._transactions is not None else 0
 
     def lost(self) -> None:
         """The connection is gone: put back what was not settled, abort transactions. May be called again."""
@@ -206,6 +205,8 @@ class Session(Outbox):
             self.broker.memory.used -= transactions.bytes
             self._transactions = None
         self._owed = None
+        self.broker.memory.used -= self.behind
+        self.behind = 0
         self.broker.drop(self)
 
     def fail(self, error: Teaching) -> None:
@@ -235,8 +236,7 @@ class Session(Outbox):
         """A topic's subscriber has fallen too far behind: whole frames not yet at the socket are let go."""
         if self.state != CONNECTED:
             return
-        self.outbox.clear()
-        self.outbox_bytes = 0
+        self.take()
         self._receipt = None
         self.fail(faults.too_slow(subscription.destination, subscription.label, self.settings.lag))
 
@@ -299,7 +299,7 @@ class Session(Outbox):
             destination, headers, frame.body, frame.length + len(frame.body) + OVERHEAD, frame.plain
         )
         self.sends += 1
-        if self._full and self.owing:
+        if self._full:
             raise faults.out_of_memory(self.broker.memory.limit, "header destination")
         if not _SPECIAL.isdisjoint(headers):
             transaction = headers.get("transaction")

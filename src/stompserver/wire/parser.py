@@ -94,6 +94,12 @@ class Parser:
         """Bytes held of a frame that is not complete."""
         return len(self._rest) + (len(self._body) if self._body is not None else 0)
 
+    def sends(self, data: bytes) -> bool:
+        """Whether ``data``, when it comes next, begins with a SEND frame or the rest of one."""
+        if self._frame is not None:
+            return self._frame.command == "SEND"
+        return (self._rest[:4] or data.lstrip(b"\r\n")[:4]) == b"SEND"
+
     def feed(self, data: bytes) -> list[Frame]:
         """Take ``data`` and return the frames it completes (perhaps none); see ``error``."""
         frames: list[Frame] = []
