@@ -1,0 +1,126 @@
+"""What the pages name exists: links, options, environment variables, modules, make targets, the version."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+import stompserver
+from stompserver.config.command_line import ACTIONS
+from stompserver.config.options import OPTIONS, environment_name, flag_of, folded
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    ROOT / "bench/README.md",
+    ROOT / "tests/interop/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`\n]+)`")
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#{1,6} (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE):
+        words = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found.add(words)
+    return found
+
+
+@every_page
+def test_links(page: Path) -> None:
+    for link in LINK.findall(FENCED.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{link} leads nowhere"
+        if anchor:
+            assert anchor in anchors(target), f"{link}: {target.name} has no such heading"
+
+
+def test_the_index_has_every_page() -> None:
+    index = ROOT / "docs/README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text())}
+    assert set((ROOT / "docs").rglob("*.md")) - linked == {index}
+
+
+@every_page
+def test_options_exist(page: Path) -> None:
+    known = {f"--{flag_of(key)}" for key in OPTIONS} | {f"--{name}" for name in ACTIONS}
+    known |= {f"--no-{flag_of(key)}" for key in OPTIONS} | {"--conf", "--name", "--no-name", "--d"}
+    text = page.read_text()
+    said = [line for line in text.splitlines() if re.search(r"\bstompserver\b.* -", line)]
+    said += [code for code in CODE.findall(text) if code.startswith("--")]
+    if page.parent.name in ("bench", "interop"):
+        said = [line for line in said if "stompserver --" in line]
+    for line in said:
+        for option in re.findall(
+            r"(?<![\w-])--[a-z][\w-]*", line.partition("|")[0] if "$ " in line else line
+        ):
+            assert (
+                option in known
+                or folded(option) in {folded(each) for each in known}
+                or (re.search(r"\b(pip|grep|curl|apt-get|useradd|systemctl|python3 -m venv)\b", line))
+            ), f"{option} in {line!r}"
+
+
+@every_page
+def test_environment_variables_exist(page: Path) -> None:
+    known = {environment_name(key) for key in OPTIONS} | {"STOMPSERVER_", "STOMPSERVER_NO_SKIP"}
+    assert set(re.findall(r"\bSTOMPSERVER_[A-Z0-9_]*", page.read_text())) <= known
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs/how-to/tune-limits.md", ROOT / "docs/reference/frames.md"])
+def test_limits_named_in_words_are_options(page: Path) -> None:
+    text = FENCED.sub("", page.read_text())
+    named = {
+        code for code in CODE.findall(text) if re.fullmatch(r"(max|login|slow|memory|idle)-[a-z-]+", code)
+    }
+    assert named - {"max-exceptions"} <= set(OPTIONS)
+
+
+def modules() -> set[str]:
+    source = Path(stompserver.__file__).parent
+    return {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
+    }
+
+
+def test_the_map_has_every_module() -> None:
+    part = README.partition("## The source, in reading order")[2].partition("\n## ")[0]
+    table = "\n".join(line for line in part.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"`([\w/*]+\.py)`", table))
+    missing = {module for module in modules() if not any(fnmatch(module, name) for name in named)}
+    assert not missing, "rows to write in README, 'The source, in reading order'"
+    gone = {name for name in named if not any(fnmatch(module, name) for module in modules())}
+    assert not gone, "rows to take out of README, 'The source, in reading order'"
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGES:
+        for code in [*CODE.findall(page.read_text()), *FENCED.findall(page.read_text())]:
+            for target in re.findall(r"(?:^|\n)make ([a-z-]+)", code):
+                assert target in targets, f"make {target} in {page.name}"
+
+
+def test_the_newest_version_of_the_changelog_is_ours() -> None:
+    newest = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert newest == stompserver.__version__
+
+
+@every_page
+def test_nothing_of_one_machine(page: Path) -> None:
+    text = page.read_text()
+    assert not re.search(r"/(root|home/\w+|work|tmp/\w+)/", text)
