@@ -139,7 +139,9 @@ class FreeSpace(Reserve):
 class Rig:
     """A broker, its pump and clients, on a loop whose time is moved by hand."""
 
-    def __init__(self, loop: Any, tmp_path: Path, store: ModelStore, window: int = 4, checkpoint: float = 0) -> None:
+    def __init__(
+        self, loop: Any, tmp_path: Path, store: ModelStore, window: int = 4, checkpoint: float = 0
+    ) -> None:
         self.loop = loop
         self.store = store
         self.broker = Broker(Rules(), OpLog(True), 1, Window(window))
@@ -153,9 +155,7 @@ class Rig:
         self.pump = loop.run_until_complete(self._pump(checkpoint))
 
     async def _pump(self, checkpoint: float) -> Pump:
-        return Pump(
-            self.store, self.broker, self.reserve, checkpoint, self._resume, self._fail, self.thread
-        )
+        return Pump(self.store, self.broker, self.reserve, checkpoint, self._resume, self._fail, self.thread)
 
     def _resume(self) -> None:
         self.resumed += 1

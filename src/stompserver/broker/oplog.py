@@ -22,11 +22,11 @@ class Op:
     """One change: ``kind`` (PUT, MARK, REMOVE, DROP) to ``queue``.
 
     PUT carries the message; MARK and REMOVE its ``key``; MARK ``attempts``; PUT and REMOVE its ``size`` in
-    bytes. ``group`` is not 0 for the ops of a transaction: they are durable together or not at all. ``live``
+    bytes; ``paged`` that only the log has the message. ``group`` is not 0 for the ops of a transaction: they are durable together or not at all. ``live``
     turns false when a later op of the same batch made this one pointless.
     """
 
-    __slots__ = ("attempts", "group", "key", "kind", "live", "message", "queue", "size")
+    __slots__ = ("attempts", "group", "key", "kind", "live", "message", "paged", "queue", "size")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Op:
         self.size: int = size
         self.attempts: int = attempts
         self.group: int = group
+        self.paged = False
         self.live = True
 
 
@@ -78,6 +79,7 @@ class OpLog:
             message.stored = True
             self.bytes += message.size
             op = Op(PUT, queue, message.key, message, message.size, 0, self._group)
+            op.paged = paged
             self._ops.append(op)
             self._puts[message.key] = op
         return self.number

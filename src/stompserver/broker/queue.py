@@ -96,6 +96,8 @@ class Queue:
             self.paged or len(self.ready) >= window.count or self.held + message.size > window.bytes
         ):
             self.paged += 1
+            # In memory until the commit: the pump takes it off again.
+            self.memory.used += message.size
             if self.subscriptions:
                 self._look(window)
             return log.put(self.name, message, True)

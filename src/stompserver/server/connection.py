@@ -99,9 +99,8 @@ class Connection(asyncio.Protocol):
         session = self.session
         if session is None or self._finishing:
             return
-        memory = session.broker.memory
         if (
-            memory.used > memory.high
+            self._server.producers.short
             and session.parser.sends(data)
             and self._server.producers.stop(self, len(data))
         ):

@@ -25,7 +25,8 @@ HANG_UP: Final = getattr(select, "POLLRDHUP", select.POLLHUP)
 
 
 class Producers:
-    """Stops reading those who send while more than the high mark is in use, until it is below the low mark.
+    """Stops reading those who send while more than the high mark is in use, until it is below the low mark; and
+    while too much waits for the storage.
 
     Who waits must not be needed to end the waiting. So one that has deliveries to acknowledge does not wait (it
     is refused at the limit), and what those who wait hold themselves, unfinished frames and open transactions,
@@ -45,10 +46,21 @@ class Producers:
         self._told = -TELL
         self._silent = False
 
+    @property
+    def behind(self) -> bool:
+        """Whether the storage cannot keep up, or does not answer."""
+        pump = self._server.pump
+        return pump is not None and pump.pausing
+
+    @property
+    def short(self) -> bool:
+        """Whether those who send may have to wait."""
+        return self._memory.used > self._memory.high or self.behind
+
     def sent(self, connection: Connection) -> None:
         """``connection`` has sent messages, or a large part of one."""
         self._active.add(connection)
-        if self._memory.used > self._memory.high:
+        if self.short:
             # All of them now: each that is read once more adds what one read brings.
             for each in list(self._active):
                 self.stop(each)
@@ -58,7 +70,8 @@ class Producers:
         memory = self._memory
         if connection not in self.waiting:
             holds = connection.holds
-            if memory.used - self._captive - holds <= memory.high or not connection.may_wait:
+            enough = memory.used - self._captive - holds <= memory.high and not self.behind
+            if enough or not connection.may_wait:
                 return False
             if not self.waiting:
                 self._begin()
@@ -85,8 +98,8 @@ class Producers:
                 self._end()
 
     def settle(self) -> None:
-        """Let all go on when memory is below the low mark."""
-        if self.waiting and self._memory.used - self._captive <= self._memory.low:
+        """Let all go on when memory is below the low mark and the storage has caught up."""
+        if self.waiting and self._memory.used - self._captive <= self._memory.low and not self.behind:
             released = list(self.waiting)
             self.waiting.clear()
             self._captive = 0

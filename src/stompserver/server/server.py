@@ -14,15 +14,19 @@ from uuid import uuid4
 from stompserver import __version__, monitor
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.oplog import OpLog
+from stompserver.broker.window import Window
 from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
 from stompserver.server.connection import LOGIN, Connection
 from stompserver.server.producers import Producers
+from stompserver.server.reserve import Reserve
+from stompserver.server.storage import Pump
 from stompserver.session.outbox import Outbox
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
 from stompserver.stores.base import Place, open_store
+from stompserver.stores.lock import Lock
 from stompserver.wire.parser import Limits
 
 log = logging.getLogger("stompserver")
@@ -62,8 +66,9 @@ class Server:
         self._users = users
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
-        self._store = open_store(config.queue, Place(Path(config.storage), Path(config.etcdir)))
-        self.broker = Broker(_rules(config), OpLog(self._store.keeps), first_number(time.time()))
+        self.pump: Pump | None = None
+        self._lock: Lock | None = None
+        self.broker = self._open_store(config)
         self._settings = _settings(config)
         self.linger: float = config.linger
         self._dirty: list[Outbox] = []
@@ -80,6 +85,27 @@ class Server:
         self._hashing = ThreadPoolExecutor(2, "login")
         self._monitor: asyncio.TimerHandle | None = None
 
+    def _open_store(self, config: Config) -> Broker:
+        """A broker that knows what the store holds, with the pump between them (none where nothing is kept).
+
+        Raises StoreError and its kin.
+        """
+        first = first_number(time.time())
+        if config.queue == "memory":
+            return Broker(_rules(config), OpLog(), first)
+        place = Place(Path(config.storage), Path(config.etcdir))
+        self._lock = Lock(place.storage)
+        store = open_store(config.queue, place)
+        broker = Broker(_rules(config), OpLog(True), first, Window())
+        for stored in store.load():
+            broker.restore(stored.name, stored.count, stored.lowest, stored.highest)
+            log.info("%s has %d messages", stored.name, stored.count, extra={"event": "restored"})
+        reserve = Reserve(place.storage, config.storage_reserve)
+        if not reserve.hold():
+            log.warning("No room for the reserve of %d bytes in %s", config.storage_reserve, place.storage)
+        self.pump = Pump(store, broker, reserve, config.checkpoint, self.soon, self.failed.set)
+        return broker
+
     async def start(self) -> None:
         """Accept connections on the sockets."""
         for sock in self._sockets:
@@ -92,6 +118,7 @@ class Server:
         """Accept no more, send what is owed, close without an ERROR; un-acked messages go back to their queues.
         After ``deadline`` seconds whoever is still there is cut off.
         """
+        end = self.time() + deadline
         self.draining = True
         for server in self._servers:
             server.close()
@@ -113,7 +140,10 @@ class Server:
         for task in list(self._logins):
             task.cancel()
         self._hashing.shutdown(wait=True, cancel_futures=True)
-        self._store.close()
+        if self.pump is not None:
+            await self.pump.close(max(0.0, end - self.time()))
+        if self._lock is not None:
+            self._lock.release()
 
     def reload(self, config: Config, users: Users | None) -> list[str]:
         """Take a new configuration and users; return the names of the options that changed and took effect.
@@ -205,7 +235,7 @@ class Server:
 
     def soon(self) -> None:
         """Have all that sessions wrote in this loop turn sent at its end, one write a socket."""
-        if not self._scheduled and (self._dirty or self.producers.waiting):
+        if not self._scheduled and (self._dirty or self.producers.waiting or self.pump is not None):
             self._scheduled = True
             self.loop.call_soon(self.flush)
 
@@ -225,6 +255,8 @@ class Server:
                     # It was given messages meanwhile, and must be heard when it acknowledges them.
                     self.producers.free(connection)
         self.producers.settle()
+        if self.pump is not None:
+            self.pump.kick()
         if self._dirty:
             self.soon()
 

@@ -151,6 +151,7 @@ class Pump:
 
     def _committed(self, batch: list[Op]) -> None:
         size = sum([op.size for op in batch if op.kind == PUT])
+        self._broker.memory.used -= sum([op.size for op in batch if op.paged])
         if self._aside:
             # The watermark stays: what is before these ops still waits.
             self._batch, self._aside = self._aside, []

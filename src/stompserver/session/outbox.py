@@ -65,7 +65,13 @@ class Outbox(Consumer):
                 break
             self._write(octets)
             paid += 1
-        self._owed = owed[paid:] if paid < len(owed) else None
+        self._owed = None
+        if paid < len(owed):
+            self._owed = owed[paid:]
+            self.broker.log.debtors.append(self)
+        if self.state > CONNECTED:
+            # It was only this that kept the connection open.
+            self._mark()
 
     def take(self) -> bytes:
         """The octets to send now; empties the outbox."""
@@ -168,6 +174,7 @@ class Outbox(Consumer):
             self._write(octets)
         elif self._owed is None:
             self._owed = [(number, octets)]
+            self.broker.log.debtors.append(self)
         else:
             self._owed.append((number, octets))
 
