@@ -31,7 +31,11 @@ class Topic:
         for subscription in self.direct:
             subscription.consumer.deliver(subscription, message)
         for queue in self.queues:
-            queue.send(message.copy())
+            twin = message.copy()
+            queue.send(twin)
+            # Encoded for the first who got it at once, and so for the others.
+            message.head = twin.head
+            message.variants = twin.variants
             # Not counting this one: a single large message is no lag.
             if queue.bytes - message.size > self.lag and queue.subscriptions:
                 owner = queue.subscriptions[0]
