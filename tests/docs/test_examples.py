@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from stompserver.config import load
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / "docs/how-to/write-a-client.md"
@@ -66,18 +69,27 @@ def test_every_client_is_run(blocks: Callable[[str], Any]) -> None:
 
 
 def test_systemd_unit(tmp_path: Path, blocks: Callable[[str], Any]) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
     page = (ROOT / "docs/how-to/run-as-a-service.md").read_text()
-    [unit] = [block for block in blocks(page) if block.title == "stompserver.service"]
-    stand_in = shutil.which("true")
-    text = unit.text.replace("/opt/stompserver/bin/stompserver", str(stand_in))
-    (tmp_path / "stompserver.service").write_text(text)
-    run = subprocess.run(
-        ["systemd-analyze", "verify", str(tmp_path / "stompserver.service")], capture_output=True, text=True
-    )
-    about_it = [line for line in run.stderr.splitlines() if "stompserver.service" in line]
-    assert not about_it
+    [unit] = [block.text for block in blocks(page) if block.title == "stompserver.service"]
+    program, *words = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)[0].split()
+    assert program == "/opt/stompserver/bin/stompserver"
+    (tmp_path / "stompserver.conf").write_text("port: 61613\n")
+    words = [str(tmp_path / "stompserver.conf") if word.startswith("/etc/") else word for word in words]
+    assert load(words, {}, tmp_path).config.pidfile is None
+    # And what systemd itself says about it, where there is one.
+    if (analyze := shutil.which("systemd-analyze")) is not None:
+        file = tmp_path / "stompserver.service"
+        file.write_text(unit.replace(program, str(shutil.which("true"))))
+        run = subprocess.run([analyze, "verify", str(file)], capture_output=True, text=True)
+        assert not [line for line in run.stderr.splitlines() if file.name in line]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+def test_configuration_files(page: Path, tmp_path: Path, blocks: Callable[[str], Any]) -> None:
+    for block in blocks(page.read_text()):
+        if block.language == "yaml":
+            (tmp_path / "shown.conf").write_text(block.text)
+            assert load(["-C", "shown.conf"], {}, tmp_path).warnings == []
 
 
 def shell_quoted(text: str) -> str:
