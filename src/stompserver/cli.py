@@ -41,14 +41,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # `stompserver --help | head`: nobody reads on. Python would complain again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # `stompserver --help | head`: nobody reads on.
         return CANNOT_START
     except KeyboardInterrupt:
         return INTERRUPTED  # before the server took over the signals
     except StompserverError as error:
         print(f"stompserver: {one_line(str(error))}", file=sys.stderr)
         return _code_of(error)
+    finally:
+        _let_go()
+
+
+def _let_go() -> None:
+    """Give up output that nobody takes (a closed pipe or terminal): Python would end with 120 for it."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -218,6 +229,9 @@ def run(read: Callable[[], Loaded]) -> int:
     from stompserver.server import listeners, process
     from stompserver.server.server import Server
     from stompserver.server.service import Service
+    from stompserver.stores.base import store_class
+
+    store_class(config.queue)
 
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(each) for each in listeners.listen(config.host, config.port)]

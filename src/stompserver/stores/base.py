@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol
@@ -109,12 +109,16 @@ class Store(Protocol):
         """Let go of everything held. May be called again."""
 
 
-def open_store(name: str, place: Place) -> Store:
-    """The store of that queue type at ``place``. Raises StoreError and its kin."""
+def store_class(name: str) -> Callable[[Place], Store]:
+    """What makes stores of that queue type. Raises StoreError when a library for it is missing."""
     module, _, attribute = STORES[name].partition(":")
     try:
-        kind = getattr(import_module(module), attribute)
+        found: Callable[[Place], Store] = getattr(import_module(module), attribute)
     except ImportError as missing:
         raise StoreError(f"queue type {name} needs a library that is not installed: {missing}") from missing
-    store: Store = kind(place)
-    return store
+    return found
+
+
+def open_store(name: str, place: Place) -> Store:
+    """The store of that queue type at ``place``. Raises StoreError and its kin."""
+    return store_class(name)(place)
