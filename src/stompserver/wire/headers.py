@@ -7,7 +7,8 @@ from typing import Final
 from stompserver.errors import ProtocolError
 
 SANITIZED: Final = ("x-sanitized", "true")
-"""Added to a MESSAGE whose headers held line ends that the receiver's version cannot express."""
+"""Added to a MESSAGE whose headers held line ends, or a colon in a name, that the receiver's version cannot
+express."""
 
 
 class Text:
@@ -19,7 +20,7 @@ class Text:
     bytes that are not UTF-8 instead of refusing them.
     """
 
-    __slots__ = ("bare_cr", "crlf", "decode", "encode", "octets", "trim", "version")
+    __slots__ = ("bare_cr", "crlf", "decode", "encode", "names", "octets", "trim", "version")
 
     def __init__(
         self,
@@ -34,6 +35,8 @@ class Text:
         self.version = version
         self.decode = decode
         self.encode = encode
+        # A colon ends a name, so where nothing is escaped it cannot be in one.
+        self.names = {58: " ", **encode}
         self.trim = trim
         self.crlf = crlf
         self.bare_cr = bare_cr
@@ -72,11 +75,16 @@ class Text:
 
     def line(self, name: str, value: str) -> str:
         """One header line with its line end, escaped for this version."""
-        return name.translate(self.encode) + ":" + value.translate(self.encode) + "\n"
+        return name.translate(self.names) + ":" + value.translate(self.encode) + "\n"
 
-    def loses(self, text: str) -> bool:
-        """Whether ``text`` holds a line end that this version can only replace by a blank."""
-        return ("\n" in text and self.encode.get(10) == " ") or ("\r" in text and self.encode.get(13) == " ")
+    def loses(self, name: str, value: str) -> bool:
+        """Whether a header holds something that this version can only replace by a blank."""
+        encode = self.encode
+        if ("\n" in name or "\n" in value) and encode.get(10) == " ":
+            return True
+        return (("\r" in name or "\r" in value) and encode.get(13) == " ") or (
+            ":" in name and self.names[58] == " "
+        )
 
     def octetize(self, text: str) -> bytes:
         """Header text as octets; what came in as octets that are no UTF-8 leaves as the same to 1.0 only."""
@@ -113,7 +121,7 @@ def encode_block(headers: dict[str, str], text: Text) -> bytes:
     """The header lines of ``headers`` as octets, escaped for ``text``, without the empty line."""
     lines = [text.line(name, value) for name, value in headers.items()]
     for name, value in headers.items():
-        if text.loses(name) or text.loses(value):
+        if text.loses(name, value):
             lines.append(SANITIZED[0] + ":" + SANITIZED[1] + "\n")
             break
     return text.octetize("".join(lines))
