@@ -9,8 +9,9 @@ import pytest
 from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker, Rules
 from stompserver.broker.destination import MONITOR, QUEUE, TOPIC, Naming
 from stompserver.broker.message import Message
-from stompserver.broker.oplog import FOREVER, OpLog
+from stompserver.broker.oplog import DROP, FOREVER, OpLog
 from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, Subscription
+from stompserver.broker.window import SCARCE, Window
 from stompserver.errors import Refused
 
 
@@ -173,6 +174,21 @@ def test_new_rules_hold_for_topics_that_exist(new_consumer: Any) -> None:
     assert "bare" in broker.queues
 
 
+def test_what_came_back_ends_with_its_subscription(broker: Broker, new_consumer: Any) -> None:
+    """Whether it was given back before or after."""
+    consumer = new_consumer()
+    subscription = subscribe(broker, consumer, "/topic/t", INDIVIDUAL, 2)
+    send(broker, "/topic/t", b"1", b"2", b"3")
+    consumer.ready = False
+    broker.nack([consumer.take(1)])
+    del consumer.subscriptions["s"]
+    broker.unsubscribe(subscription)
+    assert broker.memory.used == 10
+    broker.nack([consumer.take(2)], False)
+    assert broker.memory.used == 0
+    assert "/queue/dead" not in broker.queues
+
+
 # Coming back
 
 
@@ -297,6 +313,60 @@ def test_a_commit_that_just_fits(new_consumer: Any) -> None:
     }
 
 
+# A storage that is full
+
+
+def test_a_full_storage_refuses_what_is_to_be_kept() -> None:
+    """And leaves no queue behind for it; what is not to be kept, and topics, go on."""
+    broker = Broker(Rules(), OpLog(recording=True))
+    send(broker, "/queue/old", b"1")
+    broker.room = 9
+    for name in ("/queue/old", "/queue/new"):
+        with pytest.raises(Refused, match="storage is full"):
+            send(broker, name, b"2")
+        with pytest.raises(Refused, match="storage is full"):
+            broker.apply([Action(SEND, message(name, size=5)), Action(SEND, message(name, size=5))])
+    assert set(broker.queues) == {"/queue/old"}
+    assert broker.enqueued == 1
+    send(broker, "/topic/t", b"3")
+    broker.send(message("/queue/new", size=9))
+    broker.send(Message("/queue/old", {}, b"", 1000, persistent=False))
+    assert {name: queue.waiting for name, queue in broker.queues.items()} == {
+        "/queue/old": 2,
+        "/queue/new": 1,
+    }
+
+
+def test_a_full_storage_is_no_reason_not_to_consume(new_consumer: Any) -> None:
+    broker = Broker(Rules(deadletter="/queue/dead"), OpLog(recording=True))
+    consumer = new_consumer()
+    subscribe(broker, consumer, "/queue/q", INDIVIDUAL)
+    send(broker, "/queue/q", b"1", b"2", b"3")
+    broker.room = 0
+    broker.ack(consumer.take(1))
+    broker.nack([consumer.take(2)], False)
+    broker.apply([Action(NACK, None, consumer.take(3))])
+    assert consumer.bodies() == [b"1", b"2", b"3", b"3"]
+    assert broker.queues["/queue/dead"].waiting == 1
+
+
+def test_what_an_earlier_run_left(new_consumer: Any) -> None:
+    """Counts, and numbers above those that were given."""
+    broker = Broker(Rules(), OpLog(recording=True), first=10, window=Window())
+    broker.restore("/queue/q", 3, 5, 77)
+    (stats,) = broker.snapshot().queues
+    assert (stats.size, stats.enqueued, stats.dequeued, stats.unacked) == (3, 3, 0, 0)
+    consumer = new_consumer()
+    subscribe(broker, consumer, "/queue/q")
+    assert consumer.got == []
+    assert broker.window is not None
+    assert broker.window.take_hungry() == [broker.queues["/queue/q"]]
+    assert broker.window.take_hungry() == []
+    send(broker, "/queue/q", b"new")
+    assert broker.number == 78
+    assert broker.queues["/queue/q"].paged == 4
+
+
 # Queues that nobody uses
 
 
@@ -368,6 +438,51 @@ def test_a_log_that_does_not_record_is_durable_at_once(broker: Broker) -> None:
     assert broker.log.drain() == (broker.log.number, [])
 
 
+def test_the_ops_of_a_transaction_belong_together(new_consumer: Any) -> None:
+    broker = Broker(Rules(), OpLog(recording=True))
+    consumer = new_consumer()
+    subscribe(broker, consumer, "/queue/q", INDIVIDUAL)
+    send(broker, "/queue/q", b"1", b"2")
+    broker.log.drain()
+    groups = []
+    for actions in (
+        [
+            Action(ACK, None, consumer.take(1)),
+            Action(SEND, message("/queue/a")),
+            Action(SEND, message("/queue/b")),
+        ],
+        [Action(NACK, None, consumer.take(2)), Action(SEND, message("/queue/a"))],
+    ):
+        send(broker, "/queue/c", b"alone")
+        broker.apply(actions)
+        ops = broker.log.drain()[1]
+        assert len(ops) == 1 + len(actions)
+        assert ops[0].group == 0
+        (group,) = {op.group for op in ops[1:]}
+        groups.append(group)
+    assert 0 < groups[0] < groups[1]
+
+
+def test_who_is_owed_a_word_hears_of_the_watermark(new_consumer: Any) -> None:
+    """Once, and only who asked to."""
+    log = OpLog(recording=True)
+    heard: list[int] = []
+    consumer = new_consumer()
+    consumer.durable = heard.append
+    log.debtors.append(consumer)
+    log.committed(5, 0)
+    log.committed(6, 0)
+    assert heard == [5]
+    assert log.durable == 6
+
+
+def test_all_of_a_queue_at_once() -> None:
+    log = OpLog(recording=True)
+    assert log.drop("/queue/q") == 1
+    assert [(op.kind, op.queue) for op in log.drain()[1]] == [(DROP, "/queue/q")]
+    assert OpLog().drop("/queue/q") == 1
+
+
 def test_what_comes_and_goes_between_two_commits_is_not_written(new_consumer: Any) -> None:
     broker = Broker(Rules(), OpLog(recording=True))
     consumer = new_consumer()
@@ -381,3 +496,17 @@ def test_what_comes_and_goes_between_two_commits_is_not_written(new_consumer: An
     later, ops = broker.log.drain()
     assert [op.key for op in ops] == [2]
     assert later > number
+
+
+# Windows
+
+
+def test_windows_are_small_while_memory_is_scarce() -> None:
+    window = Window(1000)
+    window.adapt(True)
+    assert window.count == SCARCE
+    window.adapt(False)
+    assert window.count == 1000
+    small = Window(3)
+    small.adapt(True)
+    assert small.count == 3

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from stompserver.errors import ProtocolError
+
 VERSIONS = ("1.0", "1.1", "1.2")
 
 
@@ -202,3 +204,27 @@ def test_an_error_is_no_way_to_write_headers(world: Any, version: str) -> None:
     peer = world.connect(version)
     error = peer.fails(b"X\\nversion:9\\r\\c\r\ndestination:/queue/q\n\n\0")
     assert {name for name, _ in error.headers} == {"message", "content-type", "content-length"}
+
+
+def test_the_first_end_counts(world: Any) -> None:
+    """Neither a second fault nor the end of the stream adds a word to an ERROR."""
+    peer = world.connect("1.2")
+    peer.fails(b"\x01")
+    peer.session.fail(ProtocolError("second"))
+    peer.session.end_of_stream()
+    assert peer.read() == []
+    assert peer.state == "failed"
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        b"accept-version:1.2, 1.1\nhost:h\nheart-beat:0, 0\n",
+        b"accept-version:1.2\nhost:h\nheart-beat: 0,0\n",
+        b"accept-version: 1.2\nhost:h\n",
+    ],
+)
+def test_strict_forgives_no_blanks(new_world: Any, hello: bytes) -> None:
+    frame = b"CONNECT\n" + hello + b"\n\0"
+    new_world().stranger().get(frame, "CONNECTED")
+    new_world(strict=True).stranger().fails(frame)

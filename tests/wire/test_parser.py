@@ -108,6 +108,15 @@ CASES: list[tuple[str, tuple[str, ...], bytes, list[tuple[str, dict[str, str], b
         "A carriage return inside a header",
     ),
     ("two CRs at a line's end", ("1.2",), b"A\nb:c\r\r\n\n\0", [], "A carriage return inside a header"),
+    (
+        "a colon in a value when strict",
+        ("1.1 strict", "1.2 strict"),
+        b"A\nb:c:d\n\n\0",
+        [],
+        "A colon inside a header value",
+    ),
+    ("an escaped one", ("1.1 strict", "1.2 strict"), b"A\nb:c\\cd\n\n\0", [("A", {"b": "c:d"}, b"")], None),
+    ("a colon of 1.0", ("1.0 strict",), b"A\nb:c:d\n\n\0", [("A", {"b": "c:d"}, b"")], None),
     # Escapes
     ("1.0 has none", ("1.0",), b"A\nb:\\n\\c\\\\\\t\\\n\n\0", [("A", {"b": "\\n\\c\\\\\\t\\"}, b"")], None),
     ("what 1.1 has", ESCAPING, b"A\n\\cb:\\n\\c\\\\\n\n\0", [("A", {":b": "\n:\\"}, b"")], None),
@@ -393,3 +402,27 @@ def test_plain_means_the_same_in_every_version(make_parser: Any) -> None:
     for octets in (b"A\nb:\\n\n\n\0", b"A\nb:\xff\n\n\0", b"A\nb:c:d\n\n\0", b"A\nb:c\rd\n\n\0"):
         (frame,) = make_parser("1.0").feed(octets)
         assert frame.plain is False, octets
+
+
+@pytest.mark.parametrize(
+    ("before", "data", "sends"),
+    [
+        (b"", b"SEND\nx", True),
+        (b"", b"\r\n\nSEND\nx", True),
+        (b"", b"ACK\nid:1\n\n\0", False),
+        (b"", b"\n", False),
+        (b"S", b"END\n", True),
+        (b"SEND\nd", b"est", True),
+        (b"S", b"UBSCRIBE\n", False),
+        (b"ACK\nid:1", b"\n\nSEND", False),
+        (b"SEND\n\nbo", b"dy", True),
+        (b"ACK\ncontent-length:3\n\nx", b"SEND", False),
+        (b"ACK\n\n\0", b"SEND\n", True),
+    ],
+)
+def test_whether_it_is_a_producer_that_speaks(
+    make_parser: Any, before: bytes, data: bytes, sends: bool
+) -> None:
+    parser = make_parser("1.2")
+    parser.feed(before)
+    assert parser.sends(data) is sends

@@ -124,8 +124,10 @@ class Broker:
             if self.naming.kind(name) != QUEUE:
                 self._number(message)
                 return self.log.number
+            if message.size > self.room and message.persistent:
+                self._refuse_full()
             queue = self.queue(name)
-        if message.size > self.room and message.persistent:
+        elif message.size > self.room and message.persistent:
             self._refuse_full()
         self._number(message)
         queue.send(message)

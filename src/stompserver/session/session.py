@@ -27,7 +27,7 @@ from stompserver.session.transactions import Transactions
 from stompserver.session.versions import BY_ACK_ID, OFFERED, V10, negotiate
 from stompserver.wire.frame import Frame
 from stompserver.wire.headers import RAW, encode_frame
-from stompserver.wire.parser import OPENING, Parser
+from stompserver.wire.parser import Parser
 
 _SPECIAL: Final = dialect.PRIVATE | {"max-exceptions", *dialect.PERSISTENT}
 
@@ -251,8 +251,6 @@ class Session(Outbox):
         self.version = version
         if version is V10:
             headers = {name.strip(): value.strip() for name, value in headers.items()}
-        elif frame.command not in OPENING:
-            raise faults.unknown_command(frame, self.version, self.state)
         if version.beats:
             self._requested = parse(headers.get("heart-beat"), self.settings.strict)
             if self.settings.strict and dialect.first(headers, dialect.HOST) is None:

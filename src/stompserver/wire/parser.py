@@ -98,7 +98,7 @@ class Parser:
         """Whether ``data``, when it comes next, begins with a SEND frame or the rest of one."""
         if self._frame is not None:
             return self._frame.command == "SEND"
-        return (self._rest[:4] or data.lstrip(b"\r\n")[:4]) == b"SEND"
+        return (self._rest[:4] + data[:64]).lstrip(b"\r\n")[:4] == b"SEND"
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take ``data`` and return the frames it completes (perhaps none); see ``error``."""
