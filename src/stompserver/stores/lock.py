@@ -11,15 +11,16 @@ from stompserver.errors import StoreError, StoreLocked
 
 
 class Lock:
-    """Holds ``directory`` (made when missing, 0700) until ``release`` or the end of the process.
+    """Holds ``directory`` (made when missing, 0700), or what ``name`` stands for in it, until ``release`` or the end
+    of the process.
 
     Raises StoreLocked, naming the process that has it, and StoreError when the directory cannot be used.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "lock") -> None:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file: int | None = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file: int | None = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
             raise StoreError(f"cannot use the storage {directory}: {problem.strerror}") from None
         try:
