@@ -150,6 +150,30 @@ def test_130_ack_of_an_auto_delivery_is_refused_when_strict(connect, strict, ver
     client.error(command)
 
 
+@pytest.mark.line(126, 127)
+@pytest.mark.versions("1.1", "1.2")
+def test_126_what_comes_from_a_topic_can_be_acknowledged_once(connect, version, topic):
+    client = connect(version)
+    client.subscribe(topic, ack="client-individual")
+    client.publish(topic, "hello")
+    message = client.message("hello")
+    client.ack(message, "receipt:r\n")
+    client.receipt("r")
+    client.ack(message)
+    client.error("ACK")
+
+
+@pytest.mark.line(130)
+@pytest.mark.versions("1.0")
+def test_130_ack_of_what_came_from_a_topic_in_1_0_is_ignored(connect, strict, version, topic):
+    for server in (None, strict):
+        client = connect(version, to=server)
+        client.subscribe(topic, ack="client")
+        client.publish(topic, "hello")
+        client.ack(client.message("hello"), "receipt:r\n")
+        client.receipt("r")
+
+
 @pytest.mark.line(131)
 def test_131_client_is_cumulative(given, left, version):
     client, messages = given(version, "client", "12345")
@@ -499,3 +523,17 @@ def test_142_nack_without_requeue_is_a_dead_letter(given, connect, left, version
     heir.subscribe("/queue/deadletter")
     dead = [message for message in heir.barrier() if message["destination"] == queue]
     assert [message.body for message in dead] == [b"1"]
+
+
+@pytest.mark.line(142)
+@pytest.mark.versions("1.1", "1.2")
+def test_142_nack_on_a_topic_delivers_to_the_same_subscription_again(connect, version, topic):
+    client, other = connect(version), connect(version)
+    client.subscribe(topic, ack="client-individual")
+    other.subscribe(topic)
+    client.publish(topic, "1", "2")
+    client.nack(client.messages("1", "2")[0])
+    client.message("1", redelivered="true")
+    other.messages("1", "2")
+    client.nothing()
+    other.nothing()

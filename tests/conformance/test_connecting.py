@@ -202,6 +202,18 @@ def test_072_a_good_login(dial, guarded, hello, version, login):
     client.expect("CONNECTED")
 
 
+@pytest.mark.line(72)
+def test_072_frames_behind_a_good_login_wait_for_it(dial, guarded, hello, version, queue):
+    client = dial(guarded, version)
+    client.send(
+        hello(version, "login:alice\npasscode:secret\n")
+        + f"SUBSCRIBE\nid:s\ndestination:{queue}\n\n\0SEND\ndestination:{queue}\nx:a\\\\b\n\nhello\0"
+    )
+    client.expect("CONNECTED")
+    client.message("hello", x="a\\\\b")
+    client.nothing()
+
+
 @pytest.mark.line(74)
 @pytest.mark.parametrize("command", ["CONNECT", "STOMP"])
 def test_074_receipt_on_connect_asks_for_no_receipt(dial, hello, version, command):

@@ -239,6 +239,14 @@ def test_038_login_with_a_space_as_in_the_1_0_examples(serve, dial, version):
     client.expect("CONNECTED")
 
 
+@pytest.mark.line(38)
+@pytest.mark.versions("1.0")
+def test_038_also_in_connect(dial, version):
+    client = dial()
+    client.send("CONNECT\nreceipt: hello \n\n\0")
+    client.expect("CONNECTED", receipt_id="hello")
+
+
 @pytest.mark.line(39)
 @pytest.mark.versions("1.1", "1.2")
 def test_039_receipt_id_injects_no_header(connect, version):

@@ -68,6 +68,19 @@ def test_120_ack_header(connect, version, queue, ack):
     assert len({message["ack"] for message in messages + again}) == 5 + len(again)
 
 
+@pytest.mark.line(120)
+@pytest.mark.versions("1.2")
+@pytest.mark.parametrize("ack", ["client", "client-individual"])
+def test_120_also_on_topics(connect, version, topic, ack):
+    client = connect(version)
+    client.subscribe(topic, ack=ack)
+    client.publish(topic, *"123")
+    messages = client.messages(*"123")
+    assert len({message["ack"] for message in messages}) == 3
+    client.ack(messages[1], "receipt:r\n")
+    client.receipt("r")
+
+
 @pytest.mark.line(121)
 def test_121_no_ack_header_otherwise(connect, version, queue):
     client = connect(version)
