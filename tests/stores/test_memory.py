@@ -51,6 +51,6 @@ def test_stores_are_found_by_name() -> None:
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
     monkeypatch.setitem(base.STORES, "odd", "stompserver.stores.no_such_module:Store")
     with pytest.raises(
-        StoreError, match="queue type odd needs a library that is not installed.*no_such_module"
+        StoreError, match=r"queue type odd needs a library that is not installed.*no_such_module"
     ):
         open_store("odd", place)
