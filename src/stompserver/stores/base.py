@@ -11,7 +11,11 @@ from stompserver.broker.message import Message
 from stompserver.broker.oplog import Op
 from stompserver.errors import StoreError
 
-STORES: Final = {"memory": "stompserver.stores.memory:MemoryStore"}
+STORES: Final = {
+    "memory": "stompserver.stores.memory:MemoryStore",
+    "lmdb": "stompserver.stores.lmdb:LmdbStore",
+    "activerecord": "stompserver.stores.sql:SqlStore",
+}
 """Queue types and where their stores are."""
 
 
