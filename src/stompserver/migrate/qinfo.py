@@ -1,0 +1,89 @@
+"""The original's index of a file or dbm storage: ``qinfo``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from stompserver.migrate import marshal
+from stompserver.migrate.frame import decode
+from stompserver.migrate.marshal import Symbol, Value
+from stompserver.migrate.unreadable import Unreadable
+
+FILE: Final = "qinfo"
+NEW: Final = "qinfo.new"
+"""Under this name it is written before it replaces the old one."""
+
+
+@dataclass(slots=True)
+class Listed:
+    """One queue of the index: ``ids`` waiting in delivery order, and by id how often each message that was ever
+    in the queue since it was empty came back. ``folder`` is where its messages are, beside the index.
+    """
+
+    name: str
+    folder: str
+    ids: list[str]
+    returns: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Index:
+    """The queues in the index's order; ``identity`` changes with its content."""
+
+    queues: list[Listed]
+    identity: str
+
+
+def flat(queue: str) -> str:
+    """The name of a queue's directory or database; different queues can have the same."""
+    return queue.replace("/", "_")
+
+
+def read(file: Path) -> Index:
+    """The index. Raises Unreadable, and FileNotFoundError."""
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as problem:
+        raise Unreadable(0, f"cannot be read: {problem.strerror}") from None
+    found = marshal.load(data)
+    if not isinstance(found, dict):
+        raise Unreadable(0, "an index that is no hash")
+    queues = _hash(found.get(Symbol("queues")), "queues")
+    frames = _hash(found.get(Symbol("frames")), "frames")
+    listed = [
+        _listed(_text(name), _hash(entry, "a queue"), frames.get(name)) for name, entry in queues.items()
+    ]
+    return Index(listed, sha256(data).hexdigest())
+
+
+def _listed(name: str, entry: dict[bytes | Symbol, Value], frames: Value) -> Listed:
+    ids = entry.get(Symbol("frames"))
+    if not isinstance(ids, list):
+        raise Unreadable(0, f"queue {name[:60]!r} of the index has no list of messages")
+    # Another machine's absolute path, or one from before the directory moved: only its last part counts.
+    folder = entry.get(Symbol("queue_dir"))
+    last = (
+        decode(folder).replace("\\", "/").rstrip("/").rpartition("/")[2] if isinstance(folder, bytes) else ""
+    )
+    returns: dict[str, int] = {}
+    for id, counts in _hash(frames if frames is not None else {}, "the frames of a queue").items():
+        number = counts.get(Symbol("exceptions"), 0) if isinstance(counts, dict) else 0
+        returns[_text(id)] = number if isinstance(number, int) and 0 <= number < 1 << 31 else 0
+    return Listed(name, last or flat(name), [_text(id) for id in ids], returns)
+
+
+def _hash(value: Value, what: str) -> dict[bytes | Symbol, Value]:
+    if not isinstance(value, dict):
+        raise Unreadable(0, f"{what} of the index: no hash")
+    return value
+
+
+def _text(value: Value) -> str:
+    if not isinstance(value, bytes):
+        raise Unreadable(0, "a name in the index that is no string")
+    return decode(value)
