@@ -22,6 +22,7 @@ HELLO = {
     "1.1": "CONNECT\naccept-version:1.1\nhost:localhost\n{}\n\0",
     "1.2": "CONNECT\naccept-version:1.2\nhost:localhost\n{}\n\0",
 }
+MANY = "prefetch-count:100\n"
 numbers = itertools.count(1)
 
 
@@ -396,3 +397,30 @@ def queue():
 def topic():
     """The name of a topic that no other test uses."""
     return f"/topic/conformance-{next(numbers)}"
+
+
+@pytest.fixture
+def given(connect, queue):
+    """given(version, ack, bodies): a client that has these messages of its queue, un-acked."""
+
+    def ready(version, ack="client", bodies="123"):
+        client = connect(version)
+        client.subscribe(queue, ack=ack, more=MANY)
+        client.publish(queue, *bodies)
+        return client, client.messages(*bodies)
+
+    return ready
+
+
+@pytest.fixture
+def left(connect, queue):
+    """left(client): what its queue holds when that client has gone."""
+
+    def bodies(client):
+        if not client.eof:
+            client.disconnect()
+        heir = connect("1.2")
+        heir.subscribe(queue)
+        return "".join(heir.bodies())
+
+    return bodies
