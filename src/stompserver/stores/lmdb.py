@@ -1,0 +1,514 @@
+"""The recommended store: one LMDB environment, ``STORAGE/lmdb``.
+
+Its databases, all keys big-endian so that LMDB's order is ours:
+
+- ``messages``: number of the queue (8 octets), key of the message (8) -> record (see record.py)
+- ``marks``: the same key -> attempts (4 octets), so that a delivery that came back rewrites no body
+- ``transient``: the same key -> size (8), for messages that are not to outlive this run
+- ``names``: number of the queue -> its name; ``counts``: number -> messages (8), bytes (8). A queue has rows here
+  while it holds messages, so that a restart reads no message, and forgotten queues leave nothing.
+- ``meta``: ``format`` -> the number of this layout
+
+LMDB never overwrites what the last commit refers to, so a crash at any moment leaves that commit whole and needs
+no repair. Two flushes make a commit safe: data before the page that refers to it, then that page. A commit without
+``sync`` saves the second one only: to drop the first could, at a power cut, cost the whole file and not just the
+newest messages.
+
+Room: removing copies pages before it frees others. PUTs are therefore refused while there is still room for
+removals: blocks are taken from the file system ahead of their use, and some of them are kept back. At ``limit`` the
+map may grow past it, but only by what removes something.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import lmdb
+
+from stompserver.broker.message import Message
+from stompserver.broker.oplog import Op
+from stompserver.errors import StoreDamaged, StoreError, StoreForeign, StoreFull
+from stompserver.stores.base import Damage, Place, Stored
+from stompserver.stores.disk import NO_ROOM, allocate, refused, sync_directory
+from stompserver.stores.lmdb_batch import ATTEMPTS, NUMBER, Queue, Step, planned
+from stompserver.stores.record import decode
+
+FORMAT: Final = 1
+
+MAP: Final = 256 << 20
+"""Address space at the start; it doubles when it is used up, and costs no memory."""
+
+RESERVE: Final = (1 << 20, 64 << 20)
+"""Bytes kept back for removals: a sixteenth of what is used, between these."""
+
+_COUNT: Final = struct.Struct(">QQ")
+_LAST: Final = (1 << 64) - 1
+
+_CHUNK: Final = 10_000
+"""Transient messages taken out in one transaction."""
+
+
+class _RepeatedError(Exception):
+    """Some of the messages to put are there already."""
+
+
+class LmdbStore:
+    """Messages in LMDB. Raises as Store says; may be used from any thread, from one at a time."""
+
+    keeps = True
+
+    def __init__(self, place: Place) -> None:
+        self._directory = place.storage / "lmdb"
+        self._file = self._directory / "data.mdb"
+        self._limit = place.limit
+        self._env: lmdb.Environment | None = None
+        self._purged = False
+        try:
+            if not self._directory.exists():
+                self._create(place.storage)
+            self._open()
+        except OSError as problem:
+            raise refused(problem, f"open the store {self._directory}") from problem
+        except lmdb.Error as problem:
+            raise self._translated(problem, "open") from problem
+
+    # Opening
+
+    def _create(self, storage: Path) -> None:
+        # Made aside and renamed: a directory of the right name is always a whole store.
+        aside = storage / "lmdb.new"
+        storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(mode=0o700)
+        env = lmdb.open(str(aside), map_size=MAP, max_dbs=8, mode=0o600)
+        try:
+            meta = env.open_db(b"meta")
+            with env.begin(write=True) as txn:
+                txn.put(b"format", b"%d" % FORMAT, db=meta)
+        finally:
+            env.close()
+        sync_directory(aside)
+        aside.rename(self._directory)
+        sync_directory(storage)
+
+    def _open(self) -> None:
+        shutil.rmtree(self._directory / "compact", ignore_errors=True)
+        if not self._file.is_file() or not self._file.stat().st_size:
+            raise StoreDamaged(f"{self._file} is missing or empty")
+        size = max(min(self._limit or MAP, MAP), self._file.stat().st_size)
+        # LMDB wants whole pages, and says so only by failing later.
+        size -= size % -65536
+        env = lmdb.open(str(self._directory), map_size=size, max_dbs=8, mode=0o600, metasync=False)
+        self._env = env
+        try:
+            self._page = env.stat()["psize"]
+            self._map: int = env.info()["map_size"]
+            self._lengthen(env)
+            self._taken: int = self._file.stat().st_size
+            self._check_format(env)
+            self._messages, self._marks, self._transient, self._names, self._counts = (
+                env.open_db(name) for name in (b"messages", b"marks", b"transient", b"names", b"counts")
+            )
+            self._databases = (self._messages, self._marks, self._transient, self._names, self._counts)
+            self._read_queues(env)
+        except BaseException:
+            self.close()
+            raise
+
+    def _lengthen(self, env: lmdb.Environment) -> None:
+        """To read behind the end of a map kills the process, so a file that was cut gets its length back: what
+        was cut off then reads as damage.
+        """
+        length = (env.info()["last_pgno"] + 1) * self._page
+        if self._file.stat().st_size < length:
+            os.truncate(self._file, length)
+
+    def _check_format(self, env: lmdb.Environment) -> None:
+        try:
+            meta = env.open_db(b"meta", create=False)
+        except lmdb.NotFoundError:
+            raise StoreForeign(f"{self._directory} is an LMDB environment of something else") from None
+        with env.begin() as txn:
+            format = txn.get(b"format", db=meta)
+        if format is None or not format.isdigit():
+            raise StoreForeign(f"{self._directory} is an LMDB environment of something else")
+        if int(format) > FORMAT:
+            raise StoreForeign(
+                f"{self._directory} has format {int(format)}, of a newer version; this one knows {FORMAT}"
+            )
+
+    def _read_queues(self, env: lmdb.Environment) -> None:
+        self._queues: dict[str, Queue] = {}
+        self._next = 1
+        with env.begin() as txn:
+            for key, name in txn.cursor(db=self._names):
+                (number,) = NUMBER.unpack(key)
+                counted = txn.get(key, db=self._counts)
+                if counted is None or len(counted) != _COUNT.size:
+                    raise StoreDamaged(f"{self._file}: queue {number} has a name and no count")
+                queue = Queue(_text(name), number, *_COUNT.unpack(counted))
+                self._queues[queue.name] = queue
+                self._next = number + 1
+
+    # What a store does
+
+    def load(self) -> list[Stored]:
+        """The queues and their counts; takes out the transient messages of an earlier run."""
+        try:
+            env = self._opened()
+            if not self._purged:
+                self._purge(env)
+                self._purged = True
+            with env.begin() as txn:
+                cursor = txn.cursor(db=self._messages)
+                return [self._stored(cursor, queue) for queue in self._queues.values()]
+        except lmdb.Error as problem:
+            raise self._translated(problem, "load") from problem
+
+    def _stored(self, cursor: lmdb.Cursor[bytes], queue: Queue) -> Stored:
+        prefix = queue.prefix
+        lowest = highest = 0
+        if cursor.set_range(prefix) and cursor.key()[:8] == prefix:
+            (lowest,) = NUMBER.unpack(cursor.key()[8:])
+            # The first key of the next queue, then one back.
+            found = cursor.set_range(NUMBER.pack(queue.number + 1))
+            if cursor.prev() if found else cursor.last():
+                (highest,) = NUMBER.unpack(cursor.key()[8:])
+        return Stored(queue.name, queue.count, queue.bytes, lowest, highest)
+
+    def _purge(self, env: lmdb.Environment) -> None:
+        by_number = {queue.prefix: queue for queue in self._queues.values()}
+        while True:
+            with env.begin() as txn:
+                cursor = txn.cursor(db=self._transient)
+                found = [item for item, _ in zip(cursor.iternext(), range(_CHUNK), strict=False)]
+            if not found:
+                return
+            step = Step()
+            for key, size in found:
+                queue = by_number.get(key[:8]) or Queue("", NUMBER.unpack(key[:8])[0])
+                step.removes[key] = (queue, NUMBER.unpack(size)[0])
+            self._run([step], False)
+
+    def commit(self, ops: list[Op], sync: bool) -> None:
+        """One LMDB transaction for all of ``ops``; in the disk's hands when it returns."""
+        try:
+            env = self._opened()
+            fresh: dict[str, Queue] = {}
+            steps = planned(ops, self._queues, fresh, self._next)
+            puts = any(step.puts for step in steps)
+            if puts:
+                self._make_room(env, steps, len(fresh))
+            self._run(steps, puts)
+            self._next += len(fresh)
+            if sync:
+                self.sync()
+        except lmdb.Error as problem:
+            raise self._translated(problem, "write") from problem
+
+    def sync(self) -> None:
+        """Flush the page that refers to the last commit's data."""
+        try:
+            self._opened().sync(True)
+        except lmdb.Error as problem:
+            # Too late to say that there is no room: what was committed is there, but not known to be safe.
+            raise StoreError(f"cannot sync {self._file}: {problem}") from problem
+
+    def _run(self, steps: list[Step], puts: bool) -> None:
+        """Do ``steps`` in one transaction, with a larger map where it needs one."""
+        env = self._opened()
+        put: Callable[[lmdb.Transaction[bytes], Step, dict[Queue, list[int]]], None] = self._put_all
+        while True:
+            held: dict[Queue, list[int]] = {}
+            try:
+                with env.begin(write=True) as txn:
+                    for step in steps:
+                        if step.puts:
+                            put(txn, step, held)
+                        self._take(txn, step, held)
+                    self._count(txn, held)
+                break
+            except _RepeatedError:
+                put = self._put_each
+            except lmdb.MapFullError:
+                self._grow(env, puts)
+        for queue, (count, size) in held.items():
+            queue.count, queue.bytes = count, max(size, 0)
+            if count:
+                self._queues[queue.name] = queue
+            else:
+                self._queues.pop(queue.name, None)
+
+    def _put_all(self, txn: lmdb.Transaction[bytes], step: Step, held: dict[Queue, list[int]]) -> None:
+        _, added = txn.cursor(db=self._messages).putmulti(step.puts, overwrite=False)
+        if added != len(step.puts):
+            raise _RepeatedError
+        for queue, (count, size) in step.gains.items():
+            now = held.setdefault(queue, [queue.count, queue.bytes])
+            now[0] += count
+            now[1] += size
+        if step.transient:
+            txn.cursor(db=self._transient).putmulti(step.transient)
+
+    def _put_each(self, txn: lmdb.Transaction[bytes], step: Step, held: dict[Queue, list[int]]) -> None:
+        """As ``_put_all``, for the rare batch with messages that are there already: those change nothing."""
+        transient = dict(step.transient)
+        by_prefix = {queue.prefix: queue for queue in step.gains}
+        for key, record in step.puts:
+            if txn.put(key, record, overwrite=False, db=self._messages):
+                queue = by_prefix[key[:8]]
+                now = held.setdefault(queue, [queue.count, queue.bytes])
+                now[0] += 1
+                now[1] += decode(0, record).size
+                if key in transient:
+                    txn.put(key, transient[key], db=self._transient)
+
+    def _take(self, txn: lmdb.Transaction[bytes], step: Step, held: dict[Queue, list[int]]) -> None:
+        """The marks, removes and drop of ``step``."""
+        messages, marks, transient = self._messages, self._marks, self._transient
+        if step.marks:
+            cursor = txn.cursor(db=messages)
+            for key, attempts in step.marks.items():
+                if cursor.set_key(key):
+                    txn.put(key, attempts, db=marks)
+        if step.removes:
+            delete = txn.delete
+            # Usually both are empty, and then a removal is one call.
+            beside = [each for each in (marks, transient) if txn.stat(each)["entries"]]
+            for key, (queue, size) in step.removes.items():
+                if delete(key, b"", messages):
+                    now = held.get(queue)
+                    if now is None:
+                        now = held[queue] = [queue.count, queue.bytes]
+                    now[0] -= 1
+                    now[1] -= size
+                    for each in beside:
+                        delete(key, b"", each)
+        if step.drop is not None:
+            held[step.drop] = [0, 0]
+            for each in (messages, marks, transient):
+                _clear(txn.cursor(db=each), step.drop.prefix)
+
+    def _count(self, txn: lmdb.Transaction[bytes], held: dict[Queue, list[int]]) -> None:
+        names, counts = self._names, self._counts
+        for queue, (count, size) in held.items():
+            if count > 0:
+                txn.put(queue.prefix, _COUNT.pack(count, max(size, 0)), db=counts)
+                if not queue.count:
+                    txn.put(queue.prefix, _octets(queue.name), db=names)
+            else:
+                txn.delete(queue.prefix, db=counts)
+                txn.delete(queue.prefix, db=names)
+
+    def read(self, queue: str, after: int, limit: int, room: int) -> list[Message | Damage]:
+        """Walk the messages of ``queue`` above ``after``."""
+        known = self._queues.get(queue)
+        if known is None or after >= _LAST or limit < 1:
+            return []
+        prefix = known.prefix
+        found: list[Message | Damage] = []
+        held = 0
+        try:
+            with self._opened().begin() as txn:
+                cursor = txn.cursor(db=self._messages)
+                there = cursor.set_range(prefix + NUMBER.pack(max(after + 1, 0)))
+                marked = txn.stat(self._marks)["entries"] > 0
+                while there:
+                    place, record = cursor.item()
+                    if place[:8] != prefix:
+                        break
+                    message = self._decoded(queue, place, record)
+                    if isinstance(message, Message):
+                        held += message.size
+                        attempts = txn.get(place, db=self._marks) if marked else None
+                        if attempts is not None:
+                            (message.attempts,) = ATTEMPTS.unpack(attempts)
+                    found.append(message)
+                    if len(found) >= limit or held >= room:
+                        break
+                    there = cursor.next()
+        except lmdb.Error as problem:
+            raise self._translated(problem, "read") from problem
+        return found
+
+    def _decoded(self, queue: str, place: bytes, record: bytes) -> Message | Damage:
+        (key,) = NUMBER.unpack(place[8:])
+        try:
+            return decode(key, record)
+        except (StoreError, ValueError) as problem:
+            return Damage(key, f"{self._file}, queue {queue!r}, message {key}", str(problem))
+
+    def scan(self) -> Iterator[tuple[str, Message | Damage]]:
+        """All messages; then what the other databases say that does not fit them."""
+        for queue in sorted(self._queues.values(), key=lambda each: each.name):
+            after, count, size = -1, 0, 0
+            whole = True
+            while chunk := self.read(queue.name, after, 1000, 8 << 20):
+                for each in chunk:
+                    count += 1
+                    if isinstance(each, Message):
+                        size += each.size
+                    else:
+                        whole = False
+                    yield queue.name, each
+                after = chunk[-1].key
+            if count != queue.count or (whole and size != queue.bytes):
+                told = f"{queue.count} messages of {queue.bytes} bytes are counted"
+                yield queue.name, Damage(0, str(self._file), f"{told}, {count} of {size} bytes are there")
+        yield from self._strays()
+
+    def _strays(self) -> Iterator[tuple[str, Damage]]:
+        known = {queue.prefix for queue in self._queues.values()}
+        found: list[tuple[str, Damage]] = []
+        try:
+            with self._opened().begin() as txn:
+                cursor = txn.cursor(db=self._messages)
+                there = cursor.first()
+                while there:
+                    prefix = cursor.key()[:8]
+                    (number,) = NUMBER.unpack(prefix)
+                    if prefix not in known:
+                        found.append(
+                            ("", Damage(0, str(self._file), f"messages of queue {number}, without a name"))
+                        )
+                    there = cursor.set_range(NUMBER.pack(number + 1))
+                for database, word in ((self._marks, "mark"), (self._transient, "note")):
+                    for place in txn.cursor(db=database).iternext(values=False):
+                        if not cursor.set_key(place):
+                            key = NUMBER.unpack(place[8:])[0]
+                            found.append(
+                                ("", Damage(key, str(self._file), f"{word} for a message that is not there"))
+                            )
+        except lmdb.Error as problem:
+            raise self._translated(problem, "read") from problem
+        yield from found
+
+    def compact(self) -> tuple[int, int]:
+        """Copy what is used into a new file, and put that in the place of the old one."""
+        before = self._file.stat().st_size
+        aside = self._directory / "compact"
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(mode=0o700)
+            self._opened().copy(str(aside), compact=True)
+            copy = aside / "data.mdb"
+            copy.chmod(0o600)
+            with copy.open("rb") as file:
+                os.fsync(file.fileno())
+            self.close()
+            copy.replace(self._file)
+            sync_directory(self._directory)
+            self._open()
+        except OSError as problem:
+            raise refused(problem, f"compact {self._file}") from problem
+        except lmdb.Error as problem:
+            raise self._translated(problem, "compact") from problem
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return before, self._file.stat().st_size
+
+    def close(self) -> None:
+        """Close the environment."""
+        env, self._env = self._env, None
+        if env is not None:
+            env.close()
+
+    def _opened(self) -> lmdb.Environment:
+        if self._env is None:
+            raise StoreError(f"{self._directory} is closed")
+        return self._env
+
+    # Room
+
+    def _make_room(self, env: lmdb.Environment, steps: list[Step], fresh: int) -> None:
+        """Take blocks for PUTs, with the reserve still free behind them. Raises StoreFull."""
+        need = 16 * self._page
+        for step in steps:
+            # Half-filled pages, and at most a page more than the record for a large one.
+            need += 2 * sum([len(record) for _, record in step.puts]) + 128 * len(step.puts)
+            need += 4 * self._page * len(step.gains)
+        used = (env.info()["last_pgno"] + 1) * self._page
+        reserve = min(max(RESERVE[0], used // 16), RESERVE[1])
+        end = used + need + reserve
+        if self._limit:
+            reserve = min(reserve, self._limit // 4)
+            end = used + need + reserve
+            if end > self._limit and end - self._free(env, used) // 2 > self._limit:
+                raise StoreFull(f"{self._file} has reached its limit of {self._limit} bytes")
+            end = min(end, max(self._limit, used))
+        if end > self._taken:
+            self._allocate(env, used, end, reserve)
+        while end > self._map and (not self._limit or self._map < self._limit):
+            self._grow(env, True)
+
+    def _allocate(self, env: lmdb.Environment, used: int, end: int, reserve: int) -> None:
+        file = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            ahead = end + min(max(1 << 20, used // 16), 64 << 20)
+            for wanted in (min(ahead, self._limit) if self._limit else ahead, end):
+                if wanted > self._taken:
+                    with suppress(OSError):
+                        allocate(file, self._taken, wanted)
+                        self._taken = wanted
+                        return
+            # Nothing more from the system: free pages in the file will do.
+            end -= self._free(env, used) // 2
+            end = max(end, used + reserve)
+            allocate(file, self._taken, end)
+            self._taken = max(self._taken, end)
+        except OSError as problem:
+            if problem.errno in NO_ROOM:
+                raise StoreFull(f"no room for {self._file}: {problem.strerror}") from problem
+            raise StoreError(f"cannot enlarge {self._file}: {problem.strerror}") from problem
+        finally:
+            os.close(file)
+
+    def _free(self, env: lmdb.Environment, used: int) -> int:
+        """Bytes of the file that nothing refers to."""
+        with env.begin() as txn:
+            pages = 3 + sum(
+                stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+                for stat in map(txn.stat, self._databases)
+            )
+        return max(0, used - pages * self._page)
+
+    def _grow(self, env: lmdb.Environment, puts: bool) -> None:
+        """Double the map; for PUTs not above the limit, for removals so far as they need. Raises StoreFull."""
+        size = 2 * self._map
+        if self._limit and puts:
+            size = min(size, self._limit - self._limit % -65536)
+            if size <= self._map:
+                raise StoreFull(f"{self._file} has reached its limit of {self._limit} bytes")
+        env.set_mapsize(size)
+        self._map = size
+
+    def _translated(self, problem: lmdb.Error, doing: str) -> StoreError:
+        text = f"cannot {doing} {self._file}: {problem}"
+        # py-lmdb hands on the system's error as its text alone.
+        no_room = any(os.strerror(number) in text for number in NO_ROOM)
+        if no_room or isinstance(problem, lmdb.MapFullError):
+            return StoreFull(text)
+        if isinstance(problem, lmdb.VersionMismatchError):
+            return StoreForeign(text)
+        damage = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.IncompatibleError)
+        return StoreDamaged(text) if isinstance(problem, damage) else StoreError(text)
+
+
+def _clear(cursor: lmdb.Cursor[bytes], prefix: bytes) -> None:
+    there = cursor.set_range(prefix)
+    while there and cursor.key()[:8] == prefix:
+        there = cursor.delete()
+
+
+def _octets(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")
