@@ -228,3 +228,9 @@ def test_strict_forgives_no_blanks(new_world: Any, hello: bytes) -> None:
     frame = b"CONNECT\n" + hello + b"\n\0"
     new_world().stranger().get(frame, "CONNECTED")
     new_world(strict=True).stranger().fails(frame)
+
+
+@pytest.mark.parametrize(("version", "echoed"), [("1.0", "r"), ("1.1", " r "), ("1.2", " r ")])
+def test_blanks_around_the_receipt_of_connect(world: Any, version: str, echoed: str) -> None:
+    frame = f"CONNECT\naccept-version:{version}\nhost:h\nreceipt: r \n\n\0"
+    assert world.stranger().get(frame.encode(), "CONNECTED")["receipt-id"] == echoed

@@ -251,6 +251,8 @@ class Session(Outbox):
         self.version = version
         if version is V10:
             headers = {name.strip(): value.strip() for name, value in headers.items()}
+            if self._receipt is not None:
+                self._receipt = self._receipt.strip()
         if version.beats:
             self._requested = parse(headers.get("heart-beat"), self.settings.strict)
             if self.settings.strict and dialect.first(headers, dialect.HOST) is None:
@@ -504,7 +506,8 @@ class Session(Outbox):
         """The handler for a command that is not in the table, where one can be meant; else raises."""
         word = frame.command.strip().upper()
         if self.state == CONNECTING:
-            if frame.headers.get("accept-version") is None and word == "CONNECT":
+            original = frame.headers.get("accept-version") is None and not self.settings.strict
+            if original and word == "CONNECT":
                 frame.command = word
                 return _HANDLERS[CONNECTING][word]
             raise faults.first_command(frame, self.version, self.state)
