@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ class DatabaseServer:
         self.room = room
         self.address = address
         self.private = not address
+        self._databases: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._log = bytearray()
         if self.private:
@@ -125,20 +126,26 @@ class DatabaseServer:
         self._process.wait()
 
     def stop(self) -> None:
+        """End a private one; clean up on another's."""
+        if not self.private:
+            for name in self._databases:
+                self.execute(f"DROP DATABASE {name}")
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT if self.adapter == "postgresql" else signal.SIGTERM)
+            # At once, since its data goes too; PostgreSQL would leave shared memory behind if it were killed.
+            self._process.send_signal(signal.SIGQUIT if self.adapter == "postgresql" else signal.SIGKILL)
             self._process.wait(START_SECONDS)
 
     def place(self, directory: Path, limit: int = 0) -> Place:
         """A storage directory and a database.yml for a new database."""
         name = f"stompserver_test_{os.getpid()}_{next(self.names)}"
         self.execute(f"CREATE DATABASE {name}")
+        self._databases.append(name)
         etc = directory / "etc"
-        etc.mkdir(parents=True)
+        etc.mkdir(parents=True, exist_ok=True)
         (etc / "database.yml").write_text(
             yaml.safe_dump({"adapter": self.adapter, "database": name, **self.address})
         )
-        (directory / "storage").mkdir()
+        (directory / "storage").mkdir(mode=0o700, exist_ok=True)
         return Place(directory / "storage", etc, limit)
 
 
@@ -256,15 +263,3 @@ def mariadb() -> Iterator[DatabaseServer]:
         pytest.skip("no MariaDB here: apt-get install mariadb-server, or set STOMPSERVER_TEST_MARIADB")
     with _running(Mariadb, "STOMPSERVER_TEST_MARIADB") as server:
         yield server
-
-
-MakePlace = Callable[[Path], Place]
-
-
-@pytest.fixture
-def sqlite_place(tmp_path: Path) -> Place:
-    """A storage directory without a database.yml: the default, SQLite."""
-    storage, etc = tmp_path / "storage", tmp_path / "etc"
-    storage.mkdir()
-    etc.mkdir()
-    return Place(storage, etc)

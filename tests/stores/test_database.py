@@ -77,7 +77,9 @@ def test_the_originals_default_of_before_debian_is_seen(place: Place) -> None:
 
 
 def test_flat_as_the_original_wrote_it(place: Place) -> None:
-    text = "adapter: mysql\ndatabase: stompserver\nusername: stomp\npassword: ~secret\nhost: 10.0.0.1\npool: 5\n"
+    text = (
+        "adapter: mysql\ndatabase: stompserver\nusername: stomp\npassword: ~secret\nhost: 10.0.0.1\npool: 5\n"
+    )
     found = read(place, text)
     assert found.kind == MYSQL
     assert found.options == {
