@@ -220,6 +220,57 @@ def test_places_are_counted_by_address(shell: MakeShell) -> None:
     here.connect(address="10.0.0.1")
 
 
+def test_a_reset_that_nobody_knows_of_yet_spoils_nothing(
+    shell: MakeShell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio raises from write_eof() when the client is gone."""
+    here = shell()
+    first, second, producer = here.connect(), here.connect(), here.connect()
+    first.send(subscribe("/topic/a"))
+    second.send(subscribe("/topic/a"))
+
+    def write_eof() -> None:
+        raise OSError(107, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(first, "write_eof", write_eof)
+    first.protocol.session.end_of_stream()
+    producer.send(send("/topic/a", b"to all"))
+    assert first.lost
+    assert second.bodies() == [b"to all"]
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_a_fault_ends_one_connection_and_no_other(
+    shell: MakeShell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = shell()
+    clients = [here.connect() for _ in range(3)]
+    for client in clients:
+        client.send(subscribe("/topic/a"))
+
+    def write(data: bytes) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(clients[1], "write", write)
+    producer = here.connect()
+    producer.send(send("/topic/a", b"1"), send("/topic/a", b"2"))
+    assert clients[1].lost
+    assert clients[0].bodies() == clients[2].bodies() == [b"1", b"2"]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a bug"]
+
+
+def test_why_a_connection_ends_is_logged_when_it_is_known(
+    shell: MakeShell, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = shell(slow_subscriber_limit=MIB, linger=60)
+    slow, producer = here.connect(), here.connect()
+    slow.send(subscribe("/topic/t"))
+    slow.stalled = True
+    for _ in range(40):
+        producer.send(send("/topic/t", b"." * 50_000))
+    assert any("Too slow" in record.getMessage() for record in caplog.records)
+
+
 # Time
 
 

@@ -187,6 +187,11 @@ class Connection(asyncio.Protocol):
                     self.release(UNREAD)
                 session.resume()
 
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        if self.transport is not None:
+            self.transport.abort()
+
     def _finish(self, session: Session, transport: asyncio.Transport) -> None:
         """Half-close and read on for a while, so that what was written last arrives and is not cut by a reset
         (STOMP 1.2, Connection Lingering; rabbitmq-server#6737).
@@ -196,12 +201,17 @@ class Connection(asyncio.Protocol):
         self._server.leave(self)
         self.release(LOGIN | THROTTLED | UNREAD)
         self._count(session, 0)
+        self._log_notes(session)
         if self._timer is not None:
             self._timer.cancel()
         if self._eof:
             transport.close()
-        elif transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
+        elif not transport.is_closing():
+            try:
+                transport.write_eof()
+            except OSError:
+                # The client has reset the connection, and nobody has been told yet.
+                transport.abort()
         self._timer = self._server.loop.call_later(self._server.linger, transport.abort)
 
     # Reading or not
@@ -277,13 +287,17 @@ class Connection(asyncio.Protocol):
                     "Out of memory for messages",
                     where=f"a frame of which {pending} bytes have come",
                     rule=f"This server holds {memory.limit} bytes of messages (memory-limit)",
-                    mend="Send again when messages were consumed, or raise the option.",
+                    mend="Send again when messages were consumed, or ask the administrator to raise that option.",
                 )
             )
             memory.used -= self._partial
             self._partial = 0
 
     def _log_notes(self, session: Session) -> None:
+        if session.trace:
+            for line in session.trace:
+                frames_log.debug("%s %s", session.id, line, extra={"connection": session.id})
+            session.trace.clear()
         for event, detail in session.notes:
             extra = {"event": event, "connection": session.id, "address": self.address}
             if event == "connected":
@@ -303,7 +317,3 @@ class Connection(asyncio.Protocol):
             elif event == "unsubscribed":
                 log.info("Unsubscribing from %s", detail, extra=extra | {"destination": detail})
         session.notes.clear()
-        if session.trace:
-            for line in session.trace:
-                frames_log.debug("%s %s", session.id, line, extra={"connection": session.id})
-            session.trace.clear()

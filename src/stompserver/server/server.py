@@ -182,7 +182,7 @@ class Server:
                 "Too many connections",
                 where="the server",
                 rule=f"This server takes {config.max_connections} connections (max-connections)",
-                mend="Close connections that are not used, or raise the option.",
+                mend="Close connections that are not used, or ask the administrator to raise that option.",
             )
         if count > config.max_connections_per_address > 0:
             return Refused(
@@ -190,7 +190,7 @@ class Server:
                 where=address,
                 rule=f"This server takes {config.max_connections_per_address} connections from an address"
                 " (max-connections-per-address)",
-                mend="Close connections that are not used, or raise the option.",
+                mend="Close connections that are not used, or ask the administrator to raise that option.",
             )
         return None
 
@@ -250,10 +250,17 @@ class Server:
             session.queued = False
             connection = connections.get(session)
             if connection is not None:
-                connection.flush()
-                if connection in waiting and session.deliveries:
-                    # It was given messages meanwhile, and must be heard when it acknowledges them.
-                    self.producers.free(connection)
+                try:
+                    connection.flush()
+                    if connection in waiting and session.deliveries:
+                        # It was given messages meanwhile, and must be heard when it acknowledges them.
+                        self.producers.free(connection)
+                except Exception:
+                    # Whatever is wrong with one, the others must not wait for it.
+                    connection_log.exception(
+                        "A fault of the server ends a connection", extra={"event": "fault"}
+                    )
+                    connection.abort()
         self.producers.settle()
         if self.pump is not None:
             self.pump.kick()
