@@ -367,7 +367,8 @@ def test_a_port_in_use(start_server: StartServer, tmp_path: Path) -> None:
 def test_a_second_server_in_the_same_place(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(directory=tmp_path)
     result = stompserver("-p", "0", "-w", str(tmp_path), cwd=tmp_path)
-    text = f"already running as process {server.process.pid}: it holds the pid file {tmp_path}/log/stompserver.pid"
+    text = f"already running as process {server.process.pid}: it holds the pid file {tmp_path}/log/stompserver.pid; "
+    text += "for a second server choose another -w or --pidfile"
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == f"stompserver: {text}"
     assert (tmp_path / "log" / "stompserver.pid").read_text() == str(server.process.pid)

@@ -211,7 +211,8 @@ def test_a_pid_file_whose_writer_lives_is_refused(tmp_path: Path) -> None:
             PidFile(tmp_path / "pid").acquire()
         assert (
             str(caught.value)
-            == f"already running as process {other.pid}: it holds the pid file {tmp_path}/pid"
+            == f"already running as process {other.pid}: it holds the pid file {tmp_path}/pid; "
+            "for a second server choose another -w or --pidfile"
         )
         assert (tmp_path / "pid").read_text() == str(other.pid)
         other.kill()

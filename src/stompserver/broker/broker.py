@@ -165,7 +165,7 @@ class Broker:
                 "Too many queues",
                 where="header destination",
                 rule=f"This server holds {self.rules.max_queues} queues (max-queues)",
-                mend="Use fewer queue names, consume what old ones hold, or raise the option.",
+                mend="Use fewer names, consume what old ones hold, or ask the administrator to raise that option.",
             )
 
     def restore(self, name: str, count: int, lowest: int, highest: int) -> None:

@@ -256,7 +256,8 @@ class PidFile:
                 number = os.pread(file, 32, 0).decode("utf-8", "replace").strip() or "unknown"
                 os.close(file)
                 raise StartError(
-                    f"already running as process {number}: it holds the pid file {self.path}"
+                    f"already running as process {number}: it holds the pid file {self.path}; for a"
+                    " second server choose another -w or --pidfile"
                 ) from None
             except OSError:
                 os.close(file)

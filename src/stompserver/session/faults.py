@@ -138,7 +138,7 @@ def too_slow(destination: str, label: str, limit: int) -> Refused:
         where="subscription " + label[:80],
         rule=f"This server keeps {limit} bytes for a subscriber that does not read or acknowledge"
         " (slow-subscriber-limit)",
-        mend="Read faster, subscribe to less, use a queue, or raise the option.",
+        mend="Read faster, subscribe to less, use a queue, or ask the administrator to raise that option.",
     )
 
 
@@ -148,7 +148,7 @@ def out_of_memory(limit: int, where: str) -> Refused:
         "Out of memory for messages",
         where=where,
         rule=f"This server holds {limit} bytes of messages (memory-limit)",
-        mend="Consume first, acknowledge what was delivered, or raise the option.",
+        mend="Consume first, acknowledge what was delivered, or ask the administrator to raise that option.",
     )
 
 
@@ -188,5 +188,5 @@ def too_many_subscriptions(limit: int) -> Refused:
         "Too many subscriptions",
         where="header id",
         rule=f"This server takes {limit} on a connection (max-subscriptions)",
-        mend="Subscribe to less, or raise the option.",
+        mend="Subscribe to less, or ask the administrator to raise that option.",
     )

@@ -43,7 +43,7 @@ class Transactions:
                 "Too many open transactions",
                 where="header transaction",
                 rule=f"This server keeps {self.max_open} open for a connection (max-transactions)",
-                mend="COMMIT or ABORT some, or raise the option.",
+                mend="COMMIT or ABORT some, or ask the administrator to raise that option.",
             )
         self.open[id] = Transaction()
 
@@ -67,7 +67,7 @@ class Transactions:
                 where="header transaction",
                 rule=f"This server keeps {self.max_frames} frames in open transactions of a connection"
                 " (max-transaction-frames)",
-                mend="COMMIT more often, or raise the option.",
+                mend="COMMIT more often, or ask the administrator to raise that option.",
             )
         if self.bytes + size > self.max_bytes:
             raise Refused(
@@ -75,7 +75,7 @@ class Transactions:
                 where="header transaction",
                 rule=f"This server keeps {self.max_bytes} bytes in open transactions of a connection"
                 " (max-transaction-bytes)",
-                mend="COMMIT more often, or raise the option.",
+                mend="COMMIT more often, or ask the administrator to raise that option.",
             )
         transaction.actions.append(action)
         transaction.bytes += size

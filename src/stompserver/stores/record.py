@@ -2,8 +2,8 @@
 
 A record is a fixed head, the text, the body. The head (big-endian): format (1 octet), flags (1: plain=1,
 persistent=2), exceptions (4, signed), attempts (4), number (8), size (8), length of text (4), length of body
-(8), CRC-32 (4) of all before and after it. The text is destination, name, value, name, value ... joined by NUL (which no
-header can hold) in UTF-8; octets that came in as no UTF-8 (STOMP 1.0) go out as the same.
+(8), CRC-32 (4) of all before and after it. The text is destination, name, value, name, value ... joined by
+NUL (which no header can hold) in UTF-8; octets that came in as no UTF-8 (STOMP 1.0) go out as the same.
 
 To change it: give the new layout the next number in ``FORMAT``, keep reading the old ones, and keep a record of
 each in the tests.

@@ -244,10 +244,10 @@ class Parser:
         lines = head.split("\n")
         if len(lines) > self.limits.max_headers + 1:
             raise ProtocolError(
-                f"Too many headers, {len(lines) - 1}",
+                "Too many headers",
                 where=f"frame at byte {self.offset + pos}",
                 rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
-                mend="Send fewer headers, or raise the option.",
+                mend="Send fewer headers, or ask the administrator to raise that option.",
             )
         if "\0" in head:
             self._nul_in_header(block, pos)
@@ -369,7 +369,7 @@ class Parser:
                 "Too many headers",
                 where=f"frame at byte {self.offset + pos}",
                 rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
-                mend="Send fewer headers, or raise the option.",
+                mend="Send fewer headers, or ask the administrator to raise that option.",
             )
         # The end of the header block may be split by up to three octets.
         again: int = max(pos, end - 3)
@@ -381,7 +381,7 @@ class Parser:
             "Headers too long",
             where=f"frame at byte {self.offset + pos}",
             rule=f"This server takes {self.limits.max_header_bytes} bytes of headers in a frame (max-header-bytes)",
-            mend="Send less in headers, or raise the option.",
+            mend="Send less in headers, or ask the administrator to raise that option.",
         )
 
     def _check_bare_cr(self, lines: list[str], pos: int) -> None:
@@ -431,10 +431,10 @@ class Parser:
 
     def _body_too_long(self, pos: int, length: int = 0) -> None:
         option = "max-body-before-login" if self._single else "max-body"
-        said = f", {length} bytes" if 0 < length < 1 << 60 else ""
+        said = f", announced as {length} bytes" if 0 < length < 1 << 60 else ""
         raise ProtocolError(
-            "Body too long" + said,
-            where=f"byte {self.offset + pos}",
+            "Body too long",
+            where=f"byte {self.offset + pos}{said}",
             rule=f"This server takes bodies of up to {self.limits.max_body} bytes here ({option})",
-            mend="Send smaller bodies, or raise the option.",
+            mend="Send smaller bodies, or ask the administrator to raise that option.",
         )
