@@ -10,7 +10,7 @@ import click
 
 from stompserver import __version__
 from stompserver.config import Config, load
-from stompserver.errors import StompserverError
+from stompserver.errors import ConfigError, StompserverError
 
 
 class Group(click.Group):
@@ -20,6 +20,8 @@ class Group(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
+        except ConfigError as error:
+            raise click.UsageError(" ".join(str(error).split())) from error
         except StompserverError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
 

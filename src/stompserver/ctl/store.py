@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Any, Final, TextIO
 
 import click
 
+from stompserver import migrate
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import PUT, Op
 from stompserver.config import Config
 from stompserver.ctl import exchange
 from stompserver.errors import StoreError
+from stompserver.server.server import first_number
+from stompserver.stores import database
 from stompserver.stores.base import Damage, Place, Store, Stored, open_store
 from stompserver.stores.lock import Lock
+from stompserver.stores.memory import MemoryStore
 
 BATCH: Final = 1000
 """Messages, and below ``BATCH_BYTES`` bytes, in one commit of an import."""
@@ -35,11 +40,7 @@ def store() -> None:
 @contextmanager
 def opened(config: Config) -> Iterator[tuple[Store, list[Stored]]]:
     """The configured store, locked, and its queues. Raises StoreError and its kin."""
-    if config.queue == "memory":
-        raise StoreError(
-            "the queue type is memory, which stores nothing; name the stored one with -q, or the server's"
-            " configuration with -C"
-        )
+    _must_store(config)
     if not config.storage.exists():
         raise StoreError(f"there is no storage {config.storage}")
     lock = Lock(config.storage)
@@ -51,6 +52,14 @@ def opened(config: Config) -> Iterator[tuple[Store, list[Stored]]]:
             there.close()
     finally:
         lock.release()
+
+
+def _must_store(config: Config) -> None:
+    if config.queue == "memory":
+        raise StoreError(
+            "the queue type is memory, which stores nothing; name the stored one with -q, or the server's"
+            " configuration with -C"
+        )
 
 
 @contextmanager
@@ -186,6 +195,36 @@ def _digest(queue: str, message: Message) -> bytes:
     return hashlib.blake2b(
         text.encode("utf-8", "surrogateescape") + b"\0" + message.body, digest_size=16
     ).digest()
+
+
+@store.command("import-original")
+@click.argument("directory", type=click.Path(exists=True, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would be taken, repaired and left.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
+@click.pass_obj
+def import_original(configured: Configured, directory: Path, dry_run: bool, as_json: bool) -> None:
+    """Take over what Ruby's stompserver left in DIRECTORY: its storage, its SQLite file, or the folder of its
+    database.yml.
+
+    All or nothing; the original's files are only read. May be repeated: what was taken before is not taken again.
+    """
+    config = configured()
+    original = migrate.read(directory)
+    if dry_run:
+        here = MemoryStore(Place(config.storage, config.etcdir))
+        report = migrate.into(original, here, 1, migrate.Ledger(config.storage), dry=True)
+    else:
+        _must_store(config)
+        config.storage.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if config.queue == "activerecord":
+            # The original's table may be in the very database that this server will use.
+            migrate.set_aside(database.read(Place(config.storage, config.etcdir)))
+        click.echo(f"writing {original.count:,} messages", err=True)
+        with opened(config) as (there, queues):
+            last = max((queue.highest for queue in queues), default=0)
+            first = max(last + 1, first_number(time.time()))
+            report = migrate.into(original, there, first, migrate.Ledger(config.storage))
+    click.echo(json.dumps(report.data()) if as_json else str(report))
 
 
 @store.command()

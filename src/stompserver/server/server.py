@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from stompserver import __version__, monitor
+from stompserver import __version__, migrate, monitor
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.window import Window
 from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
-from stompserver.server.connection import LOGIN, Connection
+from stompserver.server.connection import LOGIN, TURN, Connection
 from stompserver.server.producers import Producers
 from stompserver.server.reserve import Reserve
 from stompserver.server.storage import Pump
@@ -73,6 +73,7 @@ class Server:
         self.linger: float = config.linger
         self._dirty: list[Outbox] = []
         self._scheduled = False
+        self._resting: list[Connection] = []
         self.producers = Producers(self)
         self._open: set[Connection] = set()
         """Connections that count against the limits: not those that only linger."""
@@ -91,9 +92,12 @@ class Server:
         Raises StoreError and its kin.
         """
         first = first_number(time.time())
+        place = Place(Path(config.storage), Path(config.etcdir))
+        for original in migrate.found(place.storage, place.etc):
+            if not original.imported:
+                log.warning("%s", original, extra={"event": "original_found"})
         if config.queue == "memory":
             return Broker(_rules(config), OpLog(), first)
-        place = Place(Path(config.storage), Path(config.etcdir))
         self._lock = Lock(place.storage)
         store = open_store(config.queue, place)
         broker = Broker(_rules(config), OpLog(True), first, Window())
@@ -235,7 +239,9 @@ class Server:
 
     def soon(self) -> None:
         """Have all that sessions wrote in this loop turn sent at its end, one write a socket."""
-        if not self._scheduled and (self._dirty or self.producers.waiting or self.pump is not None):
+        if self._scheduled:
+            return
+        if self._dirty or self._resting or self.producers.waiting or self.pump is not None:
             self._scheduled = True
             self.loop.call_soon(self.flush)
 
@@ -264,8 +270,17 @@ class Server:
         self.producers.settle()
         if self.pump is not None:
             self.pump.kick()
+        if self._resting:
+            resting = self._resting
+            self._resting = []
+            for connection in resting:
+                connection.release(TURN)
         if self._dirty:
             self.soon()
+
+    def rest(self, connection: Connection) -> None:
+        """Read ``connection`` again when all that is to be sent now was sent."""
+        self._resting.append(connection)
 
     def authenticate(self, connection: Connection) -> None:
         """Check a session's login in a thread; the connection is not read meanwhile."""
