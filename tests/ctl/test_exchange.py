@@ -13,7 +13,14 @@ from stompserver.ctl import exchange
 from stompserver.errors import StoreError
 
 HEAD = '{"stompserver-export": 1}'
-ROW = {"queue": "/queue/a", "key": 7, "number": 7, "destination": "/queue/a", "headers": [["x", "1"]], "body": "hi"}
+ROW = {
+    "queue": "/queue/a",
+    "key": 7,
+    "number": 7,
+    "destination": "/queue/a",
+    "headers": [["x", "1"]],
+    "body": "hi",
+}
 
 
 def read(*lines: str) -> list[tuple[str, Message]]:
@@ -53,7 +60,13 @@ text = st.text(st.characters(exclude_characters="\0"), max_size=20)
     st.integers(-1, 5),
 )
 def test_what_goes_out_comes_back(
-    headers: dict[str, str], body: bytes, name: str, number: int, attempts: int, persistent: bool, exceptions: int
+    headers: dict[str, str],
+    body: bytes,
+    name: str,
+    number: int,
+    attempts: int,
+    persistent: bool,
+    exceptions: int,
 ) -> None:
     message = Message("/queue/" + name, headers, body, 1000, False, persistent, exceptions)
     message.key = message.number = number

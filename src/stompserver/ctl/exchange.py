@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from stompserver.errors import StoreError
 
 VERSION: Final = 1
 HEAD: Final = {"stompserver-export": VERSION}
+
+_AWKWARD: Final = re.compile("[\\\\\r\n:\0\ud800-\udfff]")
+"""What some version of STOMP escapes, and octets that were no UTF-8: such headers are encoded for each version."""
 
 
 def line(queue: str, message: Message) -> str:
@@ -67,12 +71,7 @@ def _message(row: dict[str, Any]) -> tuple[str, Message]:
     body = base64.b64decode(row["body64"], validate=True) if "body64" in row else _text(row["body"]).encode()
     headers = {_text(name): _text(value) for name, value in row["headers"]}
     destination = _text(row["destination"])
-    plain = all(not set(name + value) & set("\\\r\n:\0") for name, value in headers.items())
-    plain = plain and not set(destination) & set("\\\r\n:\0")
-    # What came in as no UTF-8 goes out to STOMP 1.0 only, so it is not plain.
-    plain = plain and not any(
-        "\ud800" <= c <= "\udfff" for text in [*headers, *headers.values()] for c in text
-    )
+    plain = not any(_AWKWARD.search(text) for text in (destination, *headers, *headers.values()))
     length = sum(len(name) + len(value) + 2 for name, value in headers.items()) + len(destination)
     message = Message(
         destination,
