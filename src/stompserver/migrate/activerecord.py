@@ -178,7 +178,7 @@ def read_server(database: Database, notes: Notes) -> tuple[list[Queue], str]:
     try:
         import sqlalchemy as sa
 
-        from stompserver.stores.sql_kinds import KINDS
+        from stompserver.stores.databases import KINDS
     except ImportError as missing:
         raise StoreError(f"reading {database} needs the extra stompserver[sql]: {missing}") from missing
     kind = KINDS[database.kind](database, 0)
@@ -208,7 +208,7 @@ def set_aside(database: Database) -> bool:
     """
     import sqlalchemy as sa
 
-    from stompserver.stores.sql_kinds import KINDS
+    from stompserver.stores.databases import KINDS
 
     if database.path is not None and not database.path.exists():
         return False

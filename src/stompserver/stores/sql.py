@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import DROP, MARK, PUT, Op
-from stompserver.errors import StoreAway, StoreDamaged, StoreForeign, StoreLocked
+from stompserver.errors import StoreAway, StoreDamaged, StoreForeign, StoreFull, StoreLocked
 from stompserver.stores import database, frame_yaml
 from stompserver.stores.base import Damage, Place, Stored
-from stompserver.stores.sql_kinds import KINDS
+from stompserver.stores.databases import KINDS
 from stompserver.stores.sql_tables import Batch, Statements, Tables
 
 FORMAT: Final = 1
@@ -29,6 +29,9 @@ ORIGINAL: Final = frozenset(("id", "stomp_id", "frame"))
 
 _PATIENCE: Final = 5
 """Seconds that another server's lock may still be there at the start: that of one that was just killed."""
+
+_PAGE: Final = 4096
+"""Bytes of the smallest thing that databases write; neighbours share it."""
 
 _SCAN: Final = 256
 _SCAN_BYTES: Final = 16 << 20
@@ -75,13 +78,22 @@ class SqlStore:
 
     # The connection
 
-    def _transact(self, work: Callable[[sa.Connection], T], sync: bool = True) -> T:
-        """Do ``work`` in one transaction. Raises StoreError and its kin; of the transaction nothing is done then,
-        or (StoreAway) perhaps all.
+    def _transact(self, work: Callable[[sa.Connection], T], sync: bool = True, added: int = 0) -> T:
+        """Do ``work``, which adds so many bytes, in one transaction. Raises StoreError and its kin; of the
+        transaction nothing is done then, or (StoreAway) perhaps all.
         """
         try:
+            return self._try(work, sync, added)
+        except StoreFull:
+            connection = self._connection
+            if added or connection is None or not self._kind.make_room(connection):
+                raise
+        return self._try(work, sync, added)
+
+    def _try(self, work: Callable[[sa.Connection], T], sync: bool, added: int) -> T:
+        try:
             connection = self._connect()
-            self._kind.synchronous(connection, sync)
+            self._kind.before(connection, sync, added)
             with connection.begin():
                 return work(connection)
         except sa.exc.DBAPIError as problem:
@@ -89,6 +101,8 @@ class SqlStore:
             if isinstance(trouble, StoreAway):
                 self._disconnect()
             raise trouble from None
+        except StoreFull:
+            raise
         except BaseException:
             self._disconnect()
             raise
@@ -217,16 +231,17 @@ class SqlStore:
         """One transaction of statements for many rows each."""
         if self._fresh > _PRUNE:
             self._transact(self._prune)
-        written, fresh = self._transact(lambda connection: self._write(connection, ops), sync)
+        added = sum([op.size for op in ops if op.kind == PUT])
+        fresh = self._transact(lambda connection: self._write(connection, ops), sync, added)
         assert self._queues is not None and self._connection is not None
         self._queues.update(fresh)
         self._fresh += len(fresh)
         # What is committed stays so; a disk that is full shows at the next PUT.
         with contextlib.suppress(sa.exc.DBAPIError):
-            self._kind.committed(self._connection, written)
+            self._kind.committed(self._connection, sum([max(op.size, _PAGE // 4) for op in ops]))
 
-    def _write(self, connection: sa.Connection, ops: list[Op]) -> tuple[int, dict[str, int]]:
-        """Write ``ops``; returns about how many bytes that were, and the queues that are new."""
+    def _write(self, connection: sa.Connection, ops: list[Op]) -> dict[str, int]:
+        """Write ``ops``; returns the queues that are new."""
         known = self._known(connection)
         new = {op.queue: None for op in ops if op.kind == PUT and op.queue not in known}
         fresh = {name: self._last + at for at, name in enumerate(new, 1)}
@@ -249,7 +264,7 @@ class SqlStore:
                 batch.remove(queue, op.key, self._pieces)
         batch.flush()
         self._last += len(fresh)
-        return batch.bytes, fresh
+        return fresh
 
     def _prune(self, connection: sa.Connection) -> None:
         """Forget queues without messages, of which a server that runs for years sees many."""

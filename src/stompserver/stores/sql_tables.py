@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from stompserver.stores.sql_kinds import Kind
+from stompserver.stores.databases.kind import Kind
 
 
 class Tables:
@@ -96,14 +96,12 @@ class Batch:
         self._marks: list[dict[str, Any]] = []
         self._removes: list[dict[str, Any]] = []
         self._pieces = False
-        self.bytes: int = 0
 
     def put(self, row: dict[str, Any], pieces: list[dict[str, Any]]) -> None:
         """Insert a message that is not there yet."""
         self._touch(row["id"])
         self._puts.append(row)
         self._put_pieces.extend(pieces)
-        self.bytes += len(row["frame"]) + sum([len(piece["data"]) for piece in pieces])
 
     def mark(self, queue: int, key: int, attempts: int) -> None:
         """Set the attempts of a message."""
@@ -131,7 +129,6 @@ class Batch:
     def flush(self) -> None:
         """Execute what is gathered."""
         execute, statements = self._connection.execute, self._statements
-        self.bytes += 200 * len(self._touched)
         if self._removes and self._pieces:
             execute(statements.remove_pieces, self._removes)
         for statement, rows in (
