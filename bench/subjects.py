@@ -74,6 +74,10 @@ SUBJECTS: dict[str, Subject] = {
     for subject in (
         _stompserver("stompserver"),
         _stompserver("stompserver-asyncio", "--loop", "asyncio"),
+        _stompserver("stompserver-lmdb", "-q", "lmdb"),
+        _stompserver("stompserver-file", "-q", "file"),
+        _stompserver("stompserver-sqlite", "-q", "activerecord"),
+        _stompserver("stompserver-dbm", "-q", "dbm"),
         Subject(
             name="prototype",
             command=lambda port, directory: [
