@@ -365,3 +365,31 @@ def test_there_is_one_timer_for_a_connection(shell: MakeShell) -> None:
     for client in clients:
         client.drop()
     assert here.loop.timers() == before
+
+
+def test_one_who_sends_much_is_read_once_a_turn(shell: MakeShell) -> None:
+    """uvloop reads many times in a turn, and a turn of many producers would be long."""
+    here = shell()
+    consumer, producer = here.connect(), here.connect()
+    consumer.send(subscribe("/topic/a"))
+    consumer.writes.clear()
+    chunk = send("/topic/a", b"x" * 1000) * 200
+    for _ in range(10):
+        producer.protocol.data_received(chunk)
+        assert not producer.reading
+        here.turn()
+        assert producer.reading
+    assert len(consumer.writes) == 10
+
+
+def test_a_subscriber_is_not_judged_before_its_socket_was_tried(shell: MakeShell) -> None:
+    here = shell(slow_subscriber_limit=MIB)
+    consumer = here.connect()
+    consumer.send(subscribe("/topic/a"))
+    for producer in [here.connect() for _ in range(20)]:
+        # All in one turn.
+        producer.protocol.data_received(send("/topic/a", b"x" * 1000) * 200)
+    here.turn(3)
+    assert not consumer.error()
+    assert len(consumer.bodies()) == 4000
+    assert here.used == 0

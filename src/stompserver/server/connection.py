@@ -30,6 +30,13 @@ LOGIN: Final = 1
 THROTTLED: Final = 2
 UNREAD: Final = 4
 """Its client does not read the answers to what it sends."""
+TURN: Final = 8
+"""It has been read enough for this turn of the loop."""
+
+FULL: Final = 128 * 1024
+"""Bytes that came at once, of which there are probably more: uvloop would go on reading up to 32 times before it
+writes anything to anybody.
+"""
 
 
 class Connection(asyncio.Protocol):
@@ -110,6 +117,9 @@ class Connection(asyncio.Protocol):
         pending: int = session.parser.pending
         if pending != self._partial:
             self._count(session, pending)
+        if len(data) > FULL and not self._held:
+            self.hold(TURN)
+            self._server.rest(self)
         self._after(session)
 
     def eof_received(self) -> bool:
@@ -175,6 +185,8 @@ class Connection(asyncio.Protocol):
         transport = self.transport
         if session is None or transport is None or self._finishing:
             return
+        if self._blocked and session.behind:
+            session.judge()
         if not self._blocked or session.closing:
             octets = session.take()
             if octets:
@@ -199,7 +211,7 @@ class Connection(asyncio.Protocol):
         self._finishing = True
         session.lost()
         self._server.leave(self)
-        self.release(LOGIN | THROTTLED | UNREAD)
+        self.release(LOGIN | THROTTLED | UNREAD | TURN)
         self._count(session, 0)
         self._log_notes(session)
         if self._timer is not None:
@@ -217,7 +229,7 @@ class Connection(asyncio.Protocol):
     # Reading or not
 
     def hold(self, reason: int) -> None:
-        """Stop reading for ``reason`` (LOGIN, THROTTLED or UNREAD)."""
+        """Stop reading for ``reason`` (LOGIN, THROTTLED, UNREAD or TURN)."""
         if not self._held and self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
             if self.session is not None:
@@ -268,7 +280,8 @@ class Connection(asyncio.Protocol):
         if session.sends != self._sends:
             self._sends = session.sends
             self._server.producers.sent(self)
-        if self._blocked and session.answers > OUTBOX_HIGH and not self._finishing:
+        if session.answers > OUTBOX_HIGH and not self._finishing:
+            # Until they are at the socket.
             self.hold(UNREAD)
         self._server.soon()
 

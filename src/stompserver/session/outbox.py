@@ -24,7 +24,9 @@ class Outbox(Consumer):
 
     __slots__ = (
         "_acks",
+        "_ahead",
         "_dirty",
+        "_late",
         "_owed",
         "answers",
         "broker",
@@ -52,6 +54,9 @@ class Outbox(Consumer):
         self.trace: list[str] | None = None
         self._dirty = dirty
         self._acks: int = 0
+        self._ahead: int = 0
+        """Bytes in the outbox before the newest message of a topic, of ``_late``, when those are many."""
+        self._late: Subscription | None = None
         self._owed: list[tuple[int, bytes]] | None = None
 
     def durable(self, number: int) -> None:
@@ -82,6 +87,8 @@ class Outbox(Consumer):
         if self.behind:
             self.broker.memory.used -= self.behind
             self.behind = 0
+            self._ahead = 0
+            self._late = None
         return octets
 
     def deliver(self, subscription: Subscription, message: Message) -> None:
@@ -116,19 +123,21 @@ class Outbox(Consumer):
         if waiting > OUTBOX_HIGH:
             self.ready = False
             if subscription.topic is not None:
-                self._fall_behind(subscription, waiting - len(head) - len(message.body))
+                # Unlike a queue's message it is nowhere else, so it counts as memory here.
+                self.broker.memory.used += waiting - self.behind
+                self.behind = waiting
+                self._late = subscription
+                # Not counting this one: a single large message is no lag.
+                self._ahead = waiting - len(head) - len(message.body)
         if self.trace is not None:
             self.trace.append(f"sent MESSAGE {subscription.label} {message.number} {message.destination}")
         if not self.queued:
             self._mark()
 
-    def _fall_behind(self, subscription: Subscription, before: int) -> None:
-        """A topic's message waits for the socket, behind ``before`` bytes: unlike a queue's it is nowhere else."""
-        if before > self.settings.lag:
-            self.lag(subscription)
-        else:
-            self.broker.memory.used += self.outbox_bytes - self.behind
-            self.behind = self.outbox_bytes
+    def judge(self) -> None:
+        """The socket was full: see whether too much of a topic waits for it."""
+        if self._late is not None and self._ahead > self.settings.lag:
+            self.lag(self._late)
 
     def _head(self, message: Message) -> bytes:
         """The header lines that all deliveries of ``message`` share, and the empty line."""
