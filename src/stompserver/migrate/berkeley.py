@@ -103,6 +103,9 @@ class _Reader:
         size = self._size
         if len(self._data) % size:
             pairs.damage(f"byte {len(self._data)}: cut off inside page {len(self._data) // size}")
+        last = self._long.unpack_from(self._data, 32)[0]
+        if last >= -(-len(self._data) // size):
+            pairs.damage(f"byte {len(self._data)}: cut off: pages up to {last} should be there")
         for number in range(1, -(-len(self._data) // size)):
             try:
                 page = self._page(number)

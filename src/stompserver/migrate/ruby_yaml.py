@@ -92,7 +92,7 @@ class _Reader:
         self._anchors: dict[bytes, bytes] = {}
 
     def _error(self, reason: str) -> Unreadable:
-        row = min(self._row, len(self._lines))
+        row = min(self._row, len(self._lines) - 1)
         at = sum(len(line) + 1 for line in self._lines[:row])
         return Unreadable(at, f"line {row + 1} of the text: {reason}")
 
