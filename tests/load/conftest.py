@@ -149,6 +149,23 @@ def frame(destination: str, body: bytes = b"", more: str = "") -> bytes:
     return head.encode() + body + b"\0"
 
 
+class Steady:
+    """A well-behaved client beside others: it sends to itself through a queue and acknowledges, in order."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client.subscribe("/queue/steady", "client-individual")
+        self._count = 0
+
+    def exchange(self, times: int = 1) -> None:
+        for _ in range(times):
+            self._count += 1
+            self._client.send(b"SEND\ndestination:/queue/steady\n\n%d\0" % self._count)
+            frame = self._client.frame()
+            head, _, body = frame.partition(b"\n\n")
+            assert head.startswith(b"MESSAGE\n") and int(body) == self._count, frame
+            self._client.send(b"ACK\nid:%b\n\n\0" % head.partition(b"\nack:")[2].partition(b"\n")[0])
+
+
 class Watched:
     """A started server, and what its process takes from the machine."""
 
@@ -168,6 +185,9 @@ class Watched:
 
     def connect(self, headers: bytes = b"", receive_buffer: int = 0) -> Client:
         return self.open(receive_buffer).connect(headers)
+
+    def steady(self) -> Steady:
+        return Steady(self.connect())
 
     @property
     def memory(self) -> float:

@@ -138,6 +138,12 @@ def raise_file_limit(connections: int) -> list[str]:
     ]
 
 
+def connections_that_fit(wanted: int) -> int:
+    """How many connections the limit of open files has room for now, up to ``wanted``."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, soft - SPARE_FILES)
+
+
 class Readiness:
     """What a daemon tells the process that started it, which waits for that; nothing in the foreground."""
 

@@ -8,7 +8,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from stompserver import __version__, migrate, monitor
@@ -19,6 +19,7 @@ from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
 from stompserver.server.connection import LOGIN, TURN, Connection
+from stompserver.server.process import connections_that_fit
 from stompserver.server.producers import Producers
 from stompserver.server.reserve import Reserve
 from stompserver.server.storage import Pump
@@ -40,6 +41,12 @@ EPOCH: Final = 1577836800
 WRONG_LOGIN: Final = 1.0
 """Seconds that the answer to a wrong login takes."""
 
+ACCEPT: Final = 100
+"""Connections accepted in one turn of the loop."""
+
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted."""
+
 SURPLUS: Final = 100
 """Connections above the limit that are told so; more than these are just closed."""
 
@@ -47,8 +54,10 @@ SURPLUS: Final = 100
 def first_number(now: float) -> int:
     """The first message number of a run started at ``now`` (Unix time, s): above all of earlier runs as long as
     those sent fewer than 67 million messages a second; below 2**57 until the year 2088.
+
+    Counted in 1024ths of a second: a server that was killed may be back within the same second.
     """
-    return max(1, int(now) - EPOCH) << 26
+    return max(1, int((now - EPOCH) * 1024)) << 16
 
 
 class Server:
@@ -112,10 +121,13 @@ class Server:
 
     async def start(self) -> None:
         """Accept connections on the sockets."""
+        self.loop.set_exception_handler(_on_fault)
         for sock in self._sockets:
+            # asyncio accepts as many in one turn of its loop as may wait, before it tells us of one.
             self._servers.append(
-                await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
+                await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=ACCEPT)
             )
+            sock.listen(BACKLOG)
         self._tell_monitor()
 
     async def drain(self, deadline: float) -> None:
@@ -179,13 +191,15 @@ class Server:
         self._open.add(connection)
         total = len(self._open)
         config = self.config
-        if len(self.connections) >= config.max_connections + SURPLUS and connection.transport is not None:
-            connection.transport.abort()
-        if total > config.max_connections:
+        most = connections_that_fit(config.max_connections)
+        reason = "max-connections" if most == config.max_connections else "the system's limit of open files"
+        if len(self.connections) >= most + SURPLUS:
+            connection.abort()
+        if total > most:
             return Refused(
                 "Too many connections",
                 where="the server",
-                rule=f"This server takes {config.max_connections} connections (max-connections)",
+                rule=f"This server takes {most} connections ({reason})",
                 mend="Close connections that are not used, or ask the administrator to raise that option.",
             )
         if count > config.max_connections_per_address > 0:
@@ -310,6 +324,15 @@ class Server:
             if monitor.report(self.broker):
                 self.soon()
             self._monitor = self.loop.call_later(interval, self._tell_monitor)
+
+
+def _on_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the loop has nobody to tell. The system's refusals (no file left for a connection) are no bugs."""
+    problem = context.get("exception")
+    if isinstance(problem, OSError):
+        log.warning("%s: %s", context.get("message"), problem, extra={"event": "fault"})
+    else:
+        loop.default_exception_handler(context)
 
 
 def _rules(config: Config) -> Rules:
