@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import PUT, Op
+from stompserver.migrate.unreadable import Unreadable
 from stompserver.stores.base import Damage, Place, Stored
 
 DATA = Path(__file__).parent / "data"
@@ -278,3 +279,17 @@ def gnu_library() -> Library:
 def berkeley_library() -> Library:
     """Berkeley DB."""
     return Library("berkeleydb")
+
+
+@pytest.fixture(scope="session")
+def refusal() -> Callable[..., Unreadable | None]:
+    """Calls a reader and gives its error; any other than ours goes through."""
+
+    def call(reader: Callable[..., object], *arguments: Any) -> Unreadable | None:
+        try:
+            reader(*arguments)
+        except Unreadable as refused:
+            return refused
+        return None
+
+    return call

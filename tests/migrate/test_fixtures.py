@@ -73,12 +73,12 @@ def test_ids_are_the_originals_and_returns_are_counted(fixtures: Any, name: str)
     assert [item.message.exceptions for item in orders] == [-1, -1, -1, -1, 3, -1]
 
 
-@pytest.mark.parametrize("name", ("file/ruby18", "file/debian31", *DATABASES))
+@pytest.mark.parametrize("name", ["file/ruby18", "file/debian31", *DATABASES])
 def test_nothing_is_to_be_noted_about_a_sound_storage(fixtures: Any, name: str) -> None:
     assert read(fixtures.path(name)).notes == []
 
 
-@pytest.mark.parametrize("name", ("dbm/ruby18", "dbm/debian31"))
+@pytest.mark.parametrize("name", ["dbm/ruby18", "dbm/debian31"])
 def test_keys_of_consumed_messages_stay(fixtures: Any, name: str) -> None:
     (note,) = read(fixtures.path(name)).notes
     assert note.kind == "left"

@@ -233,27 +233,8 @@ class Syck:
         return b"".join((*out, b'"'))
 
 
-words = st.sampled_from(
-    [
-        b"a",
-        b" ",
-        b"  ",
-        b"\n",
-        b"\n\n",
-        b"\r\n",
-        b"\r",
-        b"\t",
-        b":",
-        b": ",
-        b"#",
-        b" #",
-        b"-",
-        b"--- ",
-        b'"',
-        b"'",
-    ]
-    + [b"\\", b"|", b"\xe9", b"\xff", b"\0", b"word " * 20, b"{", b"~", b"1", b"\x7f"]
-)
+PIECES = b"a| |  |\n|\n\n|\r\n|\r|\t|:|: |#| #|-|--- |\"|'|\\|\xe9|\xff|\0|{|~|1|\x7f"
+words = st.sampled_from([*PIECES.split(b"|"), b"|", b"word " * 20])
 texts = st.lists(words, max_size=12).map(b"".join)
 names = texts.map(lambda text: bytes(one for one in text if one not in b" \t\r\n")).filter(len)
 flat = texts.map(lambda text: text.replace(b"\n", b"").replace(b"\r", b"").strip(b" \t"))
@@ -287,22 +268,14 @@ lines = st.lists(st.sampled_from(["a", " ", "\n", "b c", "word " * 9, "'", '"', 
 @given(characters | lines.map("".join), st.sampled_from([None, "'", '"', "|"]))
 def test_other_writers_of_yaml_are_read_as_well(text: str, style: str | None) -> None:
     written = yaml.dump({"headers": {"k": text}, "body": text}, default_style=style, allow_unicode=True)
-    try:
-        document = ruby_yaml.load(b"---\n" + written.encode())
-    except Unreadable as refused:
-        # PyYAML marks lists of blanks and numbers in ways that Ruby does not.
-        assert "block with marks" in refused.reason or "no field" in refused.reason
-        return
-    read = yaml.safe_load(written)
-    assert document.fields[b"body"] == read["body"].encode()
+    document = ruby_yaml.load(b"---\n" + written.encode())
+    assert document.fields[b"body"] == yaml.safe_load(written)["body"].encode()
 
 
 @given(st.binary(max_size=200), st.sampled_from([SYCK, PSYCH, b"--- ", b""]))
-def test_any_octets_give_a_document_or_an_error_of_ours(octets: bytes, head: bytes) -> None:
-    try:
-        ruby_yaml.load(head + octets)
-    except Unreadable as refused:
-        assert 0 <= refused.at <= len(head + octets) + 1
+def test_any_octets_give_a_document_or_an_error_of_ours(refusal: Any, octets: bytes, head: bytes) -> None:
+    refused = refusal(ruby_yaml.load, head + octets)
+    assert refused is None or 0 <= refused.at <= len(head + octets)
 
 
 structure = st.lists(
@@ -315,11 +288,9 @@ structure = st.lists(
 
 
 @given(structure, st.sampled_from([SYCK, PSYCH]))
-def test_any_pieces_give_a_document_or_an_error_of_ours(octets: bytes, head: bytes) -> None:
-    try:
-        from_yaml(ruby_yaml.load(head + octets))
-    except Unreadable as refused:
-        assert 0 <= refused.at <= len(head + octets) + 1
+def test_any_pieces_give_a_document_or_an_error_of_ours(refusal: Any, octets: bytes, head: bytes) -> None:
+    refused = refusal(lambda: from_yaml(ruby_yaml.load(head + octets)))
+    assert refused is None or 0 <= refused.at <= len(head + octets)
 
 
 @pytest.mark.parametrize(
@@ -337,12 +308,10 @@ def test_any_pieces_give_a_document_or_an_error_of_ours(octets: bytes, head: byt
         b"a: &a x\n" + b"b: *a\n" * 200_000,
     ],
 )
-def test_time_grows_with_the_text(text: bytes) -> None:
+def test_time_grows_with_the_text(refusal: Any, text: bytes) -> None:
     for head in (SYCK, PSYCH):
-        try:
-            ruby_yaml.load(head + text)
-        except Unreadable as refused:
-            assert refused.at <= len(head + text)
+        refused = refusal(ruby_yaml.load, head + text)
+        assert refused is None or refused.at <= len(head + text)
 
 
 SCRIPT = r"""
