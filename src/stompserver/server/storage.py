@@ -98,6 +98,9 @@ class Pump:
             self._number, fresh = self._log.drain()
             self._batch = self._merged(fresh) if self._batch else fresh
         window = self._broker.window
+        if window is not None:
+            memory = self._broker.memory
+            window.adapt(memory.used > memory.limit // 2)
         if self._retry is None or self._trouble == FULL_UP:
             hungry = window.take_hungry() if window is not None else []
             self._feeds = [(queue, queue.tail, *queue.room()) for queue in hungry]
@@ -269,10 +272,8 @@ class Pump:
         self.kick()
 
     def _measure(self) -> None:
-        """Tell the broker how much the store can take, and the windows how much memory there is."""
+        """Tell the broker how much the store can take."""
         broker = self._broker
-        if broker.window is not None:
-            broker.window.adapt(broker.memory.used > broker.memory.limit // 2)
         reserve = self._reserve
         if self._batch and self._trouble == FULL_UP:
             self._fill_up("what was accepted still waits")

@@ -1,0 +1,262 @@
+"""kill -9 at random moments under load: what got a receipt is kept, whatever it was for."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+PLAIN = ("/queue/plain", "/queue/other")
+JOINT = ("/queue/a", "/queue/b")
+QUEUES = (*PLAIN, *JOINT)
+OUTSTANDING = 100
+MOST = 1500  # messages of one producer in one round
+
+
+class Ledger:
+    """What the clients of all rounds did and saw; ``problems`` are broken promises."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, str] = {}  # body: queue
+        self.kept: set[str] = set()  # receipted
+        self.acked: set[str] = set()
+        self.consumed: set[str] = set()  # ACK receipted
+        self.nacked: set[str] = set()
+        self.returned: set[str] = set()  # NACK receipted
+        self.ids: dict[str, str] = {}
+        self.bodies: dict[str, str] = {}
+        self.groups: dict[str, list[str]] = defaultdict(list)  # transaction: bodies
+        self.committed: set[str] = set()
+        self.problems: list[str] = []
+
+    def delivered(self, queue: str, body: str, message_id: str, redelivered: bool) -> None:
+        if self.sent.get(body) != queue:
+            self.problems.append(f"{body} came from {queue}, was sent to {self.sent.get(body)}")
+        if self.ids.setdefault(body, message_id) != message_id:
+            self.problems.append(f"{body} has id {message_id}, had {self.ids[body]}")
+        if self.bodies.setdefault(message_id, body) != body:
+            self.problems.append(f"id {message_id} is of {body} and of {self.bodies[message_id]}")
+        if body in self.consumed:
+            self.problems.append(f"{body} came again after the receipt of its ACK")
+        if body in self.returned and not redelivered:
+            self.problems.append(f"{body} is not marked as redelivered")
+        if redelivered and body not in self.nacked:
+            self.problems.append(f"{body} is marked as redelivered")
+
+
+class Worker(threading.Thread):
+    """One client that works until its server dies; ``owed`` is what its receipts stand for."""
+
+    def __init__(self, client: Any, ledger: Ledger, seed: int, gone: type[Exception]) -> None:
+        super().__init__(daemon=True)
+        self.client = client
+        self.ledger = ledger
+        self.random = random.Random(seed)
+        self.name = f"w{seed}"
+        self.owed: dict[str, tuple[set[str], str]] = {}
+        self.count = 0
+        self.alive = threading.Event()
+        self.gone = gone
+
+    def run(self) -> None:
+        try:
+            self.begin()
+            while True:
+                if len(self.owed) < OUTSTANDING and self.count < MOST:
+                    self.work()
+                    wait = 0.0
+                else:
+                    wait = 10.0
+                while self.client.poll(wait):
+                    self.take(self.client.frames.popleft())
+                    wait = 0.0
+        except self.gone:
+            pass
+        except Exception as problem:
+            self.ledger.problems.append(repr(problem))
+        self.alive.set()
+        for frame in self.client.frames:
+            self.take(frame)
+
+    def begin(self) -> None:
+        """What comes before the first work."""
+
+    def work(self) -> None:
+        """Do something that gets a receipt."""
+
+    def take(self, frame: Any) -> None:
+        if frame.command == "RECEIPT":
+            where, what = self.owed.pop(frame.headers["receipt-id"])
+            where.add(what)
+            self.alive.set()
+        else:
+            self.ledger.problems.append(f"{self.name} got {frame}")
+
+    def owe(self, where: set[str], what: str) -> str:
+        receipt = f"{self.name}-{len(self.owed)}-{self.count}-{what}"
+        self.owed[receipt] = (where, what)
+        return receipt
+
+
+class Producer(Worker):
+    """SENDs with a receipt each."""
+
+    def work(self) -> None:
+        data = []
+        for _ in range(self.random.randint(1, 30)):
+            self.count += 1
+            queue = self.random.choice(PLAIN)
+            body = f"{self.name}.{self.count:06}" + self.random.choice(("", "", " " + 300 * "x"))
+            self.ledger.sent[body] = queue
+            receipt = self.owe(self.ledger.kept, body)
+            data.append(f"SEND\ndestination:{queue}\nreceipt:{receipt}\n\n{body}\0")
+        self.client.send("".join(data))
+
+
+class Committer(Worker):
+    """Transactions over two queues, most of them with a COMMIT."""
+
+    def work(self) -> None:
+        name = f"{self.name}.{self.count:06}"
+        data = [f"BEGIN\ntransaction:{name}\n\n\0"]
+        bodies = []
+        for _ in range(self.random.randint(2, 12)):
+            self.count += 1
+            queue = self.random.choice(JOINT)
+            body = f"{self.name}.{self.count:06}"
+            bodies.append((body, queue))
+            data.append(f"SEND\ndestination:{queue}\ntransaction:{name}\n\n{body}\0")
+        if self.random.random() < 0.9:
+            self.ledger.sent.update(bodies)
+            self.ledger.groups[name] = [body for body, _ in bodies]
+            receipt = self.owe(self.ledger.committed, name)
+            data.append(f"COMMIT\ntransaction:{name}\nreceipt:{receipt}\n\n\0")
+        else:
+            data.append(f"ABORT\ntransaction:{name}\n\n\0")
+        self.client.send("".join(data))
+
+
+class Consumer(Worker):
+    """ACKs most of what comes, NACKs some, leaves some for later; asks a receipt for each."""
+
+    def begin(self) -> None:
+        self.late: list[tuple[str, str]] = []
+        self.newest: dict[str, int] = dict.fromkeys(QUEUES, 0)
+        self.back: set[str] = set()
+        self.count = MOST  # nothing to do but to answer
+        for queue in QUEUES:
+            self.client.subscribe(queue, "client-individual", "prefetch-count:40\n")
+
+    def take(self, frame: Any) -> None:
+        if frame.command != "MESSAGE":
+            super().take(frame)
+            return
+        body = frame.body.decode()
+        queue = frame.headers["subscription"]
+        number = int(frame.headers["message-id"])
+        redelivered = frame.headers.get("redelivered") == "true"
+        self.ledger.delivered(queue, body, frame.headers["message-id"], redelivered)
+        if body not in self.back and number <= self.newest[queue]:
+            self.ledger.problems.append(f"{body} came after a newer one of {queue}")
+        self.newest[queue] = max(self.newest[queue], number)
+        choice = self.random.random()
+        if choice < 0.7:
+            self.answer("ACK", frame.headers["ack"], body)
+        elif choice < 0.8:
+            self.back.add(body)
+            self.answer("NACK", frame.headers["ack"], body)
+        else:
+            self.late.append((frame.headers["ack"], body))
+            if len(self.late) > 30:
+                self.answer("ACK", *self.late.pop(0))
+
+    def answer(self, verb: str, ack: str, body: str) -> None:
+        ledger = self.ledger
+        tried, done = (ledger.acked, ledger.consumed) if verb == "ACK" else (ledger.nacked, ledger.returned)
+        tried.add(body)
+        receipt = f"{verb} {ack}"
+        self.owed[receipt] = (done, body)
+        self.client.send(f"{verb}\nid:{ack}\nreceipt:{receipt}\n\n\0")
+
+
+def _round(server: Any, connect: Any, ledger: Ledger, chance: random.Random, gone: type[Exception]) -> None:
+    kinds = (Producer, Producer, Committer, Consumer)
+    workers = [kind(connect(server), ledger, chance.randrange(1 << 30), gone) for kind in kinds]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        assert worker.alive.wait(30), f"{worker.name} got no receipt: {ledger.problems}"
+    threading.Event().wait(chance.choice((0.0, 0.02, 0.1, 0.3)) * chance.random())
+    server.kill()
+    for worker in workers:
+        worker.join(30)
+        assert not worker.is_alive()
+    assert not ledger.problems, "\n".join(ledger.problems[:20])
+
+
+def _judge(ledger: Ledger, found: dict[str, list[Any]]) -> None:
+    there: set[str] = set()
+    for queue, frames in found.items():
+        ids = [int(frame.headers["message-id"]) for frame in frames]
+        assert ids == sorted(set(ids)), f"{queue} is not in order"
+        newest: dict[str, str] = {}
+        for frame in frames:
+            body = frame.body.decode()
+            redelivered = frame.headers.get("redelivered") == "true"
+            ledger.delivered(queue, body, frame.headers["message-id"], redelivered)
+            producer = body.partition(".")[0]
+            assert newest.get(producer, "") < body, f"{body} came after {newest[producer]}"
+            newest[producer] = body
+            there.add(body)
+    assert not ledger.problems, "\n".join(ledger.problems[:20])
+    lost = ledger.kept - there - ledger.acked
+    assert not lost, f"{len(lost)} messages with a receipt are lost, one of them {min(lost)}"
+    for name, bodies in ledger.groups.items():
+        missing = set(bodies) - there - ledger.acked
+        whole = name in ledger.committed or not there.isdisjoint(bodies) or set(bodies) & ledger.consumed
+        assert not (whole and missing), f"of transaction {name} {missing} are lost"
+    torn = {body for body in there if body not in ledger.sent}
+    assert not torn, torn
+
+
+def _kill_again_and_again(
+    kind: str, rounds: int, seed: int, restart: Any, connect: Any, gone: type[Exception], options: list[str]
+) -> None:
+    chance = random.Random(seed)
+    ledger = Ledger()
+    for _ in range(rounds):
+        _round(restart(kind, *options), connect, ledger, chance, gone)
+    server = restart(kind, *options)
+    client = connect(server)
+    _judge(ledger, {queue: client.drain(queue) for queue in QUEUES})
+    assert len(ledger.kept) > rounds
+    assert len(ledger.committed) >= rounds
+    assert len(ledger.consumed) >= rounds
+    server.stop()
+    client = connect(restart(kind, *options))
+    assert [client.bodies(queue) for queue in QUEUES] == [[], [], [], []]
+
+
+def test_a_few_kills_lose_nothing_that_got_a_receipt(
+    kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception]
+) -> None:
+    _kill_again_and_again(kind, 2, 2026, restart, connect, gone, [])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2])
+def test_many_kills_lose_nothing_that_got_a_receipt(
+    kind: str, seed: int, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception]
+) -> None:
+    _kill_again_and_again(kind, 25, seed, restart, connect, gone, [])
+
+
+@pytest.mark.long
+def test_kills_while_memory_is_short_lose_nothing_either(
+    kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception]
+) -> None:
+    _kill_again_and_again(kind, 10, 3, restart, connect, gone, ["--memory-limit=1MiB"])
