@@ -263,3 +263,12 @@ def mariadb() -> Iterator[DatabaseServer]:
         pytest.skip("no MariaDB here: apt-get install mariadb-server, or set STOMPSERVER_TEST_MARIADB")
     with _running(Mariadb, "STOMPSERVER_TEST_MARIADB") as server:
         yield server
+
+
+@pytest.fixture
+def sqlite_place(tmp_path: Path) -> Place:
+    """A storage directory without a database.yml: the default, SQLite."""
+    storage, etc = tmp_path / "storage", tmp_path / "etc"
+    storage.mkdir()
+    etc.mkdir()
+    return Place(storage, etc)

@@ -93,6 +93,12 @@ def test_rows_that_rails_saved_again(body: str, expected: bytes | None) -> None:
         "---\nheaders: {a: *nothing}\nbody: x\n",
         "---\nheaders: {}\nbody: \x01\n",
         "---\n? {a: b}\n: c\n",
+        "---\nheaders: {}\nbody: \udcff\n",
+        "---\nheaders: {}\nbody: !!timestamp x\n",
+        "[" * 100_000,
+        "{headers: " * 100_000,
+        "headers: {}\nbody: " + "[" * 100_000,
+        "&a [*a]",
     ],
 )  # fmt: skip
 def test_what_is_no_frame_is_damage(damaged: str) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from functools import lru_cache
 from json import JSONDecoder, JSONEncoder
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -23,6 +24,11 @@ _decode: Final = JSONDecoder().raw_decode
 _HEAD: Final = "---\ncommand: MESSAGE\nheaders:"
 _LONGEST_KEY: Final = 1000
 """YAML wants a key longer than 1024 characters to be announced by ``?``."""
+
+_Parser: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_MAPS: Final = (None, "!", "tag:yaml.org,2002:map")
+_TEXTS: Final = (None, "!", "tag:yaml.org,2002:str", "!str")
+_BINARIES: Final = ("!binary", "tag:yaml.org,2002:binary")
 
 _UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What YAML takes for a line end, a mark or an error, beyond what JSON escapes."""
@@ -129,36 +135,71 @@ def _entry(line: str) -> tuple[str | None, bytes]:
     return name, b64decode(value, validate=True) if start["binary"] else value.encode()
 
 
-class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """Plain scalars are text, whatever they look like; nothing but text, octets, maps and lists is made."""
-
-    yaml_implicit_resolvers: dict[str, Any] = {}
-    yaml_constructors: dict[str | None, Any] = {
-        "tag:yaml.org,2002:str": yaml.SafeLoader.construct_yaml_str,
-        "tag:yaml.org,2002:binary": yaml.SafeLoader.construct_yaml_binary,
-        "!binary": yaml.SafeLoader.construct_yaml_binary,
-        "tag:yaml.org,2002:map": yaml.SafeLoader.construct_yaml_map,
-        None: yaml.SafeLoader.construct_undefined,
-    }
-
-
 def _load_any(text: str) -> tuple[dict[str, str], bytes | None]:
+    """Any YAML of a map with ``headers`` and ``body``; all scalars are text, whatever they look like."""
     try:
-        frame = yaml.load(text, _Loader)
-    except yaml.YAMLError as problem:
-        raise StoreDamaged("the frame is no YAML of plain types: " + " ".join(str(problem).split())) from None
-    headers = frame.get("headers") if isinstance(frame, dict) else None
+        # Events, because nothing is to be constructed and the depth is the writer's choice.
+        found = _frame(iter(yaml.parse(text, _Parser)))
+    except UnicodeEncodeError:
+        raise StoreDamaged("the frame is no UTF-8 text") from None
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise StoreDamaged(f"the frame is no YAML: {problem.problem}{where}") from None
+    except (yaml.YAMLError, ValueError):
+        raise StoreDamaged("the frame is no YAML") from None
+    headers, body = found.get("headers"), found.get("body")
     if not isinstance(headers, dict):
         raise StoreDamaged("the frame has no headers")
-    body = frame.get("body")
-    if not isinstance(body, str | bytes | None):
+    if isinstance(body, dict):
         raise StoreDamaged("the body of the frame is no text")
-    read: dict[str, str] = {}
-    for name, value in headers.items():
-        if not isinstance(name, str | bytes) or not isinstance(value, str | bytes):
-            raise StoreDamaged("a header of the frame is no text")
-        read[_text(name)] = _text(value)
+    read = {_text(name): _text(value) for name, value in headers.items()}
     return read, body.encode() if isinstance(body, str) else body
+
+
+def _frame(events: Iterator[yaml.Event]) -> dict[str | bytes, str | bytes | dict[str | bytes, str | bytes]]:
+    for event in events:
+        if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+            break
+    else:
+        raise StoreDamaged("the frame is empty")
+    if not isinstance(event, yaml.MappingStartEvent) or event.tag not in _MAPS:
+        raise StoreDamaged(f"the frame is no map of plain types{_line(event)}")
+    frame: dict[str | bytes, str | bytes | dict[str | bytes, str | bytes]] = {}
+    for event in events:
+        if isinstance(event, yaml.MappingEndEvent):
+            break
+        name, value = _scalar(event), next(events)
+        if isinstance(value, yaml.MappingStartEvent) and value.tag in _MAPS:
+            frame[name] = _map(events)
+        else:
+            frame[name] = _scalar(value)
+    return frame
+
+
+def _map(events: Iterator[yaml.Event]) -> dict[str | bytes, str | bytes]:
+    found: dict[str | bytes, str | bytes] = {}
+    for event in events:
+        if isinstance(event, yaml.MappingEndEvent):
+            break
+        found[_scalar(event)] = _scalar(next(events))
+    return found
+
+
+def _scalar(event: yaml.Event) -> str | bytes:
+    if isinstance(event, yaml.ScalarEvent):
+        if event.tag in _TEXTS:
+            return str(event.value)
+        if event.tag in _BINARIES:
+            return b64decode(event.value)
+    raise StoreDamaged(f"the frame has something else than text{_line(event)}")
+
+
+def _line(event: yaml.Event) -> str:
+    tag = getattr(event, "tag", None)
+    return (f", {tag}" if tag else "") + (
+        f", in line {event.start_mark.line + 1}" if event.start_mark else ""
+    )
 
 
 def _text(value: str | bytes) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
@@ -54,6 +55,7 @@ class SqlStore:
 
     def __init__(self, place: Place) -> None:
         self._database = database.read(place)
+        self._etc = place.etc
         self._kind = KINDS[self._database.kind](self._database, place.limit)
         self._tables = Tables(self._kind)
         self._connection: sa.Connection | None = None
@@ -69,6 +71,7 @@ class SqlStore:
         """Queues since the last look for those that are not used any more."""
         self._pieces = False
         """Whether there may be pieces."""
+        self._syncs: int = 0
         try:
             self._transact(self._open)
         except BaseException:
@@ -153,21 +156,19 @@ class SqlStore:
     # The tables
 
     def _open(self, connection: sa.Connection) -> None:
-        tables = self._tables
+        meta = self._tables.meta
         there = sa.inspect(connection)
-        if not there.has_table(tables.meta.name):
+        if not there.has_table(meta.name):
             self._look_for_others(connection, there)
-            tables.metadata.create_all(connection, checkfirst=True)
-            connection.execute(self._kind.insert(tables.meta).values(name="format", value=str(FORMAT)))
-        meta = tables.meta
+        self._tables.metadata.create_all(connection, checkfirst=True)
         format = connection.execute(sa.select(meta.c.value).where(meta.c.name == "format")).scalar()
         if format is None:
-            # MySQL makes tables outside of transactions: an earlier start ended between table and row.
             connection.execute(meta.insert().values(name="format", value=str(FORMAT)))
         elif format != str(FORMAT):
             raise StoreForeign(f"{self._database}: format {format}; this version knows {FORMAT}")
-        connection.execute(meta.delete().where(meta.c.name == "owner"))
-        connection.execute(meta.insert().values(name="owner", value=self._owner))
+        connection.execute(meta.delete().where(meta.c.name.in_(["owner", "syncs"])))
+        rows = [{"name": "owner", "value": self._owner}, {"name": "syncs", "value": "0"}]
+        connection.execute(meta.insert(), rows)
 
     def _look_for_others(self, connection: sa.Connection, there: sa.Inspector) -> None:
         """An ``ar_messages`` that is not ours: the original's, with messages or made for us as its man page says."""
@@ -180,8 +181,8 @@ class SqlStore:
             table.drop(connection)
         elif columns == ORIGINAL:
             raise StoreForeign(
-                f"{self._database} holds {count} messages of the original stompserver; to take them over:"
-                " stompctl store import-original"
+                f"{self._database} holds {count} messages of the original stompserver; to take them over, run:"
+                f" stompctl store import-original {shlex.quote(str(self._database.path or self._etc))}"
             )
         elif columns != {column.name for column in table.columns} or count:
             raise StoreForeign(f"{self._database}: its table {table.name} is not stompserver's")
@@ -313,57 +314,75 @@ class SqlStore:
     def sync(self) -> None:
         """A commit that is synced takes those before it along; a database server decides for itself."""
         if self._kind.relaxes:
+            # SQLite writes nothing, and syncs nothing, where a value stays as it is.
+            self._syncs += 1
             meta = self._tables.meta
-            touch = meta.update().where(meta.c.name == "owner").values(value=self._owner)
+            touch = meta.update().where(meta.c.name == "syncs").values(value=str(self._syncs))
             self._transact(lambda connection: connection.execute(touch))
 
     def read(self, queue: str, after: int, limit: int, room: int) -> list[Message | Damage]:
         """First the sizes, from the index; then no more rows than are wanted."""
-        return self._transact(
-            lambda connection: self._read(
-                connection, self._known(connection).get(queue, 0), after, limit, room
-            )
-        )
+        try:
+            return self._transact(lambda connection: self._read(connection, queue, after, limit, room))
+        except StoreDamaged:
+            keys = self._transact(lambda connection: self._keys(connection, queue, after, limit, room))
+            return [self._read_alone(queue, key) for key in keys]
 
-    def _read(
-        self, connection: sa.Connection, queue: int, after: int, limit: int, room: int
-    ) -> list[Message | Damage]:
+    def _keys(self, connection: sa.Connection, queue: str, after: int, limit: int, room: int) -> list[int]:
         column = self._tables.messages.c
-        wanted = sa.and_(column.queue_id == queue, column.id > after)
-        sizes = connection.execute(
+        wanted = sa.and_(column.queue_id == self._known(connection).get(queue, 0), column.id > after)
+        keys: list[int] = []
+        for key, size in connection.execute(
             sa.select(column.id, column.size).where(wanted).order_by(column.id).limit(limit)
-        )
-        last = None
-        for key, size in sizes.all():
-            last, room = key, room - size
+        ).all():
+            keys.append(key)
+            room -= size
             if room <= 0:
                 break
-        if last is None:
+        return keys
+
+    def _read(
+        self, connection: sa.Connection, queue: str, after: int, limit: int, room: int
+    ) -> list[Message | Damage]:
+        keys = self._keys(connection, queue, after, limit, room)
+        if not keys:
             return []
-        rows = connection.execute(
-            sa.select(self._tables.messages).where(wanted, column.id <= last).order_by(column.id)
+        table = self._tables.messages
+        wanted = sa.and_(
+            table.c.queue_id == self._known(connection)[queue], table.c.id.between(keys[0], keys[-1])
         )
-        return [self._message(connection, row) for row in rows.all()]
+        rows = connection.execute(sa.select(table).where(wanted).order_by(table.c.id)).all()
+        return [self._message(connection, row) for row in rows]
+
+    def _read_alone(self, queue: str, key: int) -> Message | Damage:
+        """One message of those among which the database finds damage."""
+        try:
+            (found,) = self._transact(lambda connection: self._read(connection, queue, key - 1, 1, 1))
+        except StoreDamaged as damage:
+            return Damage(key, f"{self._tables.messages.name} id {key}", str(damage))
+        return found
 
     def _message(self, connection: sa.Connection, row: sa.Row[Any]) -> Message | Damage:
         try:
             headers, body = frame_yaml.load(row.frame)
             if body is None:
                 body = self._joined(connection, row.id, row.pieces)
-            if row.destination is None:
+            if row.destination is not None:
+                destination = _from_text(row.destination)
+            elif "destination" in headers:
                 destination = headers.pop("destination")
                 headers.pop("message-id", None)
             else:
-                destination = _from_text(row.destination)
-            number = int(row.stomp_id)
-        except (StoreDamaged, KeyError, ValueError) as problem:
-            reason = str(problem) if isinstance(problem, StoreDamaged) else f"without a right {problem}"
-            return Damage(row.id, f"{self._tables.messages.name} id {row.id}", reason)
+                raise StoreDamaged("the frame has no destination")
+            if not row.stomp_id.isdecimal():
+                raise StoreDamaged(f"stomp_id {row.stomp_id!r} is no message number")
+        except StoreDamaged as problem:
+            return Damage(row.id, f"{self._tables.messages.name} id {row.id}", str(problem))
         message = Message(
             destination, headers, body, row.size, bool(row.plain), bool(row.persistent), row.exceptions
         )
         message.key = row.id
-        message.number = number
+        message.number = int(row.stomp_id)
         message.attempts = row.attempts
         message.stored = True
         return message
@@ -383,16 +402,23 @@ class SqlStore:
 
     def scan(self) -> Iterator[tuple[str, Message | Damage]]:
         """Queue by queue, some at a time; what the database itself complains of comes first."""
-        for line in self._transact(self._kind.check):
+        try:
+            complaints = self._transact(self._kind.check)
+        except StoreDamaged as damage:
+            complaints = [str(damage)]
+        for line in complaints:
             yield "", Damage(0, str(self._database), line)
-        for key, reason in self._transact(self._strays):
-            yield "", Damage(key, f"{self._tables.messages.name} id {key}", reason)
         for name in sorted(self._transact(self._known)):
             after = -1
-            while found := self.read(name, after, _SCAN, _SCAN_BYTES):
-                after = max([each.key for each in found])
-                for each in found:
-                    yield name, each
+            try:
+                while found := self.read(name, after, _SCAN, _SCAN_BYTES):
+                    after = found[-1].key
+                    for each in found:
+                        yield name, each
+            except StoreDamaged as damage:
+                yield name, Damage(0, f"what comes after {after}", str(damage))
+        for key, reason in self._transact(self._strays):
+            yield "", Damage(key, f"{self._tables.messages.name} id {key}", reason)
 
     def _strays(self, connection: sa.Connection) -> list[tuple[int, str]]:
         messages, queues = self._tables.messages.c, self._tables.queues.c

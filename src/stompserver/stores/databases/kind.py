@@ -98,6 +98,9 @@ class Kind:
 
 
 def text_of(problem: sa.exc.DBAPIError) -> str:
-    """One line of the driver's own words; never parameters, which are messages."""
-    arguments = problem.orig.args if problem.orig is not None else ()
-    return " ".join(str(arguments[-1] if arguments else problem.orig).split()) or type(problem.orig).__name__
+    """One line of the driver's own words; never parameters or rows, which are messages."""
+    cause = problem.orig
+    # PostgreSQL's details may quote the row.
+    primary = getattr(getattr(cause, "diag", None), "message_primary", None)
+    arguments = (primary,) if primary else cause.args if cause is not None else ()
+    return " ".join(str(arguments[-1] if arguments else "").split())[:500] or type(cause).__name__

@@ -31,6 +31,7 @@ class Sqlite(Kind):
 
     def __init__(self, database: Database, limit: int) -> None:
         assert database.path is not None
+        self.database = database
         self.path: Path = database.path
         self._sync: bool | None = None
         self._bytes: int = 0
@@ -63,6 +64,9 @@ class Sqlite(Kind):
         }
 
     def prepare(self, connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        # Else one damaged text would hide its neighbours.
+        driver.text_factory = _decode
         self._outside(connection, "PRAGMA journal_mode=WAL")
         # Checkpoints are our own: SQLite keeps it to itself when they do not fit on the disk.
         self._outside(connection, "PRAGMA wal_autocheckpoint=0")
@@ -181,3 +185,7 @@ class Sqlite(Kind):
     def close(self) -> None:
         super().close()
         self._lock.release()
+
+
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
