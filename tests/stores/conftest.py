@@ -54,6 +54,7 @@ class DatabaseServer:
     # What differs
 
     adapter = ""
+    encoding = ""
     account = ""
     admin = ""
     ready = b""
@@ -143,7 +144,9 @@ class DatabaseServer:
         etc = directory / "etc"
         etc.mkdir(parents=True, exist_ok=True)
         (etc / "database.yml").write_text(
-            yaml.safe_dump({"adapter": self.adapter, "database": name, **self.address})
+            yaml.safe_dump(
+                {"adapter": self.adapter, "encoding": self.encoding, "database": name, **self.address}
+            )
         )
         (directory / "storage").mkdir(mode=0o700, exist_ok=True)
         return Place(directory / "storage", etc, limit)
@@ -151,6 +154,7 @@ class DatabaseServer:
 
 class Postgresql(DatabaseServer):
     adapter = "postgresql"
+    encoding = "unicode"
     account = "postgres"
     admin = "stompserver"
     ready = b"ready to accept connections"
@@ -182,6 +186,7 @@ class Postgresql(DatabaseServer):
 
 class Mariadb(DatabaseServer):
     adapter = "mysql2"
+    encoding = "utf8mb4"
     account = "mysql"
     admin = "root"
     ready = b"ready for connections"
