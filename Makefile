@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# Test files run side by side in this many processes: most of their time is waiting for servers and clients.
+JOBS ?= 4
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -55,7 +57,7 @@ run: $(VENV)/.stamp-run
 node: $(NODE_STAMP)
 
 test: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
 
 test-long: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -m long $(ARGS)

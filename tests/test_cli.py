@@ -535,7 +535,7 @@ def test_a_daemon_that_cannot_start_says_so(tmp_path: Path, words: list[str], co
 @needs_root
 def test_privileges_are_given_up(start_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
     nobody = pwd.getpwnam("nobody")
-    for each in (tmp_path, *tmp_path.parents[:2]):
+    for each in (tmp_path, *tmp_path.parents[:3]):
         each.chmod(each.stat().st_mode | 0o011)
     daemon = start_daemon("-w", "run", "--user", "nobody", "--storage", "deep/storage")
     assert set(daemon.process.uids()) == {nobody.pw_uid}
@@ -562,7 +562,7 @@ def test_who_is_not_root_cannot_change_the_user(tmp_path: Path) -> None:
         "sys.exit(main(['-p', '0', '--loop', 'asyncio', '--user', 'daemon']))"
     )
     os.chown(tmp_path, *pwd.getpwnam("nobody")[2:4])
-    for each in tmp_path.parents[:2]:
+    for each in tmp_path.parents[:3]:
         each.chmod(each.stat().st_mode | 0o011)
     result = subprocess.run(
         [sys.executable, "-c", program],
