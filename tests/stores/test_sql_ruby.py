@@ -23,7 +23,8 @@ TEXTS = [
     "", " ", "  blanks  ", "text", "--- x", "---", "...", "yes", "no", "on", "y", "true", "null", "~", "1_000",
     "0777", "0x1f", "1e3", "1:30", ".inf", "2001-01-01", "2001-12-14t21:59:43.10-05:00", "=", "<<", "- item",
     "? key", "a: b", ":symbol", "!ruby/object:Object {}", "&anchor", "*alias", "# comment", "a # b",
-    "%directive", "@at", "`tick", "|", ">", "'", '"', '\\"', "\\", "\\n", "{}", "[]", "{a: b}", ",", "caf\u00e9 \u20ac \U0001f418",
+    "%directive", "@at", "`tick", "|", ">", "'", '"', '\\"', "\\", "\\n", "{}", "[]", "{a: b}", ",",
+    "caf\u00e9 \u20ac \U0001f418",
     "\u2028\u2029\x85\xa0", "\ufeffbom", "\ufffe\uffff", "e\u0301", "tab\tand\x07bell\x1b\x7f", "\ud7ff\ue000",
     "#{1 + 1}", "<%= 1 %>", "x" * 2000,
 ]  # fmt: skip
