@@ -139,7 +139,7 @@ class Ruby:
         """An index; ``extra`` goes into each queue."""
         returns = returns or {}
         listed = {
-            name.encode(): {
+            name.encode("utf-8", "surrogateescape"): {
                 "size": len(ids),
                 "frames": [id.encode() for id in ids],
                 "msgid": len(ids) + 1,
@@ -151,7 +151,9 @@ class Ruby:
             for name, ids in queues.items()
         }
         frames = {
-            name.encode(): {id.encode(): {"exceptions": returns.get(id, 0)} for id in [*ids, *returns]}
+            name.encode("utf-8", "surrogateescape"): {
+                id.encode(): {"exceptions": returns.get(id, 0)} for id in [*ids, *returns]
+            }
             for name, ids in queues.items()
         }
         return self.dump({"queues": listed, "frames": frames})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from stompserver.errors import StoreError, StoreForeign
+from stompserver.errors import StoreDamaged, StoreError, StoreForeign
 from stompserver.migrate import activerecord, databases, files, qinfo
 from stompserver.migrate.ledger import Ledger
 from stompserver.migrate.original import Notes, Original, Queue
@@ -86,22 +88,18 @@ def _kind(directory: Path) -> str:
 def _has_messages(directory: Path) -> bool:
     """Without an index: whether directories named like queues hold what the original wrote."""
     for folder in files.folders(directory):
-        for path in folder.iterdir():
-            try:
+        for path in islice(folder.iterdir(), 10):
+            with suppress(Unreadable):
                 files.frame(path)
                 return True
-            except Unreadable:
-                break
     return False
 
 
 def _has_pairs(directory: Path) -> bool:
     for path in databases.databases(directory).values():
-        try:
+        with suppress(Unreadable):
             if databases.pairs(path).values:
                 return True
-        except Unreadable:
-            continue
     return False
 
 
@@ -165,7 +163,12 @@ def read(source: Path) -> Original:
             names = ", ".join(path.name for path, _ in sqlite)
             raise StoreForeign(f"{source} has several databases of the original; name one of them: {names}")
         for path, _ in sqlite:
-            take(ACTIVERECORD, *activerecord.read_sqlite(path, notes))
+            try:
+                take(ACTIVERECORD, *activerecord.read_sqlite(path, notes))
+            except StoreDamaged as problem:
+                if not kinds:
+                    raise
+                notes.left("", str(problem), path.name)
     except OSError as problem:
         raise StoreError(f"{source} cannot be read: {problem.strerror}") from None
     if (source / database.FILE).is_file():
