@@ -14,6 +14,8 @@ from stompserver.errors import StoreError
 STORES: Final = {
     "memory": "stompserver.stores.memory:MemoryStore",
     "lmdb": "stompserver.stores.lmdb:LmdbStore",
+    "file": "stompserver.stores.file:FileStore",
+    "dbm": "stompserver.stores.dbm:DbmStore",
     "activerecord": "stompserver.stores.sql:SqlStore",
 }
 """Queue types and where their stores are."""

@@ -8,7 +8,6 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from stompserver.errors import StoreError
 from stompserver.stores.base import Place, Store, open_store
 from stompserver.testing.double import EVERYTHING, Double, drop, facts, mark, message, put, remove
 
@@ -308,25 +307,17 @@ class StoreConformance:
         both.close()
 
     def test_a_batch_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
-        class Unreadable(dict[str, str]):
-            """Headers that fail when they are looked at."""
-
-            def items(self):  # type: ignore[no-untyped-def]
-                raise ArithmeticError
-
-            __iter__ = keys = values = __len__ = items
-
         both = self.double(tmp_path)
         made = [message(key) for key in range(1, 4)]
         both.commit(*[put("/queue/a", each) for each in made])
         spoiled = message(7)
-        spoiled.headers = Unreadable()
+        spoiled.headers = {"not text": object()}  # type: ignore[dict-item]
         ops = [put("/queue/a", message(4)), mark("/queue/a", 1, 1), remove("/queue/a", made[1])]
         ops += [put("/queue/new", message(5)), put("/queue/new", spoiled), put("/queue/a", message(6))]
         failed = False
         try:
             both.store.commit(ops, True)
-        except (ArithmeticError, StoreError):
+        except Exception:
             failed = True
         assert failed, "a batch with a message that cannot be read was committed"
         both.check()
