@@ -25,15 +25,20 @@ class Lock:
             raise StoreError(f"cannot use the storage {directory}: {problem.strerror}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
             os.close(self._file)
             raise StoreLocked(
                 f"the storage {directory} is in use by process {holder or 'unknown'}; stop it, or use another"
                 " storage"
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError as problem:
+            os.close(self._file)
+            raise StoreError(f"cannot lock the storage {directory}: {problem.strerror}") from None
+        with contextlib.suppress(OSError):
+            # On a full disk the lock holds all the same, it only cannot say whose it is.
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let others have it. May be called again. The file stays: removing it would let two in."""
