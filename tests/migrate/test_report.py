@@ -17,7 +17,7 @@ def test_what_was_taken_repaired_and_left(fixtures: Any, store: Any, tmp_path: P
         "",
         "    messages            bytes  queue",
         "           3               12  /queue/cp",
-        "           3               12  taken, in 1 queues",
+        "           3               12  taken, in 1 queue",
         "",
         "Repaired:",
         "  /queue/cp: not listed in qinfo, but the file is there: vm-1795403539-624098-2,"
@@ -29,7 +29,7 @@ def test_what_was_taken_repaired_and_left(fixtures: Any, store: Any, tmp_path: P
     again = into(read(source), store, 1, Ledger(tmp_path), dry=True)
     assert again.lines()[3:5] == [
         "           0                0  /queue/cp  (3 more imported before)",
-        "           0                0  would be taken, in 1 queues",
+        "           0                0  would be taken, in 1 queue",
     ]
     assert json.loads(json.dumps(again.data()))["queues"] == [
         {"queue": "/queue/cp", "taken": 0, "bytes": 0, "already": 3}

@@ -30,7 +30,7 @@ def into(original: Original, store: Store, first_number: int, ledger: Ledger, dr
         report.queues.append(Line(queue.name, len(items), size, len(queue.items) - len(items)))
         if items:
             chosen[queue.name] = items
-    if dry:
+    if dry or (not chosen and ledger.knows(original)):
         return report
     entry = {
         "state": BEGUN,

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from stompserver.broker.message import Message
 from stompserver.errors import StoreDamaged, StoreError
+from stompserver.migrate.original import Original
 from stompserver.stores.base import Store
 
 FILE: Final = "original-import.jsonl"
@@ -74,6 +75,12 @@ class Ledger:
                 )
             }
         return set()
+
+    def knows(self, original: Original) -> bool:
+        """Whether an import of it, as it is now, is done."""
+        done = self.identities()
+        parts = zip(original.kind.split(" and "), original.identity.split(" "), strict=False)
+        return all(part in done for part in parts)
 
     def ids(self) -> dict[str, set[str]]:
         """By queue the original's message-ids that are imported. Raises StoreError."""

@@ -54,7 +54,9 @@ class Report:
             tail = f"  ({line.already:,} more imported before)" if line.already else ""
             out.append(f"{line.taken:>12,} {line.bytes:>16,}  {_safe(line.queue)}{tail}")
         size = sum(line.bytes for line in self.queues)
-        out.append(f"{self.taken:>12,} {size:>16,}  {done}, in {len(self.queues):,} queues")
+        out.append(
+            f"{self.taken:>12,} {size:>16,}  {done}, in {len(self.queues):,} queue{'s' * (len(self.queues) != 1)}"
+        )
         for kind, title in ((REPAIRED, "Repaired:"), (LEFT, "Left where it is:")):
             notes = [note for note in self.notes if note.kind == kind]
             if notes:
