@@ -21,12 +21,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stompserver.testing.conformance import StoreConformance
-from stompserver.testing.double import Double, drop, mark, message, put, remove
+from stompserver.testing.double import Double, Model, drop, mark, message, put, remove
 
 if TYPE_CHECKING:
     from stompserver.testing.machine import StoreMachine
 
-__all__ = ["Double", "StoreConformance", "StoreMachine", "drop", "mark", "message", "put", "remove"]
+__all__ = ["Double", "Model", "StoreConformance", "StoreMachine", "drop", "mark", "message", "put", "remove"]
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from stompserver.broker.message import OVERHEAD, Message
@@ -73,54 +73,94 @@ def facts(made: Message, attempts: int | None = None) -> Facts:
     )
 
 
+class Model:
+    """What a store should hold, by dictionary: ``held`` is queue -> key -> facts."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[int, Facts]] = {}
+
+    def apply(self, ops: Iterable[Op]) -> None:
+        """Do ``ops`` as Store.commit says."""
+        for op in ops:
+            held = self.held.setdefault(op.queue, {})
+            if op.kind == PUT:
+                assert op.message is not None
+                held.setdefault(op.key, facts(op.message))
+            elif op.kind == MARK and op.key in held:
+                held[op.key] = (*held[op.key][:-1], op.attempts)
+            elif op.kind == REMOVE:
+                held.pop(op.key, None)
+            elif op.kind == DROP:
+                held.clear()
+        self._forget_empty()
+
+    def restart(self) -> None:
+        """Forget the transient messages."""
+        for held in self.held.values():
+            for key in [key for key, fact in held.items() if not fact[7]]:
+                del held[key]
+        self._forget_empty()
+
+    def _forget_empty(self) -> None:
+        self.held = {name: held for name, held in self.held.items() if held}
+
+    def counts(self) -> dict[str, tuple[int, int, int, int]]:
+        """What ``load`` should say: for each queue count, bytes, lowest and highest key."""
+        return {
+            name: (len(held), sum(fact[5] for fact in held.values()), min(held), max(held))
+            for name, held in self.held.items()
+        }
+
+
+def counted(loaded: list[Stored]) -> dict[str, tuple[int, int, int, int]]:
+    """What ``load`` said, in the form of Model.counts."""
+    said = {each.name: (each.count, each.bytes, each.lowest, each.highest) for each in loaded}
+    assert len(said) == len(loaded), "load() named a queue twice"
+    return said
+
+
+def contents(store: Store) -> dict[str, dict[int, Facts]]:
+    """All that ``scan`` finds, in the form of Model.held. Fails on damage and on a wrong order."""
+    found: dict[str, dict[int, Facts]] = {}
+    for queue, each in store.scan():
+        assert not isinstance(each, Damage), f"{queue!r}: {each}"
+        held = found.setdefault(queue, {})
+        assert not held or max(held) < each.key, f"{queue!r}: {each.key} comes after {max(held)}"
+        held[each.key] = facts(each)
+    return found
+
+
 class Double:
-    """The store that ``open`` opens, and ``model``: queue -> key -> facts, kept by dictionary."""
+    """The store that ``open`` opens, and ``model``, that must say the same."""
 
     def __init__(self, open: Callable[[], Store]) -> None:
         self._open = open
-        self.model: dict[str, dict[int, Facts]] = {}
+        self._model = Model()
         self.store = open()
         self.check_counts(self.store.load())
+
+    @property
+    def model(self) -> dict[str, dict[int, Facts]]:
+        """What is held: queue -> key -> facts."""
+        return self._model.held
 
     def commit(self, *ops: Op, sync: bool = True) -> None:
         """Do ``ops`` in both."""
         self.store.commit(list(ops), sync)
-        for op in ops:
-            self._apply(op)
-        self.model = {name: held for name, held in self.model.items() if held}
-
-    def _apply(self, op: Op) -> None:
-        held = self.model.setdefault(op.queue, {})
-        if op.kind == PUT:
-            assert op.message is not None
-            held.setdefault(op.key, facts(op.message))
-        elif op.kind == MARK and op.key in held:
-            held[op.key] = (*held[op.key][:-1], op.attempts)
-        elif op.kind == REMOVE:
-            held.pop(op.key, None)
-        elif op.kind == DROP:
-            held.clear()
+        self._model.apply(ops)
 
     def reopen(self) -> list[Stored]:
         """Close the store and open it again: the transient messages are gone, the counts fit."""
         self.store.close()
         self.store = self._open()
-        for held in self.model.values():
-            for key in [key for key, fact in held.items() if not fact[7]]:
-                del held[key]
-        self.model = {name: held for name, held in self.model.items() if held}
+        self._model.restart()
         loaded = self.store.load()
         self.check_counts(loaded)
         return loaded
 
     def check_counts(self, loaded: list[Stored]) -> None:
         """Whether what ``load`` said is what the dictionary has."""
-        said = {each.name: (each.count, each.bytes, each.lowest, each.highest) for each in loaded}
-        true = {
-            name: (len(held), sum(fact[5] for fact in held.values()), min(held), max(held))
-            for name, held in self.model.items()
-        }
-        assert len(said) == len(loaded), "load() named a queue twice"
+        said, true = counted(loaded), self._model.counts()
         assert said == true, f"load() said {_short(said)}, not {_short(true)}"
 
     def read(self, queue: str, after: int = -1, limit: int = 1 << 30, room: int = EVERYTHING) -> list[int]:
@@ -152,18 +192,13 @@ class Double:
         """Whether all of both is the same, read and scanned, with nothing damaged."""
         for queue in self.model:
             self.read(queue)
-        scanned: dict[str, list[Facts]] = {}
-        for queue, each in self.store.scan():
-            assert not isinstance(each, Damage), f"{queue!r}: {each}"
-            scanned.setdefault(queue, []).append(facts(each))
-        true = {queue: [held[key] for key in sorted(held)] for queue, held in self.model.items()}
+        scanned, true = contents(self.store), self.model
         assert sorted(scanned) == sorted(true), (
             f"scan() found {_short(sorted(scanned))}, not {_short(sorted(true))}"
         )
         for queue, held in true.items():
-            assert scanned[queue] == held, (
-                f"{queue!r}: scan() found {_short(scanned[queue])}, not {_short(held)}"
-            )
+            found = scanned[queue]
+            assert found == held, f"{queue!r}: scan() found {_short(found)}, not {_short(held)}"
 
     def close(self) -> None:
         """Close the store."""
