@@ -113,8 +113,8 @@ class Server:
         for stored in store.load():
             broker.restore(stored.name, stored.count, stored.lowest, stored.highest)
             log.info("%s has %d messages", stored.name, stored.count, extra={"event": "restored"})
-        reserve = Reserve(place.storage, config.storage_reserve)
-        if not reserve.hold():
+        reserve = Reserve(place.storage, config.storage_reserve) if store.local else None
+        if reserve is not None and not reserve.hold():
             log.warning("No room for the reserve of %d bytes in %s", config.storage_reserve, place.storage)
         self.pump = Pump(store, broker, reserve, config.checkpoint, self.soon, self.failed.set)
         return broker

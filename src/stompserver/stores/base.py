@@ -72,7 +72,7 @@ class Store(Protocol):
     The constructor takes a Place and opens, or makes, the store there; files are 0600, directories 0700. It
     raises StoreForeign for a format it does not know, StoreDamaged where nothing can be read, StoreAway for a
     database that does not answer, StoreError for the rest. ``keeps`` is false for a store that forgets: nothing
-    is logged for it.
+    is logged for it. ``local`` tells that it is on this machine's disk, whose space is then watched.
 
     Messages have ``key`` (order, unique in the store), ``number``, ``destination``, ``headers``, ``body``,
     ``size``, ``plain``, ``persistent``, ``exceptions`` and ``attempts``: all come back from ``read`` as they were
@@ -80,6 +80,7 @@ class Store(Protocol):
     """
 
     keeps: bool
+    local: bool
 
     def load(self) -> list[Stored]:
         """The queues that hold messages; after it, what was put with ``persistent`` false by an earlier run is

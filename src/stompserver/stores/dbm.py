@@ -39,6 +39,8 @@ ROLL: Final = 16 << 20
 RESERVE: Final = 4 << 20
 """Octets of log kept for removals."""
 
+_NAME, _ENGINE = available()  # while the module is imported, so that store_class says what is missing
+
 _Source = tuple[bytes, int, int, int]
 """Where a message to move is: its place, then segment and 0, 0; or 0, where in the log, length."""
 
@@ -49,12 +51,13 @@ class DbmStore:
     """
 
     keeps = True
+    local = True
 
     def __init__(
         self, place: Place, engine: str | None = None, using: Engine | None = None, roll: int = ROLL
     ) -> None:
         if engine is None:
-            engine, using = available()
+            engine, using = _NAME, _ENGINE
         self.engine = engine
         self._directory = place.storage / "dbm"
         self._files = Files(self._directory, {} if using is None else {engine: using})

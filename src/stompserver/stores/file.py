@@ -52,6 +52,7 @@ class FileStore:
     """Messages as files. Raises as Store says."""
 
     keeps = True
+    local = True
 
     def __init__(self, place: Place) -> None:
         self._directory = place.storage / "file"

@@ -62,6 +62,7 @@ class LmdbStore:
     """Messages in LMDB. Raises as Store says; may be used from any thread, from one at a time."""
 
     keeps = True
+    local = True
 
     def __init__(self, place: Place) -> None:
         self._directory = place.storage / "lmdb"

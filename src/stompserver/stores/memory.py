@@ -13,6 +13,7 @@ class MemoryStore:
     """The null store (the original's ``memory`` queue type)."""
 
     keeps = False
+    local = False
 
     def __init__(self, place: Place) -> None:
         del place

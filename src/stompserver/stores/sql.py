@@ -55,6 +55,7 @@ class SqlStore:
 
     def __init__(self, place: Place) -> None:
         self._database = database.read(place)
+        self.local = self._database.path is not None
         self._etc = place.etc
         self._kind = KINDS[self._database.kind](self._database, place.limit)
         self._tables = Tables(self._kind)
