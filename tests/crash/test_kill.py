@@ -259,4 +259,4 @@ def test_many_kills_lose_nothing_that_got_a_receipt(
 def test_kills_while_memory_is_short_lose_nothing_either(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception]
 ) -> None:
-    _kill_again_and_again(kind, 10, 3, restart, connect, gone, ["--memory-limit=1MiB"])
+    _kill_again_and_again(kind, 10, 3, restart, connect, gone, ["--memory-limit=4MiB"])

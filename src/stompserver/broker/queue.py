@@ -93,7 +93,11 @@ class Queue:
         self.waiting += 1
         window = self.window
         if window is not None and (
-            self.paged or len(self.ready) >= window.count or self.held + message.size > window.bytes
+            self.paged
+            or len(self.ready) >= window.count
+            or self.held + message.size > window.bytes
+            # Memory is for what somebody will take: many small backlogs must not keep all who send waiting.
+            or (not self.subscriptions and self.memory.used > self.memory.ample)
         ):
             self.paged += 1
             # In memory until the commit: the pump takes it off again.

@@ -100,7 +100,7 @@ class Pump:
         window = self._broker.window
         if window is not None:
             memory = self._broker.memory
-            window.adapt(memory.used > memory.limit // 2)
+            window.adapt(memory.used > memory.ample)
         if self._retry is None or self._trouble == FULL_UP:
             hungry = window.take_hungry() if window is not None else []
             self._feeds = [(queue, queue.tail, *queue.room()) for queue in hungry]
