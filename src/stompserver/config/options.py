@@ -20,7 +20,7 @@ BareDestination = Literal["topic", "queue", "error"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Loop = Literal["auto", "asyncio", "uvloop"]
-QUEUE_TYPES = ("memory", "lmdb", "activerecord", "file")
+QUEUE_TYPES = ("memory", "lmdb", "activerecord", "file", "dbm")
 
 PLACE, KEEP, CLIENTS, PROTOCOL, LIMITS, PROCESS, LOG = (
     "Where to listen", "Queues", "Who may connect", "Protocol", "Limits", "Process and files", "Log",

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from zlib import crc32
 
-from stompserver.errors import StoreError
-
 _PART: Final = struct.Struct(">I")
 
 PAIR: Final = 900
@@ -25,9 +23,14 @@ PAIR: Final = 900
 PAGE: Final = 32 << 10
 """Octets of a page in Berkeley DB."""
 
+_UNKNOWN: Final = errno.ENOSPC
+"""What a write failed of when the library does not say. The messages are in the log, so nothing is lost by it, and
+where the disk has another trouble the log will find it.
+"""
+
 MISSING: Final = (
-    "queue type dbm needs a dbm library: install the Python package berkeleydb (pip install 'stompserver[dbm]',"
-    " which builds against Debian's libdb-dev), or GNU dbm for Python (Debian's python3-gdbm)"
+    "install the Python package berkeleydb (pip install 'stompserver[dbm]', which builds against Debian's"
+    " libdb-dev), or use a Python that has GNU dbm (Debian's, with python3-gdbm)"
 )
 
 
@@ -157,18 +160,26 @@ class Ndbm:
     def create(self, path: Path, items: Iterable[tuple[bytes, bytes]]) -> None:
         """The library adds ``.db``, or ``.dir`` and ``.pag``."""
         written: dict[bytes, int] = {}
-        with self._dbm.open(os.fspath(path), "n", 0o600) as made:
-            for key, value in items:
-                written[key] = crc32(value)
-                parts = -(-len(value) // self.part) if self.part else 1
-                if parts > 1:
-                    for number in range(1, parts):
-                        start = number * self.part
-                        made[key + _PART.pack(number)] = value[start : start + self.part]
-                    value = value[: self.part]
-                # How many parts there are stands before the first.
-                made[key] = _PART.pack(parts) + value
+        try:
+            with self._dbm.open(os.fspath(path), "n", 0o600) as made:
+                for key, value in items:
+                    written[key] = crc32(value)
+                    self._put(made, key, value)
+        except self._dbm.error as problem:
+            if problem.errno is not None:
+                raise
+            raise OSError(_UNKNOWN, str(problem)) from problem
         _verify(self.open(path), written)
+
+    def _put(self, made: Any, key: bytes, value: bytes) -> None:
+        parts = -(-len(value) // self.part) if self.part else 1
+        if parts > 1:
+            for number in range(1, parts):
+                start = number * self.part
+                made[key + _PART.pack(number)] = value[start : start + self.part]
+            value = value[: self.part]
+        # How many parts there are stands before the first.
+        made[key] = _PART.pack(parts) + value
 
     def open(self, path: Path) -> Reader:
         """Open read-only."""
@@ -197,14 +208,14 @@ class _NdbmReader:
 
 
 def _verify(reader: Reader, written: dict[bytes, int]) -> None:
-    """Whether all is there that was written. Python does not say when these libraries fail to write at closing;
-    where they fail, it is for want of room. Raises OSError.
+    """Whether all is there that was written: Python does not say when these libraries fail to write at closing.
+    Raises OSError.
     """
     try:
         for key, check in written.items():
             value = reader.get(key)
             if value is None or crc32(value) != check:
-                raise OSError(errno.ENOSPC, "the dbm library could not write all of it")
+                raise OSError(_UNKNOWN, "the dbm library could not write all of it")
     finally:
         reader.close()
 
@@ -218,10 +229,10 @@ ENGINES: Final[dict[str, type[BerkeleyDb] | type[GnuDbm] | type[Ndbm]]] = {
 
 
 def available() -> tuple[str, Engine]:
-    """The first library that is there, with its name in ENGINES. Raises StoreError when none is."""
+    """The first library that is there, with its name in ENGINES. Raises ImportError when none is."""
     for name, engine in ENGINES.items():
         try:
             return name, engine()
         except ImportError:
             continue
-    raise StoreError(MISSING)
+    raise ImportError(MISSING)
