@@ -120,7 +120,7 @@ def check_end(client: Any) -> str:
 @pytest.fixture
 def watched(watch: Any) -> Iterator[Any]:
     """A server with a steady client; it must be as large as before when the test ends, and log no traceback."""
-    server = watch("--linger=1")
+    server = watch("--linger=0.2")
     server.quiet()
     steady = server.steady()
     # The first bad input of each kind makes the server import and allocate what it keeps.

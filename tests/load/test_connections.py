@@ -13,7 +13,6 @@ MARGIN = 3.0
 """MiB that the process may grow between the two looks: 400 bytes for each connection of the long run."""
 
 CONNECT = b"CONNECT\naccept-version:1.2\nhost:h\nheart-beat:1000,1000\n\n\0"
-LOOPS = ["asyncio", "uvloop"]
 
 
 def silent(client: Any, number: int) -> None:
@@ -102,13 +101,13 @@ KINDS: list[Callable[[Any, int], None]] = [
 
 
 @pytest.mark.parametrize(
-    "looks",
+    ("looks", "loop"),
     [
-        pytest.param((400, 1200), id="short"),
-        pytest.param((2000, 10_000), id="long", marks=pytest.mark.long),
+        pytest.param((400, 1200), "uvloop", id="short"),
+        pytest.param((2000, 10_000), "uvloop", id="long-uvloop", marks=pytest.mark.long),
+        pytest.param((2000, 10_000), "asyncio", id="long-asyncio", marks=pytest.mark.long),
     ],
 )
-@pytest.mark.parametrize("loop", LOOPS)
 def test_connections_leave_nothing_behind(watch: Any, looks: tuple[int, int], loop: str) -> None:
     server = watch(f"--loop={loop}")
     server.quiet()
@@ -157,7 +156,7 @@ def test_ten_thousand_connections_at_once(watch: Any) -> None:
         psutil.Process().rlimit(psutil.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.long)])
 def test_without_a_file_for_another_connection_those_there_are_go_on(watch: Any, loop: str) -> None:
     """Files are kept for the log and the store; who gets none is told."""
     server = watch(f"--loop={loop}")

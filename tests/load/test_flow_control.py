@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 MIB = 1024 * 1024
-LOOPS = ["asyncio", "uvloop"]
+LOOPS = ["uvloop", pytest.param("asyncio", marks=pytest.mark.long)]
 LIMIT_MIB = 48
 LIMIT = f"--memory-limit={LIMIT_MIB}MiB"
 BODY = 2000
@@ -81,8 +81,17 @@ def bodies(client: Any, count: int) -> Iterator[int]:
 # Consumers of queues
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("ack", ["auto", "client", "client-individual"])
+@pytest.mark.parametrize(
+    ("loop", "ack"),
+    [
+        ("uvloop", "auto"),
+        ("asyncio", "client-individual"),
+        pytest.param("uvloop", "client-individual", marks=pytest.mark.long),
+        pytest.param("uvloop", "client", marks=pytest.mark.long),
+        pytest.param("asyncio", "client", marks=pytest.mark.long),
+        pytest.param("asyncio", "auto", marks=pytest.mark.long),
+    ],
+)
 def test_a_stalled_consumer_slows_the_producer_and_loses_nothing(watch: Any, loop: str, ack: str) -> None:
     server = watch(LIMIT, f"--loop={loop}")
     before = server.memory
@@ -371,6 +380,7 @@ def test_producers_that_left_while_they_waited_leave_their_places(watch: Any, lo
     server.wait_for_log("Producers go on")
 
 
+@pytest.mark.long
 def test_a_client_that_waits_is_not_called_silent(watch: Any) -> None:
     """Heart-beats that the server does not read for want of memory are not missed (max(2n, n + 5 s))."""
     server = watch("--memory-limit=4MiB", "--heart-beat=100,100")

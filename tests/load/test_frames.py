@@ -14,7 +14,7 @@ MARGIN = 3.0
 
 # How many frames have passed at the first look, and at the second.
 LOOKS = [
-    pytest.param((20_000, 100_000), id="short"),
+    pytest.param((8_000, 40_000), id="short"),
     pytest.param((200_000, 1_000_000), id="long", marks=pytest.mark.long),
 ]
 looks = pytest.mark.parametrize("looks", LOOKS)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 MIB = 1024 * 1024
-LOOPS = ["asyncio", "uvloop"]
+LOOPS = ["asyncio", pytest.param("uvloop", marks=pytest.mark.long)]
 BATCH = b"".join(b"SEND\ndestination:/queue/a\nreceipt:%d\n\nhello\0" % number for number in range(500))
 
 
