@@ -15,6 +15,7 @@ import pytest
 
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import PUT, Op
+from stompserver.migrate.gnu import Layout
 from stompserver.migrate.unreadable import Unreadable
 from stompserver.stores.base import Damage, Place, Stored
 
@@ -295,3 +296,37 @@ def refusal() -> Callable[..., Unreadable | None]:
         return None
 
     return call
+
+
+def write_gnu(
+    pairs: dict[bytes, bytes], order: str = "<", wide: bool = True, spare: int = 16, magic: int = 0x13579ACF
+) -> bytes:
+    """A file as another machine would have it: header, directory, one bucket, values."""
+    layout = Layout(order, wide, spare)
+    room = 1024
+    elements = (room - layout.table_at) // layout.element.size
+    directory, bucket, at = 1024, 2048, 3072
+    values = b""
+    table = b""
+    for key, value in pairs.items():
+        place = at + len(values)
+        table += layout.element.pack(len(key), key[:4].ljust(4, b"\0"), place, len(key), len(value))
+        values += key + value
+    table += layout.element.pack(-1, b"", 0, 0, 0) * (elements - len(pairs))
+    head = layout.head.pack(
+        magic, 1024, directory, layout.offset.size << 1, 1, room, elements, at + len(values)
+    )
+    return b"".join(
+        (
+            head.ljust(1024, b"\0"),
+            (layout.offset.pack(bucket) * 2).ljust(1024, b"\0"),
+            (b"\0" * layout.table_at + table).ljust(1024, b"\0"),
+            values,
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def gnu_file() -> Callable[..., bytes]:
+    """Writes a GNU dbm file."""
+    return write_gnu

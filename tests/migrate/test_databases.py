@@ -132,3 +132,57 @@ def test_links_and_directories_are_no_databases(fixtures: Any, tmp_path: Path) -
     with pytest.raises(Unreadable, match="cannot be read"):
         databases.pairs(made / "_queue_orders.db")
     assert set(databases.databases(made)) == {"_queue_orders", "_queue_part", "_queue_zzz"}
+
+
+@pytest.fixture
+def storage(tmp_path: Path, ruby: Any, gnu_file: Any) -> Any:
+    """Makes a storage: an index (by queue the ids), and pairs by database."""
+
+    def make(index: dict[str, list[str]], files: dict[str, dict[str, bytes]]) -> Path:
+        (tmp_path / "qinfo").write_bytes(ruby.qinfo(index))
+        for name, pairs in files.items():
+            content = gnu_file({id.encode(): value for id, value in pairs.items()})
+            (tmp_path / (name + ".pag")).write_bytes(content)
+        return tmp_path
+
+    return make
+
+
+def test_dead_letters_the_monitor_and_what_has_no_destination(storage: Any, ruby: Any) -> None:
+    def frame(queue: bytes) -> bytes:
+        return bytes(ruby.frame({b"destination": queue}, queue))
+
+    original = read(
+        storage(
+            {"/queue/monitor": ["h-1-1-1"], "/queue/a": ["h-1-1-2"]},
+            {
+                "_queue_monitor": {"h-1-1-1": frame(b"/queue/monitor")},
+                "_queue_a": {
+                    "h-1-1-2": frame(b"/queue/a"),
+                    "h-1-1-3": frame(b"/topic/b"),
+                    "h-1-1-4": frame(b""),
+                    "h-1-1-5": b"\x04\x08c\x06X",
+                },
+                "_queue_deadletter": {"h-1-1-6": frame(b"/queue/a")},
+            },
+        )
+    )
+    assert bodies(original) == {"/queue/a": [b"/queue/a"], "/queue/deadletter": [b"/queue/a"]}
+    assert {note.kind: note.places for note in original.notes if note.queue} == {
+        "left": ["1 messages"],
+        "repaired": ["h-1-1-6"],
+    }
+    left = {place for note in original.notes if not note.queue for place in note.places}
+    assert left == {"h-1-1-1", "_queue_a.pag: h-1-1-3", "_queue_a.pag: h-1-1-4", "_queue_a.pag: h-1-1-5"}
+
+
+def test_of_very_many_damages_the_rest_is_counted(fixtures: Any, tmp_path: Path) -> None:
+    made = fixtures.copy("dbm/ruby18", tmp_path, "qinfo", "_queue_many.db")
+    path = made / "_queue_many.db"
+    data = bytearray(path.read_bytes())
+    for page in range(4096, len(data), 4096):
+        data[page + 26 : page + 200] = b"\xff" * 174
+    path.write_bytes(bytes(data))
+    (note,) = [note for note in read(made).notes if "is damaged" in note.reason]
+    assert len(note.places) == 101
+    assert note.places[-1].endswith("more places")

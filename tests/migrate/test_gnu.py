@@ -58,32 +58,6 @@ def test_what_the_library_writes(gnu_library: Any, tmp_path: Path) -> None:
         assert found.values == {base64.b64decode(key): base64.b64decode(value) for key, value in pairs}
 
 
-def database(order: str, wide: bool, spare: int, magic: int, pairs: dict[bytes, bytes]) -> bytes:
-    """A file as another machine would have it: header, directory, one bucket, values."""
-    layout = Layout(order, wide, spare)
-    room = 1024
-    elements = (room - layout.table_at) // layout.element.size
-    directory, bucket, at = 1024, 2048, 3072
-    values = b""
-    table = b""
-    for key, value in pairs.items():
-        place = at + len(values)
-        table += layout.element.pack(len(key), key[:4].ljust(4, b"\0"), place, len(key), len(value))
-        values += key + value
-    table += layout.element.pack(-1, b"", 0, 0, 0) * (elements - len(pairs))
-    head = layout.head.pack(
-        magic, 1024, directory, layout.offset.size << 1, 1, room, elements, at + len(values)
-    )
-    return b"".join(
-        (
-            head.ljust(1024, b"\0"),
-            (layout.offset.pack(bucket) * 2).ljust(1024, b"\0"),
-            (b"\0" * layout.table_at + table).ljust(1024, b"\0"),
-            values,
-        )
-    )
-
-
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(
     ("wide", "spare", "magic"),
@@ -96,9 +70,9 @@ def database(order: str, wide: bool, spare: int, magic: int, pairs: dict[bytes, 
         (True, 16, 0x13579AD1),
     ],
 )
-def test_files_of_other_machines(order: str, wide: bool, spare: int, magic: int) -> None:
+def test_files_of_other_machines(gnu_file: Any, order: str, wide: bool, spare: int, magic: int) -> None:
     pairs = {b"vm-1": b"one", b"vm-2": b"", b"a": b"x" * 100}
-    found = gnu.read(database(order, wide, spare, magic, pairs))
+    found = gnu.read(gnu_file(pairs, order, wide, spare, magic))
     assert (found.values, found.damages) == (pairs, [])
 
 
@@ -139,9 +113,9 @@ def test_cut_files_give_what_is_whole() -> None:
         assert pairs.values.items() <= whole.items()
 
 
-def test_elements_cannot_share_their_bytes() -> None:
+def test_elements_cannot_share_their_bytes(gnu_file: Any) -> None:
     layout = Layout("<", True, 16)
-    data = bytearray(database("<", True, 16, 0x13579ACF, {b"vm-%d" % n: b"x" * 500 for n in range(30)}))
+    data = bytearray(gnu_file({b"vm-%d" % n: b"x" * 500 for n in range(30)}))
     for number in range(30):
         place = 2048 + layout.table_at + number * layout.element.size
         layout.element.pack_into(data, place, number, b"vm-0", 3072, 4, len(data) - 3076)

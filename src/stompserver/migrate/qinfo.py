@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Final
 
@@ -31,15 +31,23 @@ class Listed:
 
 @dataclass(slots=True)
 class Index:
-    """The queues in the index's order; ``identity`` changes with its content."""
+    """The queues in the index's order."""
 
     queues: list[Listed]
-    identity: str
 
 
 def flat(queue: str) -> str:
     """The name of a queue's directory or database; different queues can have the same."""
     return queue.replace("/", "_")
+
+
+def identity(directory: Path) -> str:
+    """Changes with the index's content, which is not looked at."""
+    try:
+        with open(directory / FILE, "rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "no-index"
 
 
 def read(file: Path) -> Index:
@@ -58,7 +66,7 @@ def read(file: Path) -> Index:
     listed = [
         _listed(_text(name), _hash(entry, "a queue"), frames.get(name)) for name, entry in queues.items()
     ]
-    return Index(listed, sha256(data).hexdigest())
+    return Index(listed)
 
 
 def _listed(name: str, entry: dict[bytes | Symbol, Value], frames: Value) -> Listed:

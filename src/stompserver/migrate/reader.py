@@ -22,9 +22,6 @@ FILE: Final = "file"
 DBM: Final = "dbm"
 ACTIVERECORD: Final = "activerecord"
 
-NO_INDEX: Final = "no-index"
-"""Identity of a storage whose index cannot be read."""
-
 
 @dataclass(slots=True)
 class Found:
@@ -59,7 +56,7 @@ def found(storage: Path, etc: Path | None = None) -> list[Found]:
     there: list[Found] = []
     kind = _kind(storage)
     if kind:
-        there.append(Found(kind, storage, _identity(storage)))
+        there.append(Found(kind, storage, qinfo.identity(storage)))
     for folder in dict.fromkeys((storage, etc or storage)):
         for path, identity in _sqlite_files(folder):
             there.append(Found(ACTIVERECORD, path, identity))
@@ -111,13 +108,6 @@ def _empty(directory: Path) -> bool:
         return False
 
 
-def _identity(directory: Path) -> str:
-    try:
-        return qinfo.read(directory / qinfo.FILE).identity
-    except (Unreadable, OSError):
-        return NO_INDEX
-
-
 def _sqlite_files(folder: Path) -> list[tuple[Path, str]]:
     """SQLite files with messages of the original, and their identities. Beside the one with the original's default
     name others are copies.
@@ -157,7 +147,7 @@ def read(source: Path) -> Original:
         if kind:
             index = _index(source, notes)
             reader = files.read if kind == FILE else databases.read
-            take(kind, reader(source, index, notes), index.identity)
+            take(kind, reader(source, index, notes), qinfo.identity(source))
         sqlite = _sqlite_files(source)
         if len(sqlite) > 1:
             names = ", ".join(path.name for path, _ in sqlite)
@@ -197,6 +187,6 @@ def _index(directory: Path, notes: Notes) -> Index:
         index = qinfo.read(directory / qinfo.NEW)
     except (Unreadable, FileNotFoundError):
         notes.repaired("", f"no index, order by message-id: {reason}", qinfo.FILE)
-        return Index([], NO_INDEX)
+        return Index([])
     notes.repaired("", f"the index of an interrupted save is used: {reason}", qinfo.NEW)
     return index
