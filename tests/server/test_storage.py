@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -26,6 +27,8 @@ class ModelStore:
     """What is durable is in ``rows``; ``problems`` are raised by the next commits, one each."""
 
     keeps = True
+    local = True
+    most = 0
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, int], Message] = {}
@@ -545,6 +548,51 @@ def test_a_checkpoint_lets_receipts_go_before_the_sync(
     assert store.syncs == [False, True]
     hand_loop.advance(60)
     assert store.syncs == [False, True], "nothing new to sync"
+
+
+def test_a_large_batch_is_cut_but_no_transaction(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.most = 3
+    rig.thread.at_once = False
+    rig.say(client, send("0"))
+    rig.turn()
+    for body in "12":
+        rig.say(client, send(body, more=f"receipt:{body}\n"))
+    rig.say(client, "BEGIN\ntransaction:t\n\n\0")
+    for body in "345":
+        rig.say(client, send(body, more="transaction:t\n"))
+    rig.say(client, "COMMIT\ntransaction:t\nreceipt:c\n\n\0")
+    for body in "6789":
+        rig.say(client, send(body, more=f"receipt:{body}\n"))
+    heard = []
+    for _ in range(4):
+        rig.thread.run()
+        rig.turn()
+        heard.append(re.findall("receipt-id:(.)", rig.heard(client)))
+    assert [[op.message.body.decode() for op in batch if op.message] for batch in store.batches] == [
+        ["0"],
+        ["1", "2", "3", "4", "5"],
+        ["6", "7", "8"],
+        ["9"],
+    ]
+    assert heard == [[], ["1", "2", "c"], ["6", "7", "8"], ["9"]]
+
+
+def test_what_is_cut_off_still_cancels(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.most = 2
+    rig.thread.at_once = False
+    for body in "12345":
+        rig.say(client, send(body))
+    rig.turn()
+    rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0")
+    rig.thread.at_once = True
+    rig.thread.run()
+    for _ in range(6):
+        rig.turn()
+    assert [op.message.body for batch in store.batches for op in batch if op.message] == [b"1", b"2", b"5"]
+    assert store.rows == {}
+    assert rig.broker.log.bytes == 0
 
 
 def test_close_commits_what_is_left(rig: Rig, store: ModelStore) -> None:

@@ -22,12 +22,12 @@ class Op:
     """One change: ``kind`` (PUT, MARK, REMOVE, DROP) to ``queue``.
 
     PUT carries the message; MARK and REMOVE its ``key``; MARK ``attempts``; PUT and REMOVE its ``size`` in
-    bytes. ``paged`` says that nothing but the log has the message. ``group`` is not 0 for the ops of a
+    bytes. ``paged`` says that nothing but the log has the message. ``number`` is its place in the log; ``group`` is not 0 for the ops of a
     transaction: they are durable together or not at all. ``live`` turns false when a later op of the same
     batch made this one pointless.
     """
 
-    __slots__ = ("attempts", "group", "key", "kind", "live", "message", "paged", "queue", "size")
+    __slots__ = ("attempts", "group", "key", "kind", "live", "message", "number", "paged", "queue", "size")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Op:
         size: int = 0,
         attempts: int = 0,
         group: int = 0,
+        number: int = 0,
     ) -> None:
         self.kind: int = kind
         self.queue = queue
@@ -46,6 +47,7 @@ class Op:
         self.size: int = size
         self.attempts: int = attempts
         self.group: int = group
+        self.number: int = number
         self.paged = False
         self.live = True
 
@@ -79,7 +81,7 @@ class OpLog:
         if self.recording and (message.persistent or paged):
             message.stored = True
             self.bytes += message.size
-            op = Op(PUT, queue, message.key, message, message.size, 0, self._group)
+            op = Op(PUT, queue, message.key, message, message.size, 0, self._group, self.number)
             op.paged = paged
             self._ops.append(op)
             self._puts[message.key] = op
@@ -90,7 +92,9 @@ class OpLog:
         self.number += 1
         # A PUT of the same batch carries the message, and with it the attempts as they are at the commit.
         if message.stored and message.key not in self._puts:
-            self._ops.append(Op(MARK, queue, message.key, None, 0, message.attempts, self._group))
+            self._ops.append(
+                Op(MARK, queue, message.key, None, 0, message.attempts, self._group, self.number)
+            )
         return self.number
 
     def remove(self, queue: str, message: Message) -> int:
@@ -103,14 +107,16 @@ class OpLog:
                 put.message = None
                 self.bytes -= put.size
             else:
-                self._ops.append(Op(REMOVE, queue, message.key, None, message.size, 0, self._group))
+                self._ops.append(
+                    Op(REMOVE, queue, message.key, None, message.size, 0, self._group, self.number)
+                )
         return self.number
 
     def drop(self, queue: str) -> int:
         """Log that all in ``queue`` is gone."""
         self.number += 1
         if self.recording:
-            self._ops.append(Op(DROP, queue, 0, None))
+            self._ops.append(Op(DROP, queue, 0, None, 0, 0, self._group, self.number))
         return self.number
 
     def begin(self) -> None:
@@ -121,12 +127,24 @@ class OpLog:
         """The transaction is complete."""
         self._group = 0
 
-    def drain(self) -> tuple[int, list[Op]]:
-        """The number of the newest op, and the live ops since the last call, in order."""
+    def drain(self, most: int = 0) -> tuple[int, list[Op]]:
+        """The number up to which all was drained, and the live ops since the last call, in order.
+
+        Not more than ``most`` of them (0: all), but for a transaction, which is never cut.
+        """
         ops = [op for op in self._ops if op.live]
-        self._ops = []
-        self._puts = {}
-        return self.number, ops
+        if not 0 < most < len(ops):
+            self._ops = []
+            self._puts = {}
+            return self.number, ops
+        cut: int = most
+        while cut < len(ops) and ops[cut].group and ops[cut].group == ops[cut - 1].group:
+            cut += 1
+        self._ops = ops[cut:]
+        for op in ops[:cut]:
+            if op.kind == PUT:
+                del self._puts[op.key]
+        return self._ops[0].number - 1 if self._ops else self.number, ops[:cut]
 
     def committed(self, number: int, bytes: int) -> None:
         """Ops up to ``number`` are durable; their PUTs held ``bytes``."""

@@ -95,7 +95,7 @@ class Pump:
         if self._busy or self._closed:
             return
         if self._log.number != self._number:
-            self._number, fresh = self._log.drain()
+            self._number, fresh = self._log.drain(self._store.most)
             self._batch = self._merged(fresh) if self._batch else fresh
         window = self._broker.window
         if window is not None:
@@ -140,6 +140,9 @@ class Pump:
             self._starve()
             self._troubled(problem)
             self._resumed()
+            return
+        except OSError as problem:
+            self._broken(StoreError(str(problem)))
             return
         except Exception:
             log.exception("The store failed in a way it should not")
@@ -281,7 +284,11 @@ class Pump:
         room = FOREVER
         if reserve is not None:
             held = self._trouble != FULL_UP or reserve.hold()
-            room = max(0, reserve.free() - MARGIN) if held else 0
+            try:
+                room = max(0, reserve.free() - MARGIN) if held else 0
+            except OSError as problem:
+                self._broken(StoreError(f"the storage is gone: {problem}"))
+                return
         if not room:
             self._fill_up("the disk has no space left")
             return

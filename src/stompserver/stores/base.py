@@ -73,6 +73,7 @@ class Store(Protocol):
     raises StoreForeign for a format it does not know, StoreDamaged where nothing can be read, StoreAway for a
     database that does not answer, StoreError for the rest. ``keeps`` is false for a store that forgets: nothing
     is logged for it. ``local`` tells that it is on this machine's disk, whose space is then watched.
+    ``most`` is how many ops are good in one commit, so that receipts do not wait long; 0 for any number.
 
     Messages have ``key`` (order, unique in the store), ``number``, ``destination``, ``headers``, ``body``,
     ``size``, ``plain``, ``persistent``, ``exceptions`` and ``attempts``: all come back from ``read`` as they were
@@ -81,6 +82,7 @@ class Store(Protocol):
 
     keeps: bool
     local: bool
+    most: int
 
     def load(self) -> list[Stored]:
         """The queues that hold messages; after it, what was put with ``persistent`` false by an earlier run is

@@ -52,6 +52,7 @@ class DbmStore:
 
     keeps = True
     local = True
+    most = 20_000
 
     def __init__(
         self, place: Place, engine: str | None = None, using: Engine | None = None, roll: int = ROLL

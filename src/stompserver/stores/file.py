@@ -53,6 +53,7 @@ class FileStore:
 
     keeps = True
     local = True
+    most = 1_000
 
     def __init__(self, place: Place) -> None:
         self._directory = place.storage / "file"

@@ -63,6 +63,7 @@ class LmdbStore:
 
     keeps = True
     local = True
+    most = 50_000
 
     def __init__(self, place: Place) -> None:
         self._directory = place.storage / "lmdb"

@@ -14,6 +14,7 @@ class MemoryStore:
 
     keeps = False
     local = False
+    most = 0
 
     def __init__(self, place: Place) -> None:
         del place

@@ -52,6 +52,7 @@ class SqlStore:
     """
 
     keeps = True
+    most = 5_000
 
     def __init__(self, place: Place) -> None:
         self._database = database.read(place)
