@@ -22,9 +22,9 @@ class Op:
     """One change: ``kind`` (PUT, MARK, REMOVE, DROP) to ``queue``.
 
     PUT carries the message; MARK and REMOVE its ``key``; MARK ``attempts``; PUT and REMOVE its ``size`` in
-    bytes. ``paged`` says that nothing but the log has the message. ``number`` is its place in the log; ``group`` is not 0 for the ops of a
-    transaction: they are durable together or not at all. ``live`` turns false when a later op of the same
-    batch made this one pointless.
+    bytes. ``number`` is its place in the log. ``paged`` says that nothing but the log has the message.
+    ``group`` is not 0 for the ops of a transaction: they are durable together or not at all. ``live`` turns
+    false when a later op of the same batch made this one pointless.
     """
 
     __slots__ = ("attempts", "group", "key", "kind", "live", "message", "number", "paged", "queue", "size")
