@@ -197,7 +197,9 @@ class Shell:
         self.advance = self.loop.advance
 
     async def _make(self, config: Config, users: Users | None) -> Server:
-        return Server(config, users, [])
+        server = Server(config, users, [])
+        await server.start()
+        return server
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(coroutine)
