@@ -28,7 +28,7 @@ def test_what_was_taken_repaired_and_left(fixtures: Any, store: Any, tmp_path: P
     ]
     again = into(read(source), store, 1, Ledger(tmp_path), dry=True)
     assert again.lines()[3:5] == [
-        "           0                0  /queue/cp  (3 more imported before)",
+        "           0                0  /queue/cp  (3 imported before)",
         "           0                0  would be taken, in 1 queue",
     ]
     assert json.loads(json.dumps(again.data()))["queues"] == [

@@ -51,7 +51,7 @@ class Report:
         out = [f"{self.place}: the original's storage of queue type {self.kind}", ""]
         out.append(f"{'messages':>12} {'bytes':>16}  queue")
         for line in self.queues:
-            tail = f"  ({line.already:,} more imported before)" if line.already else ""
+            tail = f"  ({line.already:,} imported before)" if line.already else ""
             out.append(f"{line.taken:>12,} {line.bytes:>16,}  {_safe(line.queue)}{tail}")
         size = sum(line.bytes for line in self.queues)
         out.append(
