@@ -107,7 +107,9 @@ class DatabaseServer:
         )
         is_ready = threading.Event()
         threading.Thread(target=self._collect, args=(self._process, is_ready), daemon=True).start()
-        is_ready.wait(max(0.0, until - time.monotonic()))
+        if not is_ready.wait(max(0.0, until - time.monotonic())):
+            self.kill()
+            raise AssertionError(f"{self.command()} is never ready: {self._log.decode(errors='replace')}")
         return self._process.poll() is None
 
     def _collect(self, process: subprocess.Popen[bytes], is_ready: threading.Event) -> None:
@@ -222,6 +224,20 @@ class Mariadb(DatabaseServer):
             return list(cursor.fetchall())
 
 
+class TlsMariadb(Mariadb):
+    """One that encrypts; its certificate is for localhost."""
+
+    def install(self) -> None:
+        super().install()
+        self.run(
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem",
+        )  # fmt: skip
+
+    def command(self) -> list[str]:
+        return [*super().command(), f"--ssl-cert={self.room}/cert.pem", f"--ssl-key={self.room}/key.pem"]
+
+
 def _address(variable: str) -> dict[str, str]:
     """The server that the environment names, as keys of database.yml."""
     parts = urlsplit(os.environ.get(variable, ""))
@@ -267,6 +283,15 @@ def mariadb() -> Iterator[DatabaseServer]:
     if "STOMPSERVER_TEST_MARIADB" not in os.environ and shutil.which("mariadb-install-db") is None:
         pytest.skip("no MariaDB here: apt-get install mariadb-server, or set STOMPSERVER_TEST_MARIADB")
     with _running(Mariadb, "STOMPSERVER_TEST_MARIADB") as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_tls() -> Iterator[DatabaseServer]:
+    """A private MariaDB server that encrypts."""
+    if shutil.which("mariadb-install-db") is None or shutil.which("openssl") is None:
+        pytest.skip("no MariaDB or no openssl here: apt-get install mariadb-server openssl")
+    with _running(TlsMariadb, "") as server:
         yield server
 
 

@@ -75,7 +75,7 @@ TestPostgresqlMachine = pytest.mark.usefixtures("postgresql_machine")(Postgresql
 TestMariadbMachine = pytest.mark.usefixtures("mariadb_machine")(MariadbMachine.TestCase)
 
 # Each example makes a database.
-TestSqliteMachine.settings = settings(max_examples=40)
+TestSqliteMachine.settings = settings(max_examples=30)
 TestPostgresqlMachine.settings = TestMariadbMachine.settings = settings(
-    max_examples=15, stateful_step_count=30
+    max_examples=10, stateful_step_count=30
 )

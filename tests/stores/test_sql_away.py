@@ -340,3 +340,24 @@ def test_mysql_without_encryption(mariadb: Any, tmp_path: Path, lines: str, mean
         file.write(lines + "\n")
     with pytest.raises(StoreError, match=meaning):
         SqlStore(place)
+
+
+def test_mysql_with_encryption(mariadb_tls: Any, tmp_path: Path) -> None:
+    place = mariadb_tls.place(tmp_path)
+    file = place.etc / "database.yml"
+    text = file.read_text()
+    cert = mariadb_tls.room / "cert.pem"
+    for lines in ("ssl_mode: :required", f"sslca: {cert}", f"sslca: {cert}\nssl_mode: verify_ca"):
+        file.write_text(f"{text}{lines}\n")
+        SqlStore(place).close()
+    for host, allowed in (("localhost", True), ("127.0.0.1", False)):
+        named = text.replace("host: 127.0.0.1", f"host: {host}")
+        file.write_text(f"{named}sslca: {cert}\nssl_mode: verify_identity\n")
+        if allowed:
+            SqlStore(place).close()
+        else:
+            with pytest.raises(StoreError, match="certificate verify failed"):
+                SqlStore(place)
+    file.write_text(f"{text}ssl_mode: verify_ca\n")
+    with pytest.raises(StoreError, match="certificate verify failed"):
+        SqlStore(place)
