@@ -109,6 +109,8 @@ class Server:
             return Broker(_rules(config), OpLog(), first)
         self._lock = Lock(place.storage)
         store = open_store(config.queue, place)
+        # An import that was killed at its very end is completed, so that it can never be done twice.
+        migrate.Ledger(place.storage).settle(store)
         broker = Broker(_rules(config), OpLog(True), first, Window())
         for stored in store.load():
             broker.restore(stored.name, stored.count, stored.lowest, stored.highest)
