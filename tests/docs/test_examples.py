@@ -20,6 +20,8 @@ PLAYED = [
     "docs/tutorial/first-queue.md",
     "docs/how-to/passwords.md",
     "docs/how-to/debug-a-client.md",
+    "docs/how-to/back-up-and-move.md",
+    "docs/reference/stompctl.md",
 ]
 
 COMMANDS = {

@@ -6,11 +6,14 @@ import re
 from fnmatch import fnmatch
 from pathlib import Path
 
+import click
 import pytest
 
 import stompserver
 from stompserver.config.command_line import ACTIONS
 from stompserver.config.options import OPTIONS, environment_name, flag_of, folded
+from stompserver.ctl.main import main
+from stompserver.ctl.store import store
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,6 +26,10 @@ PAGES = [
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
+STOMPCTL: dict[str, click.Command] = {
+    "": main,
+    **{f"store {name}": one for name, one in store.commands.items()},
+}
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -47,6 +54,11 @@ def test_links(page: Path) -> None:
             assert anchor in anchors(target), f"{link}: {target.name} has no such heading"
 
 
+def test_the_help_of_every_command_of_stompctl_is_on_its_page() -> None:
+    page = (ROOT / "docs/reference/stompctl.md").read_text()
+    assert set(re.findall(r"^\$ stompctl (.*?) ?--help$", page, re.MULTILINE)) == set(STOMPCTL)
+
+
 def test_the_index_has_every_page() -> None:
     index = ROOT / "docs/README.md"
     linked = {(index.parent / link.partition("#")[0]).resolve() for link in LINK.findall(index.read_text())}
@@ -56,6 +68,7 @@ def test_the_index_has_every_page() -> None:
 @every_page
 def test_options_exist(page: Path) -> None:
     known = {f"--{flag_of(key)}" for key in OPTIONS} | {f"--{name}" for name in ACTIONS}
+    known |= {option for command in STOMPCTL.values() for each in command.params for option in each.opts}
     known |= {f"--no-{flag_of(key)}" for key in OPTIONS} | {"--conf", "--name", "--no-name", "--d"}
     text = page.read_text()
     others = re.compile(r"-m bench|useradd|systemctl|journalctl")
