@@ -41,7 +41,7 @@ class Producers:
         """Those who wait, and the bytes that each holds."""
         self._captive = 0
         self._active: set[Connection] = set()
-        """Those who have sent."""
+        """Those who have sent, and do not wait."""
         self._timer: asyncio.TimerHandle | None = None
         self._told = -TELL
         self._silent = False
@@ -76,6 +76,7 @@ class Producers:
             if not self.waiting:
                 self._begin()
             self.waiting[connection] = holds
+            self._active.discard(connection)
             self._captive += holds
             connection.hold(THROTTLED)
         self.waiting[connection] += unread
@@ -102,6 +103,7 @@ class Producers:
         if self.waiting and self._memory.used - self._captive <= self._memory.low and not self.behind:
             released = list(self.waiting)
             self.waiting.clear()
+            self._active.update(released)
             self._captive = 0
             self._end()
             if not self._silent:
