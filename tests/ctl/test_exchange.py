@@ -36,6 +36,7 @@ def test_a_line_as_it_is_documented() -> None:
         "number": 8,
         "destination": "/queue/a",
         "headers": [["x", "1"], ["y", "é"]],
+        "size": 1000,
         "body": "hi",
         "attempts": 2,
     }
@@ -75,7 +76,7 @@ def test_what_goes_out_comes_back(
     assert "\n" not in line
     ((queue, twin),) = read(HEAD, line)
     assert queue == "/queue/x" + name
-    for attribute in ("destination", "body", "key", "number", "attempts", "persistent", "exceptions"):
+    for attribute in ("destination", "body", "key", "number", "size", "attempts", "persistent", "exceptions"):
         assert getattr(twin, attribute) == getattr(message, attribute)
     assert list(twin.headers.items()) == list(headers.items())
     awkward = set("\\\r\n:\0")

@@ -653,3 +653,19 @@ def test_a_full_broker_refuses_only_what_must_be_kept(rig: Rig) -> None:
         rig.broker.send(message)
     rig.broker.send(Message("/queue/a", {}, b"", 1000, persistent=False))
     rig.broker.send(Message("/topic/a", {}, b"", 1000))
+
+
+def test_a_dead_letter_leaves_one_queue_and_enters_the_other_or_neither(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.say(client, send("1"))
+    rig.turn()
+    rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0")
+    rig.turn()
+    store.problems = [StoreFull("full")] * 4
+    rig.say(client, "NACK\nid:1\nrequeue:false\n\n\0")
+    rig.turn()
+    assert [place[0] for place in store.rows] == ["/queue/a"]
+    for _ in range(3):
+        rig.loop.advance(RETRY)
+        rig.turn()
+    assert [place[0] for place in store.rows] == ["/queue/deadletter"]

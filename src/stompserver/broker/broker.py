@@ -244,7 +244,11 @@ class Broker:
             # Its own queue ended with the subscription: there is nobody to come back to.
             queue.settle(delivery)
         elif queue.name != self.rules.deadletter and (not requeue or self._spent(message)):
+            # It leaves one queue and enters the other, or neither.
+            alone = self.log.begin()
             self._bury(queue.forsake(delivery))
+            if alone:
+                self.log.end()
             self._rest(queue)
         else:
             queue.put_back(delivery)

@@ -119,9 +119,12 @@ class OpLog:
             self._ops.append(Op(DROP, queue, 0, None, 0, 0, self._group, self.number))
         return self.number
 
-    def begin(self) -> None:
-        """What is logged until ``end`` is one transaction. It is also one batch, because nothing waits meanwhile."""
+    def begin(self) -> bool:
+        """What is logged until ``end`` is one transaction; false when it is part of one that is open already."""
+        if self._group:
+            return False
         self._group = self.number + 1
+        return True
 
     def end(self) -> None:
         """The transaction is complete."""

@@ -1,8 +1,9 @@
 """Messages as JSON lines: the form in which they move between stores.
 
 The first line is ``{"stompserver-export": 1}``. Each further line is a message: queue, key, number, destination,
-headers (pairs, in order), body (text where it is UTF-8, else ``body64``), attempts, persistent, exceptions.
-Octets of headers that are no UTF-8 (STOMP 1.0) are lone surrogates, as JSON can write them.
+headers (pairs, in order), size (as it counts against the memory limit), body (text where it is UTF-8, else
+``body64``), attempts, persistent, exceptions. Octets of headers that are no UTF-8 (STOMP 1.0) are lone
+surrogates, as JSON can write them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def line(queue: str, message: Message) -> str:
         "number": message.number,
         "destination": message.destination,
         "headers": list(message.headers.items()),
+        "size": message.size,
     }
     try:
         row["body"] = message.body.decode()
@@ -77,7 +79,7 @@ def _message(row: dict[str, Any]) -> tuple[str, Message]:
         destination,
         headers,
         body,
-        length + len(body) + OVERHEAD,
+        _count(row.get("size", length + len(body) + OVERHEAD), 0),
         plain,
         bool(row.get("persistent", True)),
         _count(row.get("exceptions", -1), -1),
