@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from stompserver.stores.databases.kind import Kind
+
+_KEYS: Final = 1000
+"""Keys in one statement."""
 
 
 class Tables:
@@ -72,6 +75,8 @@ class Statements:
         self.put = kind.insert(messages)
         self.mark = messages.update().where(this).values(attempts=sa.bindparam("tried"))
         self.remove = messages.delete().where(this)
+        keys = messages.c.id.in_(sa.bindparam("keys", expanding=True))
+        self.remove_many = messages.delete().where(keys, all_of) if kind.one_by_one else None
         self.drop = messages.delete().where(all_of)
         self.put_piece = kind.insert(pieces)
         self.remove_pieces = pieces.delete().where(
@@ -131,6 +136,8 @@ class Batch:
         execute, statements = self._connection.execute, self._statements
         if self._removes and self._pieces:
             execute(statements.remove_pieces, self._removes)
+        if statements.remove_many is not None:
+            self._remove_many(statements.remove_many)
         for statement, rows in (
             (statements.remove, self._removes),
             (statements.mark, self._marks),
@@ -141,3 +148,13 @@ class Batch:
                 execute(statement, rows)
                 rows.clear()
         self._touched.clear()
+
+    def _remove_many(self, statement: sa.Delete) -> None:
+        """A statement for each queue instead of one for each message."""
+        queues: dict[int, list[int]] = {}
+        for row in self._removes:
+            queues.setdefault(row["queue"], []).append(row["key"])
+        self._removes.clear()
+        for queue, keys in queues.items():
+            for start in range(0, len(keys), _KEYS):
+                self._connection.execute(statement, {"queue": queue, "keys": keys[start : start + _KEYS]})

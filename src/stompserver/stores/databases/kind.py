@@ -21,10 +21,11 @@ PIECE: Final = 256 << 20
 
 class Kind:
     """A kind of database. ``piece`` is how many bytes of a frame one statement may carry; ``relaxes`` tells whether
-    commits without sync are less durable.
+    commits without sync are less durable, ``one_by_one`` that the driver waits for an answer to each row of a DELETE.
     """
 
     relaxes = False
+    one_by_one = False
 
     longtext: sa.types.TypeEngine[str] = sa.Text()
     longbinary: sa.types.TypeEngine[bytes] = sa.LargeBinary()

@@ -21,6 +21,7 @@ _PACKET: Final = 8 << 20
 class Mysql(Kind):
     """MySQL or MariaDB by PyMySQL, with InnoDB tables in utf8mb4."""
 
+    one_by_one = True
     longtext = mysql.LONGTEXT()
     longbinary = mysql.LONGBLOB()
     table_options = {
