@@ -293,6 +293,7 @@ def test_a_subscriber_of_a_topic_that_never_acknowledges_is_closed_and_told(watc
     assert server.most_memory - before < LIMIT_MIB
 
 
+@pytest.mark.long
 def test_many_stalled_subscribers_of_many_topics_cannot_stop_producers(watch: Any) -> None:
     """Each within its own limit; all together would be more than memory-limit."""
     server = watch(LIMIT, "--linger=1")

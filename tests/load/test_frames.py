@@ -63,8 +63,15 @@ def test_sends_to_one_who_reads(watch: Any, looks: tuple[int, int], kind: str) -
 
 
 @looks
-@pytest.mark.parametrize("ack", ["client", "client-individual"])
-@pytest.mark.parametrize("kind", ["queue", "topic"])
+@pytest.mark.parametrize(
+    ("kind", "ack"),
+    [
+        ("queue", "client-individual"),
+        ("topic", "client"),
+        pytest.param("queue", "client", marks=pytest.mark.long),
+        pytest.param("topic", "client-individual", marks=pytest.mark.long),
+    ],
+)
 def test_sends_and_acks(watch: Any, looks: tuple[int, int], kind: str, ack: str) -> None:
     server = watch()
     client = server.connect().subscribe(f"/{kind}/a", ack, "prefetch-count:0\n")
@@ -151,8 +158,15 @@ def test_transactions(watch: Any, looks: tuple[int, int], end: str) -> None:
 
 
 @looks
-@pytest.mark.parametrize("kind", ["queue", "topic"])
-@pytest.mark.parametrize("ack", ["auto", "client"])
+@pytest.mark.parametrize(
+    ("kind", "ack"),
+    [
+        ("queue", "auto"),
+        ("topic", "client"),
+        pytest.param("queue", "client", marks=pytest.mark.long),
+        pytest.param("topic", "auto", marks=pytest.mark.long),
+    ],
+)
 def test_ever_new_destinations(watch: Any, looks: tuple[int, int], kind: str, ack: str) -> None:
     server = watch("--idle-queues=1000")
     server.quiet()
