@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ def read(place: Place, text: str, **environ: str) -> Database:
     (place.etc / "database.yml").write_text(text)
     return database.read(place, environ)
 
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "activerecord.md"
 
 RAILS = """
 default: &default
@@ -198,3 +201,15 @@ def test_a_file_that_cannot_be_read(place: Place, make: object) -> None:
     make(place.etc / "database.yml")
     with pytest.raises(StoreError, match=r"database\.yml: cannot be read: "):
         database.read(place, {})
+
+
+def test_the_examples_of_the_documentation(place: Place) -> None:
+    flat, by_environment = re.findall(r"```yaml [^\n]*\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
+    assert str(read(place, flat)) == "PostgreSQL database stompserver on db.example.com"
+    found = read(place, by_environment, RAILS_ENV="production")
+    assert str(found) == "MySQL database stompserver_production on /run/mysqld/mysqld.sock"
+
+
+def test_every_key_is_documented() -> None:
+    page = HOW_TO.read_text("utf-8")
+    assert not {key for key in database.KEYS if f"`{key}`" not in page and f"{key}:" not in page}

@@ -86,8 +86,10 @@ def test_rails_reads_what_we_wrote(place: Place) -> None:
         each.destination = "/queue/r"
     both.commit(*[put("/queue/r", each) for each in made], mark("/queue/r", 7, 3))
     # The server need not be down.
-    found = json.loads(ruby("read.rb", place))["rows"]
+    read = json.loads(ruby("read.rb", place))
     both.close()
+    found = read["rows"]
+    assert read["queues"] == {"/queue/r": len(made)}
     assert [row["id"] for row in found] == [each.key for each in made]
     for row, each in zip(found, made, strict=True):
         assert row["stomp_id"] == str(each.number)

@@ -45,7 +45,7 @@ _PORTS: Final = {POSTGRESQL: 5432, MYSQL: 3306}
 _SOCKETS: Final = ("/run/mysqld/mysqld.sock", "/tmp/mysql.sock", "/var/lib/mysql/mysql.sock")
 """Where mysql2 finds a server on ``localhost`` when the file does not say."""
 
-_USED: Final = frozenset(
+KEYS: Final = frozenset(
     (
         "adapter",
         "connect_timeout",
@@ -205,8 +205,8 @@ def _texts(found: dict[str, Any], source: str) -> dict[str, str]:
         name = "username" if key == "user" else key
         if name in _IGNORED:
             continue
-        if name not in _USED:
-            raise StoreError(f"{source}: {key}: unknown key; known are {', '.join(sorted(_USED))}")
+        if name not in KEYS:
+            raise StoreError(f"{source}: {key}: unknown key; known are {', '.join(sorted(KEYS))}")
         if not isinstance(value, str):
             raise StoreError(f"{source}: {key}: expected one value")
         if value.startswith(":") and name in ("adapter", "ssl_mode", "sslmode"):

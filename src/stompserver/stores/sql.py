@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import DROP, MARK, PUT, Op
-from stompserver.errors import StoreAway, StoreDamaged, StoreForeign, StoreFull, StoreLocked
+from stompserver.errors import StoreAway, StoreDamaged, StoreError, StoreForeign, StoreFull, StoreLocked
 from stompserver.stores import database, frame_yaml
 from stompserver.stores.base import Damage, Place, Stored
 from stompserver.stores.databases import KINDS
@@ -114,7 +114,11 @@ class SqlStore:
 
     def _connect(self) -> sa.Connection:
         if self._connection is None:
-            connection = self._kind.engine.connect()
+            try:
+                connection = self._kind.engine.connect()
+            except RuntimeError as problem:
+                # PyMySQL lacks a library for the server's way to log in.
+                raise StoreError(f"{self._database}: {problem}") from None
             try:
                 self._settle(connection)
                 connection.commit()

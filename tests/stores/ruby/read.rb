@@ -9,6 +9,10 @@ class ArMessage < ActiveRecord::Base
   serialize :frame
 end
 
+class StompserverQueue < ActiveRecord::Base
+  has_many :messages, class_name: "ArMessage", foreign_key: :queue_id
+end
+
 def plain(value)
   case value
   when Hash then value.to_a.map { |name, each| [plain(name), plain(each)] }
@@ -25,4 +29,5 @@ rows = ArMessage.order(:id).map do |message|
     "headers" => plain(frame["headers"]), "body" => plain(frame["body"]), "attempts" => message.attempts,
   }
 end
-puts JSON.generate("rows" => rows, "active_record" => ActiveRecord.version.to_s)
+queues = StompserverQueue.all.to_h { |queue| [queue.name, queue.messages.count] }
+puts JSON.generate("rows" => rows, "queues" => queues, "active_record" => ActiveRecord.version.to_s)
