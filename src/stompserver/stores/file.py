@@ -298,10 +298,10 @@ class FileStore:
         """Commit ``changes``: when this returns, a start will do them."""
         assert self._journal is not None
         if sync:
+            # What the last record did must not need it any more; where its files came from is synced behind that.
+            self._tree.sync_touched()
             if puts:
                 sync_directory(f"{self._root}/new")
-            # What the last record did must not need it any more.
-            self._tree.sync_touched()
         record = changes.encode()
         try:
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -49,9 +50,13 @@ class Changes:
         """Do it below ``root``; ``again`` after a crash that may have left any part of it done. Raises OSError."""
         gone = (FileNotFoundError,) if again else ()
         for directory, aside in self.drops:
-            if not (again and os.path.lexists(f"{root}/new/{aside}")):
+            path = f"{root}/queues/{directory}"
+            if again and os.path.lexists(f"{root}/new/{aside}"):
+                # Nothing came into that queue since. On some file systems it may now have both names.
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 with suppress(FileNotFoundError):
-                    os.rename(f"{root}/queues/{directory}", f"{root}/new/{aside}")
+                    os.rename(path, f"{root}/new/{aside}")
         for directory, names in self.removes.items():
             for name in names:
                 with suppress(FileNotFoundError):
