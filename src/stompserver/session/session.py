@@ -227,7 +227,11 @@ class Session(Outbox):
         headers.append(("content-length", str(len(body))))
         self.notes.append(("error", str(error)))
         octets = encode_frame("ERROR", headers, body, self._text() if known else RAW)
-        self._settle_debt(self.broker.log.number, octets)
+        if not self.broker.room:
+            # Receipts wait until the storage has room, which may take hours: the client is told now.
+            self._owed = None
+        owed = self._owed
+        self._settle_debt(owed[-1][0] if owed is not None else 0, octets)
         self._receipt = None
 
     # What the broker calls
