@@ -96,8 +96,11 @@ class DatabaseServer:
 
     def _started(self, until: float) -> bool:
         self._log.clear()
+        # It is not to outlive the tests, however they end.
+        setpriv = shutil.which("setpriv")
+        wrapper = [setpriv, "--pdeathsig", "QUIT", "--"] if setpriv else []
         self._process = subprocess.Popen(
-            self.command(),
+            [*wrapper, *self.command()],
             cwd=self.room,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
