@@ -44,6 +44,8 @@ FORMAT: Final = 1
 MAP: Final = 256 << 20
 """Address space at the start; it doubles when it is used up, and costs no memory."""
 
+DATABASES: Final = (b"messages", b"marks", b"transient", b"names", b"counts")
+
 RESERVE: Final = (1 << 20, 64 << 20)
 """Bytes kept back for removals: a sixteenth of what is used, between these."""
 
@@ -90,6 +92,8 @@ class LmdbStore:
         aside.mkdir(mode=0o700)
         env = lmdb.open(str(aside), map_size=MAP, max_dbs=8, mode=0o600)
         try:
+            for name in DATABASES:
+                env.open_db(name)
             meta = env.open_db(b"meta")
             with env.begin(write=True) as txn:
                 txn.put(b"format", b"%d" % FORMAT, db=meta)
@@ -111,30 +115,32 @@ class LmdbStore:
         try:
             self._page = env.stat()["psize"]
             self._map: int = env.info()["map_size"]
-            self._lengthen(env)
+            cut = self._lengthen(env)
             self._taken: int = self._file.stat().st_size
-            self._check_format(env)
-            self._messages, self._marks, self._transient, self._names, self._counts = (
-                env.open_db(name) for name in (b"messages", b"marks", b"transient", b"names", b"counts")
-            )
-            self._databases = (self._messages, self._marks, self._transient, self._names, self._counts)
+            self._check_format(env, cut)
+            self._databases = [env.open_db(name, create=False) for name in DATABASES]
+            self._messages, self._marks, self._transient, self._names, self._counts = self._databases
             self._read_queues(env)
         except BaseException:
             self.close()
             raise
 
-    def _lengthen(self, env: lmdb.Environment) -> None:
-        """To read behind the end of a map kills the process, so a file that was cut gets its length back: what
-        was cut off then reads as damage.
+    def _lengthen(self, env: lmdb.Environment) -> bool:
+        """To read behind the end of a file through its map kills the process, so a file that was cut gets its length
+        back: what was cut off then reads as damage. Whether it did.
         """
         length = (env.info()["last_pgno"] + 1) * self._page
         if self._file.stat().st_size < length:
             os.truncate(self._file, length)
+            return True
+        return False
 
-    def _check_format(self, env: lmdb.Environment) -> None:
+    def _check_format(self, env: lmdb.Environment, cut: bool) -> None:
         try:
             meta = env.open_db(b"meta", create=False)
         except lmdb.NotFoundError:
+            if cut:
+                raise StoreDamaged(f"{self._file} was cut") from None
             raise StoreForeign(f"{self._directory} is an LMDB environment of something else") from None
         with env.begin() as txn:
             format = txn.get(b"format", db=meta)
@@ -445,11 +451,12 @@ class LmdbStore:
                 raise StoreFull(f"{self._file} has reached its limit of {self._limit} bytes")
             end = min(end, max(self._limit, used))
         if end > self._taken:
-            self._allocate(env, used, end, reserve)
+            self._allocate(env, used, end)
         while end > self._map and (not self._limit or self._map < self._limit):
             self._grow(env, True)
 
-    def _allocate(self, env: lmdb.Environment, used: int, end: int, reserve: int) -> None:
+    def _allocate(self, env: lmdb.Environment, used: int, end: int) -> None:
+        """Take blocks for the file up to ``end``. Raises StoreFull."""
         file = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
         try:
             ahead = end + min(max(1 << 20, used // 16), 64 << 20)
@@ -459,9 +466,8 @@ class LmdbStore:
                         allocate(file, self._taken, wanted)
                         self._taken = wanted
                         return
-            # Nothing more from the system: free pages in the file will do.
+            # Nothing more from the system. Free pages in the file will do, for the reserve as well.
             end -= self._free(env, used) // 2
-            end = max(end, used + reserve)
             allocate(file, self._taken, end)
             self._taken = max(self._taken, end)
         except OSError as problem:
@@ -498,7 +504,13 @@ class LmdbStore:
             return StoreFull(text)
         if isinstance(problem, lmdb.VersionMismatchError):
             return StoreForeign(text)
-        damage = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError, lmdb.IncompatibleError)
+        damage = (
+            lmdb.CorruptedError,
+            lmdb.PageNotFoundError,
+            lmdb.InvalidError,
+            lmdb.IncompatibleError,
+            lmdb.NotFoundError,
+        )
         return StoreDamaged(text) if isinstance(problem, damage) else StoreError(text)
 
 

@@ -1,0 +1,89 @@
+"""Fills a store until there is no room, empties it, and does so again: ``KIND DIRECTORY LIMIT FILE_SIZE``.
+
+LIMIT is the store's own (0: none), FILE_SIZE how many bytes more than now a file of this process may have (0: any).
+On a small file system both may be 0. Prints how many messages fitted each time; fails by an AssertionError.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import sys
+from pathlib import Path
+
+from stompserver.broker.oplog import Op
+from stompserver.errors import StoreFull
+from stompserver.stores.base import Place, open_store
+from stompserver.testing import Double, drop, mark, message, put, remove
+
+BODY = b"x" * 3000
+
+
+def fill(both: Double, key: int, queue: str) -> int:
+    """Put until nothing fits, not even one; the last key tried."""
+    for length in (20, 1):
+        full = False
+        while not full:
+            made = [message(key + each + 1, BODY) for each in range(length)]
+            try:
+                both.commit(*[put(queue, each) for each in made])
+            except StoreFull:
+                full = True
+            key += length
+    return key
+
+
+def take_out(both: Double, chance: random.Random, queue: str, share: float) -> None:
+    """Remove in any order, one by one and in batches, with marks; all of this must go when nothing fits."""
+    keys = [key for key in both.model[queue] if chance.random() < share]
+    chance.shuffle(keys)
+    while keys:
+        ops: list[Op] = []
+        for _ in range(min(len(keys), chance.choice([1, 50]))):
+            key = keys.pop()
+            ops.append(remove(queue, message(key, BODY)))
+            if keys:
+                ops.append(mark(queue, keys[-1], 3))
+        both.commit(*ops)
+
+
+def main(kind: str, directory: str, limit: int, file_size: int) -> None:
+    place = Place(Path(directory) / "storage", Path(directory) / "etc", limit)
+    both = Double(lambda: open_store(kind, place))
+    if file_size:
+        now = max([path.stat().st_size for path in place.storage.rglob("*") if path.is_file()], default=0)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (now + file_size, now + file_size))
+    chance = random.Random(11)
+    key = 0
+    for cycle in range(4):
+        key = fill(both, key, "/queue/a")
+        both.check()
+        both.commit(*[mark("/queue/a", each, cycle + 1) for each in list(both.model["/queue/a"])[::3]])
+        print(len(both.model["/queue/a"]), flush=True)
+        take_out(both, chance, "/queue/a", 0.5)
+        both.check()
+        # What was freed is of use, if not all of it.
+        before = len(both.model["/queue/a"])
+        key = fill(both, key, "/queue/b")
+        assert len(both.model.get("/queue/b", ())) > before // 4, (
+            before,
+            len(both.model.get("/queue/b", ())),
+        )
+        both.reopen()
+        both.check()
+        if cycle % 2:
+            both.commit(drop("/queue/a"), drop("/queue/b"))
+        else:
+            take_out(both, chance, "/queue/b", 1)
+            take_out(both, chance, "/queue/a", 1)
+        assert both.reopen() == []
+    both.commit(put("/queue/a", message(key + 1, BODY)))
+    both.check()
+    if limit:
+        total = sum([path.stat().st_blocks * 512 for path in place.storage.rglob("*") if path.is_file()])
+        print("took", total, file=sys.stderr)
+    both.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -1,0 +1,69 @@
+"""A full disk: of a refused commit nothing is done, what is there can be taken out, and then there is room again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHILD = Path(__file__).with_name("room_child.py")
+
+
+def run(kind: str, directory: Path, limit: int, file_size: int) -> list[int]:
+    """How many messages fitted, each of the four times."""
+    command = [sys.executable, str(CHILD), kind, str(directory), str(limit), str(file_size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [int(line) for line in done.stdout.split()]
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "file"])
+def test_the_limit_of_the_place(kind: str, tmp_path: Path) -> None:
+    limit = 1_500_000
+    fitted = run(kind, tmp_path, limit, 0)
+    assert 150 < min(fitted) <= max(fitted) < limit // 3000
+    assert min(fitted) > 0.9 * fitted[0]
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+    # RLIMIT_FSIZE, as a quota or a full disk: writing behind that size fails.
+    fitted = run("lmdb", tmp_path, 0, 5_000_000)
+    assert 600 < min(fitted) <= max(fitted) < 5_000_000 // 3000
+    assert min(fitted) > 0.9 * fitted[0]
+
+
+LARGE = """
+import resource, sys
+from pathlib import Path
+from stompserver.errors import StoreFull
+from stompserver.stores.base import Place, open_store
+from stompserver.testing import Double, mark, message, put, remove
+
+directory = Path(sys.argv[1])
+both = Double(lambda: open_store("file", Place(directory, directory)))
+both.commit(put("/queue/a", message(1)), put("/queue/a", message(2)))
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+for sync in (True, False):
+    try:
+        both.store.commit([
+            put("/queue/a", message(3)), put("/queue/b", message(4, b"x" * 100_000)), remove("/queue/a", message(1))
+        ], sync)
+    except StoreFull as problem:
+        assert "File too large" in str(problem), problem
+    else:
+        raise AssertionError("a file of 100,000 bytes was written")
+    both.check()
+both.commit(put("/queue/a", message(3)), mark("/queue/a", 1, 1), remove("/queue/a", message(2)))
+both.check()
+both.reopen()
+both.check()
+"""
+
+
+def test_a_message_too_large_for_the_disk(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
