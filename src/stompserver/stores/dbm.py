@@ -39,10 +39,13 @@ ROLL: Final = 16 << 20
 RESERVE: Final = 4 << 20
 """Octets of log kept for removals."""
 
+_WORTH: Final = 64 << 10
+"""Octets of removed messages in the log that make it worth a try to get room by a new one."""
+
 _NAME, _ENGINE = available()  # while the module is imported, so that store_class says what is missing
 
 _Source = tuple[bytes, int, int, int]
-"""Where a message to move is: its place, then segment and 0, 0; or 0, where in the log, length."""
+"""Where a message to move is: its place, segment (0: the log), where in the log, length."""
 
 
 class DbmStore:
@@ -89,6 +92,8 @@ class DbmStore:
         self._queues: dict[str, Queue] = {}
         self._forget: list[tuple[str, int, int, int]] = []
         self._again = 0
+        self._alive = 0
+        self._tried = -_WORTH
         state = self._files.read_state()
         self._segments = {each.number: each for each in state.segments}
         self._marks = {Queue(name).place(key): (name, key, attempts) for name, key, attempts in state.marks}
@@ -203,6 +208,7 @@ class DbmStore:
                     queue.add(key, 0)
                     queue.fresh[key] = (base + at, value, size | FORGET if kind == TRANSIENT else size)
                     queue.bytes += size
+                    self._alive += value
                     if self._marks:
                         self._marks.pop(queue.place(key), None)
             elif queue is None:
@@ -229,7 +235,9 @@ class DbmStore:
             segment.live -= 1
             segment.gone += queue.place(key)
         else:
-            size = queue.fresh.pop(key)[2] & ~FORGET
+            _, length, size = queue.fresh.pop(key)
+            size &= ~FORGET
+            self._alive -= length
         queue.bytes -= size
         if self._marks:
             self._marks.pop(queue.place(key), None)
@@ -243,6 +251,7 @@ class DbmStore:
             if self._marks:
                 self._marks.pop(queue.place(key), None)
         queue.keys, queue.segments, queue.start = array("Q"), array("I"), 0
+        self._alive -= sum([length for _, length, _ in queue.fresh.values()])
 
     def read(self, queue: str, after: int, limit: int, room: int) -> list[Message | Damage]:
         """Look up the messages of ``queue`` above ``after``."""
@@ -333,17 +342,20 @@ class DbmStore:
         try:
             self._fit(log, need)
         except StoreFull:
-            # The log may hold much that is removed by now; not looked for again until there is more of that.
-            if log.end < max(self._again, 64 << 10):
+            # The log may hold much that is removed by now. Not tried again until there is more of that.
+            waste = log.end - self._alive
+            if log.end < _WORTH or waste < self._tried + _WORTH:
                 raise
-            self._again = log.end + (256 << 10)
+            self._tried = waste
             self._make_segment(self._sparse())
             self._fit(self._opened(), need)
 
     def _fit(self, log: Log, need: int) -> None:
         if self._limit:
             # The log is there twice while it becomes a segment.
-            used = sum(each.size for each in self._segments.values()) + 2 * (log.end + need) + self._reserve
+            once = log.end + need
+            used = sum(each.size for each in self._segments.values()) + once + self._reserve
+            used += int(once * self._files.library(self.engine).swell)
             if used > self._limit:
                 raise StoreFull(f"{self._directory} has reached its limit of {self._limit} bytes")
         log.reserve(need, self._reserve)
@@ -395,13 +407,15 @@ class DbmStore:
                     queue.segments[queue.find(key)] = made.number
         log.close()
         self._again = 0
+        self._alive = 0
+        self._tried = -_WORTH
         self._log = Log(self._directory / f"log.{self._log_number}")
 
     def _gather(
         self, segment: Segment, held: dict[str, list[tuple[int, int]]], sources: list[_Source]
     ) -> bool:
         """Add what is left in ``segment``; false, with nothing added, when that cannot all be read."""
-        found: list[tuple[Queue, int, int]] = []
+        found: list[tuple[Queue, int, int, int]] = []
         try:
             for name, keys, sizes in read_keys(self._files.keys(segment.number)):
                 queue = self._queues.get(name)
@@ -409,19 +423,21 @@ class DbmStore:
                     for key, size in zip(keys, sizes, strict=True):
                         at = queue.find(key)
                         if at >= 0 and queue.segments[at] == segment.number:
-                            if self._files.record(segment, queue.place(key)) is None:
+                            record = self._files.record(segment, queue.place(key))
+                            if record is None:
                                 return False
-                            found.append((queue, key, size))
+                            found.append((queue, key, size, len(record)))
         except (OSError, StoreDamaged):
             return False
-        for queue, key, size in found:
+        for queue, key, size, length in found:
             held.setdefault(queue.name, []).append((key, size))
-            sources.append((queue.place(key), segment.number, 0, 0))
+            sources.append((queue.place(key), segment.number, 0, length))
         return True
 
     def _written(self, log: Log, held: dict[str, list[tuple[int, int]]], sources: list[_Source]) -> Segment:
         number = self._next
         self._next += 1
+        octets = sum([length for _, _, _, length in sources])
 
         def items() -> Iterator[tuple[bytes, bytes]]:
             for place, segment, at, length in sources:
@@ -432,7 +448,7 @@ class DbmStore:
                     raise StoreDamaged(f"segment {segment}: a message to move is not there")
                 yield place, record
 
-        size = self._files.write(number, self.engine, items(), held)
+        size = self._files.write(number, self.engine, items(), held, octets)
         segment = Segment(number, self.engine, size)
         segment.total = segment.live = len(sources)
         return segment

@@ -45,13 +45,15 @@ class Reader(Protocol):
 
 
 class Engine(Protocol):
-    """A library; ``product`` is its name for people, ``package`` where to get it.
+    """A library; ``product`` is its name for people, ``package`` where to get it. A database is up to ``swell``
+    times as large as what is in it.
 
     Constructing it raises ImportError when it is not there; the rest raises OSError.
     """
 
     product: str
     package: str
+    swell: float
 
     def create(self, path: Path, items: Iterable[tuple[bytes, bytes]]) -> None:
         """Make a database at ``path``, to which the library may add suffixes. Not synced."""
@@ -64,6 +66,7 @@ class BerkeleyDb:
     """Berkeley DB's B-tree with page checksums, by the package ``berkeleydb``."""
 
     package = "the Python package berkeleydb (pip install 'stompserver[dbm]', with Debian's libdb-dev)"
+    swell = 1.3
 
     def __init__(self) -> None:
         self._db: Any = import_module("berkeleydb").db
@@ -122,6 +125,7 @@ class GnuDbm:
     """GNU dbm, by the standard library's ``dbm.gnu``."""
 
     package = "GNU dbm for Python (Debian's python3-gdbm, for Debian's Python)"
+    swell = 1.5
 
     def __init__(self) -> None:
         self._dbm: Any = import_module("dbm.gnu")
@@ -149,6 +153,7 @@ class Ndbm:
     """
 
     package = "a Python built with ndbm"
+    swell = 4.0
 
     def __init__(self, part: int | None = None) -> None:
         self._dbm: Any = import_module("dbm.ndbm")

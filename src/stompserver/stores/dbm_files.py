@@ -18,7 +18,7 @@ from zlib import crc32
 from stompserver.errors import StoreDamaged, StoreError, StoreForeign
 from stompserver.stores.dbm_engines import ENGINES, Engine, Reader
 from stompserver.stores.dbm_index import Segment, write_keys
-from stompserver.stores.disk import refused, sync_directory
+from stompserver.stores.disk import allocate, refused, sync_directory
 
 FORMAT: Final = 1
 
@@ -101,11 +101,16 @@ class Files:
         engine: str,
         items: Iterable[tuple[bytes, bytes]],
         held: dict[str, list[tuple[int, int]]],
+        octets: int,
     ) -> int:
-        """Make the files of a segment; octets of its database. Raises StoreFull, StoreError: then none are there."""
+        """Make the files of a segment from ``octets`` of records; octets of its database. Raises StoreFull,
+        StoreError: then none are there.
+        """
         base = self.base(number, engine)
         try:
-            self.library(engine).create(base, items)
+            library = self.library(engine)
+            self._try_room(int(octets * library.swell) + (64 << 10))
+            library.create(base, items)
             size = 0
             for path in self.databases(number):
                 path.chmod(0o600)
@@ -121,6 +126,16 @@ class Files:
                 raise refused(problem, f"write {base}") from problem
             raise
         return size
+
+    def _try_room(self, octets: int) -> None:
+        """Whether the disk has so much: Berkeley DB takes seconds to find out. Raises OSError."""
+        aside = self.directory / "room"
+        file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            allocate(file, 0, octets)
+        finally:
+            os.close(file)
+            aside.unlink()
 
     def read_state(self) -> State:
         """Raises StoreDamaged, StoreForeign, OSError."""
