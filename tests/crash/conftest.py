@@ -37,11 +37,24 @@ def keeping() -> list[str]:
     return [name for name in found if name != "memory"]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_kind: with all stores also where only quick tests run")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "kind" in metafunc.fixturenames and not any(
-        "kind" in str(marker.args[0]) for marker in metafunc.definition.iter_markers("parametrize")
-    ):
-        metafunc.parametrize("kind", keeping())
+    """``kind`` is each of the stores, in quick runs the recommended one alone unless the test is ``every_kind``."""
+    marks = list(metafunc.definition.iter_markers())
+    given = any(mark.name == "parametrize" and "kind" in str(mark.args[0]) for mark in marks)
+    if "kind" not in metafunc.fixturenames or given:
+        return
+    every = any(mark.name == "every_kind" for mark in marks)
+    metafunc.parametrize(
+        "kind",
+        [
+            pytest.param(name, marks=[] if every or name == "lmdb" else [pytest.mark.long])
+            for name in keeping()
+        ],
+    )
 
 
 class Frame(NamedTuple):

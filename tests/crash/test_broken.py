@@ -26,7 +26,7 @@ def _send_until_gone(client: Any, gone: type[Exception]) -> tuple[int, int]:
     pytest.fail(f"neither receipts nor an end\n{client.server.log()}")
 
 
-@pytest.mark.parametrize("kind", ["lmdb", "file"])
+@pytest.mark.parametrize("kind", ["lmdb", pytest.param("file", marks=pytest.mark.long)])
 def test_a_storage_that_is_moved_away_ends_the_server(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception], tmp_path: Path
 ) -> None:

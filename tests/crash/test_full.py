@@ -112,6 +112,7 @@ def test_a_full_disk_refuses_producers_and_serves_consumers(
     assert open_[-1] not in found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["lmdb"])
 def test_a_killed_server_that_was_full_keeps_what_got_a_receipt(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any], tmp_path: Path
@@ -136,6 +137,7 @@ def test_a_killed_server_that_was_full_keeps_what_got_a_receipt(
     assert set(found[len(kept) - 80 :]) <= set(open_[:-1])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["lmdb"])
 def test_a_stop_while_full_says_what_it_could_not_store(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any], tmp_path: Path

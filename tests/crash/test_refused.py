@@ -60,7 +60,11 @@ def _set_format(tmp_path: Path, format: bytes) -> None:
     ids=["empty", "text", "noise", "zeros"],
 )
 @pytest.mark.parametrize(
-    ("kind", "name"), [("lmdb", "lmdb/data.mdb"), ("activerecord", "stompserver_development")]
+    ("kind", "name"),
+    [
+        ("lmdb", "lmdb/data.mdb"),
+        pytest.param("activerecord", "stompserver_development", marks=pytest.mark.long),
+    ],
 )
 def test_garbage_is_refused(
     kind: str,
