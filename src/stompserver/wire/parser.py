@@ -152,6 +152,8 @@ class Parser:
                         body = head + 3
                         self._cr = True
                 if head < 0:
+                    if self._single and self._stranger(buf, pos, end, frames):
+                        return
                     self._check_partial(buf, pos, end, start)
                     break
                 if head - pos > limits.max_header_bytes:
@@ -198,6 +200,19 @@ class Parser:
                 break
         self.offset += pos
         self._rest = buf[pos:] if pos < end else _EMPTY
+
+    def _stranger(self, buf: bytes, pos: int, end: int, frames: list[Frame]) -> bool:
+        """Whether the first line is that of another protocol, whose client may wait for an answer before more."""
+        line: int = buf.find(b"\n", pos, end)
+        if line < 0 or line - pos > MAX_COMMAND:
+            return False
+        command = buf[pos:line].decode("utf-8", "replace").strip()
+        if command.upper() in OPENING:
+            return False
+        frames.append(Frame(command, {}, _EMPTY))
+        self.offset += line + 1
+        self._rest = _EMPTY
+        return True
 
     def _quick(self, block: bytes) -> Frame | None:
         """The frame of a header block that needs no decoding beyond UTF-8; None when it wants a closer look
