@@ -27,6 +27,14 @@ from stompserver.stores.base import Place
 START_SECONDS = 60.0
 
 
+@pytest.fixture
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory where there is one, for tests to which a disk's own time tells nothing."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as path:
+        yield Path(path)
+
+
 class DatabaseServer:
     """A PostgreSQL or MariaDB server. A private one has its data in a temporary folder, listens on the loopback
     address and can be killed and started again.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -105,19 +107,22 @@ def test_each_queue_has_a_safe_directory_of_its_own(name: str) -> None:
         assert queue_of(Path(directory)) == name
 
 
-def test_directories_are_removed_when_nothing_is_in_them(tmp_path: Path) -> None:
-    both = double(tmp_path)
-    root = tmp_path / "storage" / "file" / "queues"
+def test_directories_are_removed_when_nothing_is_in_them(
+    quick_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stompserver.stores.file_tree.IDLE", 16)
+    both = double(quick_path)
+    root = quick_path / "storage" / "file" / "queues"
     made = [message(key) for key in range(4000, 30_000, 1000)]
     both.commit(*[put("/queue/a", each) for each in made])
     for each in made[:-1]:
         both.commit(remove("/queue/a", each))
     assert len(list(root.glob("*/*"))) == 1
-    for number in range(600):
+    for number in range(60):
         name = f"/queue/reply/{number}" if number % 2 else f"/queue/{'long' * 60}/{number}"
         both.commit(put(name, message(50_000 + number)), sync=False)
         both.commit(remove(name, message(50_000 + number)), sync=False)
-    assert len(list(root.iterdir())) < 300
+    assert len(list(root.iterdir())) < 20
     both.reopen()
     assert len(list(root.iterdir())) == 1
     both.commit(remove("/queue/a", made[-1]))
@@ -142,29 +147,29 @@ def test_listings_are_remembered_up_to_a_bound(tmp_path: Path, monkeypatch: pyte
 # Torn writes
 
 
-def test_a_record_torn_at_any_byte_is_no_commit(tmp_path: Path) -> None:
-    both = double(tmp_path / "first")
+def test_a_record_torn_at_any_byte_is_no_commit(quick_path: Path) -> None:
+    both = double(quick_path / "first")
     both.commit(put("/queue/a", message(1)), put("/queue/a", message(2)), put("/queue/b", message(3)))
     before = both.model
     both.store.sync()
     both.close()
-    root = tmp_path / "first" / "storage" / "file"
+    root = quick_path / "first" / "storage" / "file"
     changes = Changes()
     bucket = "queues/+queue+a/0000000000000"
-    (first, second, _) = files(tmp_path / "first")
+    (first, second, _) = files(quick_path / "first")
     changes.puts = {bucket: [("new-name", "0000000000000009-1023-0")]}
     changes.removes = {bucket: [first.name]}
     changes.renames = {bucket: [(second.name, second.name[:-1] + "7")]}
-    shutil.copy(files(tmp_path / "first")[2], root / "new" / "new-name")
+    shutil.copy(files(quick_path / "first")[2], root / "new" / "new-name")
     record = changes.encode()
     for length in range(len(record) + 1):
-        shutil.rmtree(tmp_path / "again", ignore_errors=True)
-        shutil.copytree(tmp_path / "first", tmp_path / "again")
-        journal = tmp_path / "again" / "storage" / "file" / "journal"
+        shutil.rmtree(quick_path / "again", ignore_errors=True)
+        shutil.copytree(quick_path / "first", quick_path / "again")
+        journal = quick_path / "again" / "storage" / "file" / "journal"
         # Over an older record, as on a disk that wrote only a part.
         older = b"0" * 16 + b"x" * len(record)
         journal.write_bytes(record[:length] + older[length:])
-        store = open_at(tmp_path / "again")
+        store = open_at(quick_path / "again")
         store.load()
         found = contents(store)
         store.close()
@@ -353,6 +358,81 @@ def test_a_commit_that_cannot_be_written_does_nothing(
                 )
         both.check()
     both.commit(put("/queue/a", message(3)), remove("/queue/a", message(1)))
+    both.reopen()
+    both.check()
+    both.close()
+
+
+def _full_once(call: str, patch: pytest.MonkeyPatch) -> None:
+    """The next ``call`` finds no space left, those after it do."""
+    true = getattr(os, call)
+
+    def full(*args: Any) -> Any:
+        patch.setattr(os, call, true)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    patch.setattr(os, call, full)
+
+
+def test_the_reserve_is_given_up_for_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = double(tmp_path)
+    reserve = tmp_path / "storage" / "file" / "reserve"
+    both.commit(*[put("/queue/a", message(key)) for key in range(1, 9)])
+    # The record, the directories.
+    for key, call in ((1, "pwrite"), (3, "rename"), (5, "unlink")):
+        assert reserve.stat().st_size == 1 << 20
+        with monkeypatch.context() as patch:
+            _full_once(call, patch)
+            both.commit(mark("/queue/a", 8, key), remove("/queue/a", message(key)))
+        assert reserve.stat().st_size == 0
+        both.check()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "posix_fallocate", _full)
+            with pytest.raises(StoreFull, match="no room for more"):
+                both.store.commit([put("/queue/a", message(10 + key))], True)
+            both.commit(mark("/queue/a", 8, key + 1), remove("/queue/a", message(key + 1)))
+        both.commit(put("/queue/a", message(10 + key)))
+        both.check()
+    with monkeypatch.context() as patch:
+        _full_once("pwrite", patch)
+        with pytest.raises(StoreFull, match="No space left"):
+            both.store.commit([put("/queue/a", message(30)), put("/queue/a", message(31))], True)
+    both.reopen()
+    both.check()
+    both.close()
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_does_not_keep_a_store_from_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = double(tmp_path)
+    both.commit(put("/queue/a", message(1)), put("/queue/a", message(2)))
+    both.close()
+    (tmp_path / "storage" / "file" / "reserve").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", _full)
+        both.reopen()
+        both.commit(remove("/queue/a", message(1)))
+        with pytest.raises(StoreFull):
+            both.store.commit([put("/queue/a", message(3))], True)
+    both.commit(put("/queue/a", message(3)))
+    both.check()
+    both.close()
+
+
+def test_a_sync_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = double(tmp_path)
+    both.commit(put("/queue/a", message(1)), put("/queue/a", message(2)), sync=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", _fails)
+        with pytest.raises(StoreError, match="cannot sync"):
+            both.store.sync()
+    both.store.sync()
+    both.commit(drop("/queue/a"), sync=False)
     both.reopen()
     both.check()
     both.close()

@@ -20,16 +20,16 @@ def run(kind: str, directory: Path, limit: int, file_size: int) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["lmdb", "file"])
-def test_the_limit_of_the_place(kind: str, tmp_path: Path) -> None:
+def test_the_limit_of_the_place(kind: str, quick_path: Path) -> None:
     limit = 1_500_000
-    fitted = run(kind, tmp_path, limit, 0)
+    fitted = run(kind, quick_path, limit, 0)
     assert 150 < min(fitted) <= max(fitted) < limit // 3000
     assert min(fitted) > 0.9 * fitted[0]
 
 
-def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+def test_a_file_that_may_not_grow(quick_path: Path) -> None:
     # RLIMIT_FSIZE, as a quota or a full disk: writing behind that size fails.
-    fitted = run("lmdb", tmp_path, 0, 5_000_000)
+    fitted = run("lmdb", quick_path, 0, 5_000_000)
     assert 600 < min(fitted) <= max(fitted) < 5_000_000 // 3000
     assert min(fitted) > 0.9 * fitted[0]
 

@@ -1,7 +1,7 @@
 """Directories as released formats wrote them.
 
-``python tests/stores/written.py KIND`` writes one with this version, to ``tests/stores/data/KIND-FORMAT.tar.gz``: once
-for each new format, and never again.
+``python tests/stores/written.py KIND`` writes one with this version, to ``tests/stores/data/KIND-FORMAT.tar.gz``:
+once for each new format, and never again.
 """
 
 from __future__ import annotations
