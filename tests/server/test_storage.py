@@ -29,6 +29,7 @@ class ModelStore:
     keeps = True
     local = True
     most = 0
+    description = "a model"
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, int], Message] = {}

@@ -109,6 +109,7 @@ class Server:
             return Broker(_rules(config), OpLog(), first)
         self._lock = Lock(place.storage)
         store = open_store(config.queue, place)
+        log.info("Queue initialized: %s", store.description, extra={"event": "store"})
         # An import that was killed at its very end is completed, so that it can never be done twice.
         migrate.Ledger(place.storage).settle(store)
         broker = Broker(_rules(config), OpLog(True), first, Window())

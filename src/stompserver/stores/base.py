@@ -74,6 +74,7 @@ class Store(Protocol):
     database that does not answer, StoreError for the rest. ``keeps`` is false for a store that forgets: nothing
     is logged for it. ``local`` tells that it is on this machine's disk, whose space is then watched.
     ``most`` is how many ops are good in one commit, so that receipts do not wait long; 0 for any number.
+    ``description`` names the engine, for the log.
 
     Messages have ``key`` (order, unique in the store), ``number``, ``destination``, ``headers``, ``body``,
     ``size``, ``plain``, ``persistent``, ``exceptions`` and ``attempts``: all come back from ``read`` as they were
@@ -83,6 +84,7 @@ class Store(Protocol):
     keeps: bool
     local: bool
     most: int
+    description: str
 
     def load(self) -> list[Stored]:
         """The queues that hold messages; after it, what was put with ``persistent`` false by an earlier run is

@@ -54,6 +54,7 @@ class FileStore:
     keeps = True
     local = True
     most = 1_000
+    description = "file store: one file a message"
 
     def __init__(self, place: Place) -> None:
         self._directory = place.storage / "file"

@@ -66,6 +66,7 @@ class LmdbStore:
     keeps = True
     local = True
     most = 50_000
+    description = f"lmdb store: LMDB {'.'.join(map(str, lmdb.version()))}"
 
     def __init__(self, place: Place) -> None:
         self._directory = place.storage / "lmdb"

@@ -15,6 +15,7 @@ class MemoryStore:
     keeps = False
     local = False
     most = 0
+    description = "memory: nothing survives a restart"
 
     def __init__(self, place: Place) -> None:
         del place

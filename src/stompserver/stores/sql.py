@@ -57,6 +57,7 @@ class SqlStore:
     def __init__(self, place: Place) -> None:
         self._database = database.read(place)
         self.local = self._database.path is not None
+        self.description = f"activerecord store: {self._database}"
         self._etc = place.etc
         self._kind = KINDS[self._database.kind](self._database, place.limit)
         self._tables = Tables(self._kind)
