@@ -30,12 +30,14 @@ class Queue:
 
 class Step:
     """Ops of a batch that may be done kind by kind: first ``puts``, then ``marks``, then ``removes``, then
-    the ``drop``. ``gains`` is what the puts add, by queue: messages and bytes.
+    the ``drop``. ``gains`` is what the puts add, by queue: messages and bytes; ``ordered`` whether each of their keys
+    is above the one before.
     """
 
-    __slots__ = ("drop", "gains", "marks", "puts", "removes", "transient")
+    __slots__ = ("drop", "gains", "marks", "ordered", "puts", "removes", "transient")
 
     def __init__(self) -> None:
+        self.ordered = True
         self.puts: list[tuple[bytes, bytes]] = []
         self.gains: dict[Queue, tuple[int, int]] = {}
         self.transient: list[tuple[bytes, bytes]] = []
@@ -55,7 +57,7 @@ def planned(ops: list[Op], queues: dict[str, Queue], fresh: dict[str, Queue], nu
     puts, marks, removes = step.puts, step.marks, step.removes
     name: str | None = None
     queue: Queue | None = None
-    prefix = b""
+    prefix = newest = b""
     count = size = 0
     for op in ops:
         if op.queue != name:
@@ -81,6 +83,9 @@ def planned(ops: list[Op], queues: dict[str, Queue], fresh: dict[str, Queue], nu
                 step = Step()
                 steps.append(step)
                 puts, marks, removes = step.puts, step.marks, step.removes
+            if key <= newest and puts:
+                step.ordered = False
+            newest = key
             puts.append((key, encode(message)))
             count += 1
             size += message.size
