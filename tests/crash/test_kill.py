@@ -98,7 +98,7 @@ class Worker(threading.Thread):
             where.add(what)
             self.alive.set()
         else:
-            self.ledger.problems.append(f"{self.name} got {frame}")
+            self.ledger.problems.append(f"{type(self).__name__} {self.name} got {frame}")
 
     def owe(self, where: set[str], what: str) -> str:
         receipt = f"{self.name}-{len(self.owed)}-{self.count}-{what}"

@@ -103,7 +103,7 @@ class Pump:
             window.adapt(memory.used > memory.ample)
         if self._retry is None or self._trouble == FULL_UP:
             hungry = window.take_hungry() if window is not None else []
-            self._feeds = [(queue, queue.tail, *queue.room()) for queue in hungry]
+            self._feeds = self._shares(hungry)
         batch = self._batch if self._retry is None else []
         if batch or self._feeds:
             self._start(batch)
@@ -111,6 +111,18 @@ class Pump:
             # What was logged cancelled itself, or asked not to be kept.
             self._log.committed(self._number, 0)
             self._resumed()
+
+    def _shares(self, hungry: list[Queue]) -> list[Feed]:
+        """What to read for each, so that all of them together do not take the memory that producers need."""
+        if not hungry:
+            return []
+        memory = self._broker.memory
+        share = max(1, max(memory.ample - memory.used, memory.limit // 64) // len(hungry))
+        feeds = []
+        for queue in hungry:
+            most, room = queue.room()
+            feeds.append((queue, queue.tail, most, min(room, share)))
+        return feeds
 
     def _start(self, batch: list[Op]) -> None:
         self._busy = True

@@ -95,10 +95,12 @@ class Parser:
         return len(self._rest) + (len(self._body) if self._body is not None else 0)
 
     def sends(self, data: bytes) -> bool:
-        """Whether ``data``, when it comes next, begins with a SEND frame or the rest of one."""
+        """Whether ``data``, when it comes next, begins with a SEND frame or the rest of one, or with the BEGIN that
+        SENDs usually follow.
+        """
         if self._frame is not None:
             return self._frame.command == "SEND"
-        return (self._rest[:4] + data[:64]).lstrip(b"\r\n")[:4] == b"SEND"
+        return (self._rest[:4] + data[:64]).lstrip(b"\r\n")[:4] in (b"SEND", b"BEGI")
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take ``data`` and return the frames it completes (perhaps none); see ``error``."""
