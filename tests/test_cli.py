@@ -242,6 +242,8 @@ class Terminal:
         self.screen = ""
         self.pid, self._file = pty.fork()
         if not self.pid:
+            # pytest's helpers ignore SIGINT, and a child would inherit that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(cwd)
             os.execv(sys.executable, [sys.executable, "-m", "stompserver", *arguments])
 
