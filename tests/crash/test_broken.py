@@ -30,7 +30,7 @@ def _send_until_gone(client: Any, gone: type[Exception]) -> tuple[int, int]:
 def test_a_storage_that_is_moved_away_ends_the_server(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception], tmp_path: Path
 ) -> None:
-    server = restart(kind)
+    server = restart(kind, "--shutdown-timeout=1")
     client = connect(server)
     client.put("/queue/kept", ["first"])
     storage = tmp_path / ".stompserver"
