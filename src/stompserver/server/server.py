@@ -137,6 +137,9 @@ class Server:
         """Accept no more, send what is owed, close without an ERROR; un-acked messages go back to their queues.
         After ``deadline`` seconds whoever is still there is cut off.
         """
+        if self.failed.is_set():
+            # What is owed can never be paid: an ERROR may still arrive, more is not to be waited for.
+            deadline = min(deadline, self.linger)
         end = self.time() + deadline
         self.draining = True
         for server in self._servers:

@@ -461,7 +461,10 @@ class LmdbStore:
 
     def _allocate(self, env: lmdb.Environment, used: int, end: int) -> None:
         """Take blocks for the file up to ``end``. Raises StoreFull."""
-        file = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            file = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as problem:
+            raise StoreError(f"{self._file} cannot be opened: {problem.strerror}") from problem
         try:
             ahead = end + min(max(1 << 20, used // 16), 64 << 20)
             for wanted in (min(ahead, self._limit) if self._limit else ahead, end):
