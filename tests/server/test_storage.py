@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.message import Message
@@ -20,7 +31,25 @@ from stompserver.server.reserve import Reserve
 from stompserver.server.storage import PATIENCE, RETRY, UNDURABLE, Pump
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
-from stompserver.stores.base import Damage, Stored
+from stompserver.stores.base import STORES, Damage, Place, Stored, open_store
+
+
+class HandLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self.now = 1000.0
+        super().__init__()
+
+    def time(self) -> float:
+        return self.now
+
+    def turn(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.call_soon(self.stop)
+            self.run_forever()
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.turn(4)
 
 
 class ModelStore:
@@ -197,23 +226,6 @@ def rig(hand_loop: Any, tmp_path: Path, store: ModelStore) -> Rig:
 
 @pytest.fixture
 def hand_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    class HandLoop(asyncio.SelectorEventLoop):
-        def __init__(self) -> None:
-            self.now = 1000.0
-            super().__init__()
-
-        def time(self) -> float:
-            return self.now
-
-        def turn(self, times: int = 1) -> None:
-            for _ in range(times):
-                self.call_soon(self.stop)
-                self.run_forever()
-
-        def advance(self, seconds: float) -> None:
-            self.now += seconds
-            self.turn(4)
-
     loop = HandLoop()
     yield loop
     loop.close()
@@ -670,3 +682,169 @@ def test_a_dead_letter_leaves_one_queue_and_enters_the_other_or_neither(rig: Rig
         rig.loop.advance(RETRY)
         rig.turn()
     assert [place[0] for place in store.rows] == ["/queue/deadletter"]
+
+
+class Crashes(RuleBasedStateMachine):
+    """Clients, broker, pump and a real store against what receipts promise, with crashes at any step."""
+
+    kind = "lmdb"
+
+    @initialize()
+    def start(self) -> None:
+        self.loop = HandLoop()
+        self.directory = Path(tempfile.mkdtemp(prefix="stompserver-model-"))
+        self.sent = 0
+        self.kept: set[str] = set()
+        """Bodies whose SEND got its receipt."""
+        self.acked: set[str] = set()
+        """Bodies whose ACK was sent."""
+        self.gone: set[str] = set()
+        """Bodies whose ACK got its receipt."""
+        self.seen: dict[str, list[int]] = {"/queue/a": [], "/queue/b": []}
+        """First deliveries since the last restart."""
+        self.open()
+
+    def open(self) -> None:
+        self.store: Any = open_store(self.kind, Place(self.directory, self.directory / "etc"))
+        self.rig = Rig(self.loop, self.directory, self.store)
+        self.producer, self.consumer = self.rig.client(), self.rig.client()
+        self.held: dict[str, str] = {}
+        for queue in self.seen:
+            self.seen[queue] = []
+
+    def hear(self) -> None:
+        self.rig.turn()
+        for session in (self.producer, self.consumer):
+            for frame in self.rig.heard(session).split("\0\n")[:-1]:
+                head, _, body = frame.partition("\n\n")
+                command, *lines = head.split("\n")
+                headers = dict(line.split(":", 1) for line in lines)
+                if command == "RECEIPT":
+                    what, _, which = headers["receipt-id"].partition("-")
+                    (self.kept if what == "sent" else self.gone).add(which)
+                elif command == "MESSAGE":
+                    self.held[headers["ack"]] = body
+                    assert body not in self.gone, "an ACK with a receipt is for good"
+                    if headers.get("redelivered") != "true":
+                        self.seen[headers["destination"]].append(int(body))
+                else:
+                    raise AssertionError(frame)
+
+    @rule(queue=st.sampled_from(["/queue/a", "/queue/b"]), count=st.integers(1, 12))
+    def send(self, queue: str, count: int) -> None:
+        for _ in range(count):
+            self.sent += 1
+            self.rig.say(self.producer, send(str(self.sent), queue=queue, more=f"receipt:sent-{self.sent}\n"))
+
+    @rule(count=st.integers(2, 4))
+    def commit_a_transaction(self, count: int) -> None:
+        self.rig.say(self.producer, "BEGIN\ntransaction:t\n\n\0")
+        for _ in range(count):
+            self.sent += 1
+            self.rig.say(self.producer, send(str(self.sent), more="transaction:t\n"))
+        self.rig.say(self.producer, "COMMIT\ntransaction:t\n\n\0")
+
+    @rule(queue=st.sampled_from(["/queue/a", "/queue/b"]), prefetch=st.integers(1, 5))
+    def subscribe(self, queue: str, prefetch: int) -> None:
+        if queue not in self.consumer.subscriptions:
+            self.rig.say(
+                self.consumer,
+                f"SUBSCRIBE\nid:{queue}\ndestination:{queue}\nack:client-individual\nprefetch-count:{prefetch}\n\n\0",
+            )
+
+    @rule(data=st.data(), good=st.booleans())
+    def settle(self, data: st.DataObject, good: bool) -> None:
+        if not self.held:
+            return
+        ack = data.draw(st.sampled_from(sorted(self.held)))
+        body = self.held.pop(ack)
+        if good:
+            self.acked.add(body)
+            self.rig.say(self.consumer, f"ACK\nid:{ack}\nreceipt:gone-{body}\n\n\0")
+        else:
+            self.rig.say(self.consumer, f"NACK\nid:{ack}\n\n\0")
+
+    @rule(times=st.integers(1, 3))
+    def turn(self, times: int) -> None:
+        for _ in range(times):
+            self.hear()
+
+    @rule()
+    def hold_the_thread(self) -> None:
+        self.rig.thread.at_once = False
+
+    @rule()
+    def let_the_thread_run(self) -> None:
+        self.rig.thread.at_once = True
+        self.rig.thread.run()
+        self.hear()
+
+    @rule()
+    def lose_the_consumer(self) -> None:
+        self.consumer.lost()
+        self.held.clear()
+        self.consumer = self.rig.client()
+
+    @rule()
+    def crash(self) -> None:
+        self.store.close()
+        self.open()
+
+    @rule()
+    def restart(self) -> None:
+        self.rig.thread.at_once = True
+        self.rig.thread.run()
+        self.hear()
+        for session in (self.producer, self.consumer):
+            session.lost()
+        assert self.loop.run_until_complete(self.rig.pump.close(5))
+        self.open()
+
+    @invariant()
+    def first_deliveries_are_in_order(self) -> None:
+        for bodies in self.seen.values():
+            assert bodies == sorted(bodies)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "rig"):
+            return
+        self.crash()
+        for queue in self.seen:
+            self.subscribe(queue, 1000)
+        got: list[str] = []
+        for _ in range(200):
+            self.hear()
+            if not self.held:
+                break
+            for ack, body in list(self.held.items()):
+                got.append(body)
+                del self.held[ack]
+                self.rig.say(self.consumer, f"ACK\nid:{ack}\n\n\0")
+        assert len(got) == len(set(got))
+        assert self.kept - self.acked <= set(got), "what got a receipt is there"
+        assert not self.gone & set(got)
+        assert {int(body) for body in got} <= set(range(1, self.sent + 1))
+        self.hear()
+        assert self.rig.broker.memory.used == 0
+        self.store.close()
+        self.loop.close()
+        shutil.rmtree(self.directory)
+
+
+def model(kind: str) -> Any:
+    machine = type(f"Crashes{kind.title()}", (Crashes,), {"kind": kind})
+    return machine
+
+
+@pytest.mark.parametrize("kind", ["lmdb", "dbm"])
+def test_receipts_hold_whenever_it_crashes(kind: str) -> None:
+    run_state_machine_as_test(
+        model(kind), settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", sorted(set(STORES) - {"memory"}))
+def test_receipts_hold_whenever_it_crashes_for_long(kind: str) -> None:
+    steps = settings(max_examples=60 if kind != "lmdb" else 300, stateful_step_count=60, deadline=None)
+    run_state_machine_as_test(model(kind), settings=steps)
