@@ -71,6 +71,23 @@ def progress(label: str, count: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.update(1)
 
 
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[], None]]:
+    """A count on stderr of what there is no knowing the number of; call what it gives for each message."""
+    shown = sys.stderr.isatty()
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+        if shown and count % 1000 == 0:
+            click.echo(f"\r{label} {count:,} messages", nl=False, err=True)
+
+    yield step
+    if shown and count >= 1000:
+        click.echo(err=True)
+
+
 @store.command()
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
@@ -209,7 +226,8 @@ def import_original(configured: Configured, directory: Path, dry_run: bool, as_j
     All or nothing; the original's files are only read. May be repeated: what was taken before is not taken again.
     """
     config = configured()
-    original = migrate.read(directory)
+    with counting("reading") as step:
+        original = migrate.read(directory, step)
     if dry_run:
         here = MemoryStore(Place(config.storage, config.etcdir))
         report = migrate.into(original, here, 1, migrate.Ledger(config.storage), dry=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,9 +49,10 @@ class Note:
 
 
 class Notes:
-    """Notes, one for each reason and queue."""
+    """Notes, one for each reason and queue; ``step`` is called for each message that was read."""
 
-    def __init__(self) -> None:
+    def __init__(self, step: Callable[[], None] = lambda: None) -> None:
+        self.step = step
         self._notes: dict[tuple[str, str, str], Note] = {}
 
     def repaired(self, queue: str, reason: str, place: str) -> None:
@@ -94,6 +96,7 @@ def item(id: str, queue: str, frame: Frame, attempts: int, notes: Notes) -> Item
     it comes from the original splitting lines at the last colon: what it sent, and what its clients read, was a
     header up to the first.
     """
+    notes.step()
     headers: dict[str, str] = {}
     for name, value in frame.headers.items():
         name, _, value = (name + b":" + value).partition(b":")

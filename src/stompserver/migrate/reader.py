@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -121,12 +122,12 @@ def _sqlite_files(folder: Path) -> list[tuple[Path, str]]:
     return [one for one in there if one[0].name == database.DEFAULT] or there
 
 
-def read(source: Path) -> Original:
+def read(source: Path, step: Callable[[], None] = lambda: None) -> Original:
     """All messages in ``source``: the original's storage directory, its SQLite file, or a directory with its
     ``database.yml`` (its etc directory, for a database server). Raises StoreForeign when nothing of the original
-    is there, and StoreError.
+    is there, and StoreError. Calls ``step`` for each message.
     """
-    notes = Notes()
+    notes = Notes(step)
     kinds: list[str] = []
     identities: list[str] = []
     queues: dict[str, Queue] = {}
