@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.scenarios import RATE, Metric, Sample, Scenario
+from bench.case import RATE, Metric, Sample, Scenario
 
 NUMBER = re.compile(r"[\d,.]+%?( [!?])?|-")
 BUSY = 0.9
@@ -33,6 +33,13 @@ GOALS = (
     Goal("latency p50", "stompserver", 1.5, False, "prototype"),
     Goal("idle RSS", "stompserver", 25.0, False),
     Goal("many / one", "stompserver", 0.8, True),
+    Goal("receipt", "stompserver-lmdb", 0.6, True, "stompserver"),
+    Goal("fill", "stompserver-lmdb", 0.4, True, "stompserver"),
+    Goal("drain", "stompserver-lmdb", 0.4, True, "stompserver"),
+    Goal("backlog memory", "stompserver-lmdb", 200.0, False),
+    Goal("backlog listening", "stompserver-lmdb", 1.0, False),
+    Goal("backlog first message", "stompserver-lmdb", 0.1, False),
+    Goal("restart, 10,000 queues", "stompserver-lmdb", 3.0, False),
 )
 
 
@@ -163,7 +170,8 @@ def goal_rows(results: Results) -> list[tuple[str, float, bool, bool]]:
             continue
         word = "at least" if goal.at_least else "at most"
         unit = f" of {goal.against}" if goal.against else f" {results.metrics[goal.metric].unit}".rstrip()
-        text = f"{goal.metric}: {word} {goal.bound:g}{unit}"
+        whose = "" if goal.subject == "stompserver" else f" ({goal.subject})"
+        text = f"{goal.metric}{whose}: {word} {goal.bound:g}{unit}"
         met = value >= goal.bound if goal.at_least else value <= goal.bound
         disturbed = any(results.disturbed(goal.metric, name) for name in (goal.subject, goal.against) if name)
         rows.append((text, value, met, disturbed))

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import machine
+from bench.case import Case, Scenario
 from bench.receiver import CountError
 from bench.report import Results, render
-from bench.scenarios import SCENARIOS, Case, Scenario
+from bench.scenarios import SCENARIOS
 from bench.subjects import SUBJECTS, Subject
 from bench.target import StartError, Target
 
@@ -47,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--seconds", type=float, default=1.0, help="about how long one measurement takes (default: 1)"
     )
-    options.add_argument("--messages", type=int, help="messages per measurement instead of --seconds")
+    options.add_argument(
+        "--messages", type=int, help="messages per measurement instead of --seconds, and in backlog"
+    )
     options.add_argument("--json", type=Path, metavar="FILE", help="also write everything to FILE")
     options.add_argument(
         "--no-pin", action="store_true", help="do not tie server and generator to cores of their own"
@@ -105,7 +108,7 @@ class Run:
                 for case in scenario.cases:
                     key = subject.name, case.name
                     if case.fresh:
-                        amounts[key] = case.fixed or 0
+                        amounts[key] = (self.messages if case.adjustable else None) or case.fixed or 0
                         continue
                     targets[key] = stack.enter_context(self.start(subject))
                     amounts[key] = self.warm_up(targets[key], case)

@@ -10,90 +10,32 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cache
 
 from bench import frames
-from bench.frames import DIGITS, Stream
-from bench.generator import Outcome, Port, exchange, settle
-from bench.link import Link
+from bench.backlog import fill_then_drain, one_backlog, spread_backlog
+from bench.case import (
+    PREFETCH,
+    QUEUES,
+    RATE,
+    SUBSCRIPTIONS_PER_CONNECTION,
+    Case,
+    Metric,
+    Sample,
+    Scenario,
+    check_order,
+    open_link,
+    sample_of,
+    stream_of,
+    subscribe_headers,
+)
+from bench.frames import DIGITS
+from bench.generator import Port, exchange, settle
 from bench.machine import on_cores
 from bench.receiver import BodySkipper, CountError, FrameCounter, check_collected
 from bench.target import Target
 
-PREFETCH = 1000
-SUBSCRIPTIONS_PER_CONNECTION = 1000
 IDLE_CONNECTIONS = 5000
-QUEUES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One number of a case."""
-
-    name: str
-    unit: str
-    more_is_better: bool = True
-
-
-@dataclass(slots=True)
-class Sample:
-    """One round: the numbers by metric name, and how busy both sides were (CPU seconds per second)."""
-
-    values: dict[str, float]
-    messages: int
-    seconds: float
-    generator_share: float
-    server_share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """`run(target, messages)` measures once; `warm_up` messages are sent first to learn the rate."""
-
-    name: str
-    metrics: tuple[Metric, ...]
-    run: Callable[[Target, int], Sample]
-    warm_up: int = 10_000
-    fixed: int | None = None
-    """Amount that is not derived from --seconds (connections)."""
-    fresh: bool = False
-    """A new server for every round."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    name: str
-    about: str
-    cases: tuple[Case, ...]
-    same_amount: bool = False
-    """All cases get the number of messages of the first."""
-    ratio: tuple[str, str, str] | None = None
-    """(name, dividend, divisor): a further number made of two metrics of the same round."""
-
-
-RATE = "msg/s"
-
-
-def _sample(
-    metric: str, target: Target, cpu_before: float, outcome: Outcome, messages: int, copies: int = 1
-) -> Sample:
-    server = target.cpu_seconds() - cpu_before
-    seconds = outcome.seconds
-    rate = messages * copies / seconds
-    return Sample({metric: rate}, messages, seconds, outcome.cpu / seconds, server / seconds)
-
-
-@cache
-def _stream(
-    destinations: tuple[bytes, ...], body: int, receipts: bool = False, single: bool = False
-) -> Stream:
-    """Encoded once per process and shared by all servers and rounds."""
-    return Stream(destinations, frames.body_of(body), receipts=receipts, single=single)
-
-
-def _headers(target: Target, prefetch: int) -> tuple[tuple[str, str], ...]:
-    return (*target.subject.subscribe_headers, (target.subject.prefetch_header, str(prefetch)))
+BACKLOG = 200_000
 
 
 def one_queue(
@@ -103,12 +45,12 @@ def one_queue(
 
     def run(target: Target, messages: int) -> Sample:
         destination = f"{target.subject.queue_prefix}bench".encode()
-        stream = _stream((destination,), body, receipts)
+        stream = stream_of((destination,), body, receipts)
         messages = stream.whole_chunks(messages)
         with ExitStack() as stack:
-            consumer = _open(stack, target)
-            producer = _open(stack, target)
-            consumer.subscribe(destination, 1, ack, _headers(target, PREFETCH))
+            consumer = open_link(stack, target)
+            producer = open_link(stack, target)
+            consumer.subscribe(destination, 1, ack, subscribe_headers(target, PREFETCH))
             # One number more than is sent inside the clock: the marker's.
             total = messages + 1
             receiver = (
@@ -122,7 +64,7 @@ def one_queue(
 
             cpu = target.cpu_seconds()
             outcome = exchange(stream, outbound, (inbound, outbound), progress, messages, window=window)
-            sample = _sample(metric, target, cpu, outcome, messages)
+            sample = sample_of(metric, target, cpu, outcome, messages)
             outbound.write((frames.marker(destination, messages),))
             settle((inbound, outbound), lambda: receiver.count == total)
             consumer.goodbye()
@@ -136,19 +78,15 @@ def one_queue(
 def _nothing_left(target: Target, destination: bytes) -> None:
     """After all was acknowledged, the next message of the queue must be the one sent now."""
     with ExitStack() as stack:
-        consumer = _open(stack, target)
+        consumer = open_link(stack, target)
         consumer.sock.sendall(frames.marker(destination, 0))
-        consumer.sock.sendall(frames.subscribe(destination, 1, "auto", "", _headers(target, PREFETCH)))
+        consumer.sock.sendall(
+            frames.subscribe(destination, 1, "auto", "", subscribe_headers(target, PREFETCH))
+        )
         frame = consumer.expect(b"MESSAGE")
         if b"\nseq:" + b"0" * DIGITS not in frame or not frame.endswith(b"\n\nend"):
             raise CountError(f"the queue still held a message that had been acknowledged: {frame[:300]!r}")
         consumer.goodbye()
-
-
-def _open(stack: ExitStack, target: Target) -> Link:
-    link = target.connect()
-    stack.callback(link.close)
-    return link
 
 
 def fan_out(
@@ -158,11 +96,11 @@ def fan_out(
 
     def run(target: Target, messages: int) -> Sample:
         destination = f"{target.subject.topic_prefix}bench".encode()
-        stream = _stream((destination,), body)
+        stream = stream_of((destination,), body)
         messages = stream.whole_chunks(messages)
         with ExitStack() as stack:
-            links = [_open(stack, target) for _ in range(subscribers)]
-            producer = _open(stack, target)
+            links = [open_link(stack, target) for _ in range(subscribers)]
+            producer = open_link(stack, target)
             for link in links:
                 link.subscribe(destination, 1, "auto", target.subject.subscribe_headers)
             total = messages + 1
@@ -177,7 +115,7 @@ def fan_out(
 
             cpu = target.cpu_seconds()
             outcome = exchange(stream, outbound, ports, progress, messages, window=window)
-            sample = _sample(metric, target, cpu, outcome, messages, copies=subscribers)
+            sample = sample_of(metric, target, cpu, outcome, messages, copies=subscribers)
             outbound.write((frames.marker(destination, messages),))
             settle(ports, lambda: all(receiver.count == total for receiver in receivers))
             for link in links:
@@ -201,16 +139,16 @@ def many_queues(
         owner = {name: part for part, members in enumerate(parts) for name in members}
         order = names.copy()
         random.Random(2).shuffle(order)
-        stream = _stream(tuple(order), body)
+        stream = stream_of(tuple(order), body)
         messages = stream.whole_chunks(messages)
         wanted: list[list[bytes]] = [[] for _ in parts]
         for number in range(messages):
             wanted[owner[order[number % queues]]].append(b"%0*d" % (DIGITS, number))
         with ExitStack() as stack:
-            links = [_open(stack, target) for _ in parts]
-            producer = _open(stack, target)
+            links = [open_link(stack, target) for _ in parts]
+            producer = open_link(stack, target)
             for link, members in zip(links, parts, strict=True):
-                link.subscribe_all(members, _headers(target, PREFETCH))
+                link.subscribe_all(members, subscribe_headers(target, PREFETCH))
             receivers = [FrameCounter(None) for _ in links]
             outbound = Port(producer.sock, None)
             ports = [Port(link.sock, receiver) for link, receiver in zip(links, receivers, strict=True)] + [
@@ -222,32 +160,19 @@ def many_queues(
 
             cpu = target.cpu_seconds()
             outcome = exchange(stream, outbound, ports, progress, messages, window=window)
-            sample = _sample(metric, target, cpu, outcome, messages)
+            sample = sample_of(metric, target, cpu, outcome, messages)
             outbound.write([frames.marker(members[0], messages + part) for part, members in enumerate(parts)])
             settle(ports, lambda: progress() >= messages + len(parts))
             for part, receiver in enumerate(receivers):
                 check_collected(
                     receiver.found, [*wanted[part], b"%0*d" % (DIGITS, messages + part)], f"connection {part}"
                 )
-                _check_order(receiver.found, messages, order, queues)
+                check_order(receiver.found, messages, order, queues)
             for link in links:
                 link.goodbye()
         return sample
 
     return run
-
-
-def _check_order(found: Sequence[bytes], messages: int, order: Sequence[bytes], queues: int) -> None:
-    """Within each queue numbers must rise."""
-    last: dict[bytes, int] = {}
-    for digits in found:
-        number = int(digits)
-        if number >= messages:
-            continue
-        queue = order[number % queues]
-        if number < last.get(queue, -1):
-            raise CountError(f"{queue.decode()} delivered message {number:,} after {last[queue]:,}")
-        last[queue] = number
 
 
 def one_at_a_time(target: Target, messages: int) -> Sample:
@@ -257,13 +182,13 @@ def one_at_a_time(target: Target, messages: int) -> Sample:
     more than a fast server needs (60 us of 75 here), which would make all servers look alike.
     """
     destination = f"{target.subject.queue_prefix}bench".encode()
-    stream = _stream((destination,), 100, single=True)
+    stream = stream_of((destination,), 100, single=True)
     sends = [stream.chunk(index)[0] for index in range(messages)]
     times = [0] * messages
     with ExitStack() as stack:
         stack.enter_context(on_cores(target.cores))
-        consumer = _open(stack, target)
-        producer = _open(stack, target)
+        consumer = open_link(stack, target)
+        producer = open_link(stack, target)
         consumer.subscribe(destination, 1, "auto", target.subject.subscribe_headers)
         send, receive, clock = producer.sock.sendall, consumer.sock.recv, time.perf_counter_ns
         cpu, own, start = target.cpu_seconds(), time.process_time(), time.perf_counter()
@@ -308,7 +233,7 @@ def idle(target: Target, connections: int) -> Sample:
     cpu, own, start = target.cpu_seconds(), time.process_time(), time.perf_counter()
     with ExitStack() as stack:
         for _ in range(connections):
-            _open(stack, target)
+            open_link(stack, target)
         seconds = time.perf_counter() - start
         own = time.process_time() - own
         server = target.cpu_seconds() - cpu
@@ -341,6 +266,16 @@ SCENARIOS: dict[str, Scenario] = {
             "receipt",
             "as auto, and every SEND asks for a receipt",
             (_rate("receipt", one_queue("receipt", 100, receipts=True)),),
+        ),
+        Scenario(
+            "fill",
+            "a receipt for each SEND, and nobody consumes",
+            (_rate("fill", fill_then_drain("fill", drain=False)),),
+        ),
+        Scenario(
+            "drain",
+            "one consumer, ack:auto, takes what fill left",
+            (_rate("drain", fill_then_drain("drain", drain=True)),),
         ),
         Scenario(
             "fanout5",
@@ -388,6 +323,33 @@ SCENARIOS: dict[str, Scenario] = {
             (
                 _rate("16 KB bodies", one_queue("16 KB bodies", 16_384, window=500), 500),
                 _rate("1 MB bodies", one_queue("1 MB bodies", 1 << 20, window=8), 30),
+            ),
+        ),
+        Scenario(
+            "backlog",
+            f"memory and restart with {BACKLOG:,} messages (--messages changes it) of 1 KB in one queue, "
+            f"and with {QUEUES * 10:,} in {QUEUES:,} queues",
+            (
+                Case(
+                    "backlog",
+                    (
+                        Metric("backlog memory", "MB", False),
+                        Metric("memory after draining", "MB", False),
+                        Metric("backlog listening", "s", False),
+                        Metric("backlog first message", "s", False),
+                    ),
+                    one_backlog,
+                    fixed=BACKLOG,
+                    adjustable=True,
+                    fresh=True,
+                ),
+                Case(
+                    f"restart, {QUEUES:,} queues",
+                    (Metric(f"restart, {QUEUES:,} queues", "s", False),),
+                    spread_backlog(QUEUES, f"restart, {QUEUES:,} queues"),
+                    fixed=QUEUES * 10,
+                    fresh=True,
+                ),
             ),
         ),
     )

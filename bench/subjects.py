@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+FORGETS = "keeps messages in memory, a restart forgets them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def _stompserver(name: str, *options: str) -> Subject:
         ],
         environment={"PYTHONPATH": str(ROOT / "src")},
         missing=_stompserver_missing,
-        cannot={},
+        cannot={} if "-q" in options else {"backlog": FORGETS},
     )
 
 
@@ -89,6 +90,7 @@ SUBJECTS: dict[str, Subject] = {
             missing=_prototype_missing,
             cannot={
                 "fanout5": "has no topics",
+                "backlog": FORGETS,
             },
         ),
         Subject(
@@ -97,6 +99,9 @@ SUBJECTS: dict[str, Subject] = {
             cannot={
                 "individual": "copies bytes, knows no acknowledgements",
                 "receipt": "copies bytes, knows no receipts",
+                "fill": "copies bytes, knows no receipts",
+                "drain": "copies bytes, holds none",
+                "backlog": "copies bytes, holds none",
                 "queues": "copies bytes, knows no queues",
                 "idle": "holds nothing for a connection",
             },

@@ -37,26 +37,29 @@ class Target:
         )
         directory = Path(self._directory.name)
         self._output = directory / "output.txt"
-        work = directory / "work"
-        work.mkdir()
-        raise_file_limit()
-        # The child inherits the cores, so threads it starts at once are pinned too.
-        with on_cores(cores), self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                subject.command(self.port, work),
-                cwd=work,
-                env={**os.environ, **subject.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._work = directory / "work"
+        self._work.mkdir()
         self.server_name = ""
+        raise_file_limit()
+        self._process = self._start()
         try:
             self._wait_until_ready()
         except BaseException:
             self.stop()
             raise
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # The child inherits the cores, so threads it starts at once are pinned too.
+        with on_cores(self.cores), self._output.open("ab") as output:
+            return subprocess.Popen(
+                self.subject.command(self.port, self._work),
+                cwd=self._work,
+                env={**os.environ, **self.subject.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + self.subject.start_seconds
@@ -72,7 +75,7 @@ class Target:
                     raise StartError(
                         f"{self.subject.name} is not ready: {error}\n{self.printed()}"
                     ) from error
-                time.sleep(0.05)
+                time.sleep(0.01)
                 continue
             self.server_name = link.server_name()
             link.close()
@@ -109,6 +112,29 @@ class Target:
         """(RSS, PSS) in bytes of the server and its children."""
         full = [process.memory_full_info() for process in self._processes()]
         return sum(info.rss for info in full), sum(getattr(info, "pss", info.rss) for info in full)
+
+    def own_memory(self) -> int:
+        """Bytes of the server and its children that no file backs (RssAnon): no cache pages of a mapped file."""
+        found = 0
+        for process in self._processes():
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            found += int(status.partition("RssAnon:")[2].split()[0]) * 1024
+        return found
+
+    def restart(self, patience: float = 60.0) -> float:
+        """End it by SIGTERM, start it on the same files; seconds from there until CONNECTED came.
+
+        Raises StartError when it does not end within `patience` seconds or does not come up.
+        """
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired as error:
+            raise StartError(f"{self.subject.name} did not end within {patience:g} s of SIGTERM") from error
+        start = time.perf_counter()
+        self._process = self._start()
+        self._wait_until_ready()
+        return time.perf_counter() - start
 
     def stop(self) -> None:
         """SIGTERM to the server's own process group, SIGKILL after 10 s."""

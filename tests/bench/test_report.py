@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from bench.case import Metric, Sample
 from bench.report import Results, goal_rows, render
 from bench.run import main
-from bench.scenarios import SCENARIOS, Metric, Sample, percentile
+from bench.scenarios import SCENARIOS, percentile
 
 
 def filled() -> Results:

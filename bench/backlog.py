@@ -1,0 +1,154 @@
+"""Queues that nobody reads for a while: how fast they fill and empty, what they cost, what a restart takes."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from bench import frames
+from bench.case import (
+    PREFETCH,
+    SUBSCRIPTIONS_PER_CONNECTION,
+    Sample,
+    check_order,
+    open_link,
+    sample_of,
+    stream_of,
+    subscribe_headers,
+)
+from bench.frames import DIGITS
+from bench.generator import Outcome, Port, exchange, settle
+from bench.receiver import FrameCounter, check_collected
+from bench.target import Target
+
+BODY = 1024
+"""Bytes of a message in a backlog."""
+
+
+def _fill(target: Target, destinations: tuple[bytes, ...], body: int, messages: int, window: int) -> Outcome:
+    """Send `messages` (whole chunks), a receipt each, to queues without consumers."""
+    with ExitStack() as stack:
+        producer = open_link(stack, target)
+        paid = FrameCounter(messages, header=b"receipt-id")
+        port = Port(producer.sock, paid)
+        stream = stream_of(destinations, body, True)
+        outcome = exchange(stream, port, (port,), lambda: paid.count, messages, window=window, stall=30)
+        producer.goodbye()
+    return outcome
+
+
+def _subscribe(target: Target, destinations: Sequence[bytes], skip: int = 0) -> bytes:
+    """Automatic subscriptions to all but the first `skip`, without receipts, which messages would overtake."""
+    headers = subscribe_headers(target, PREFETCH)
+    return b"".join(
+        frames.subscribe(destination, id, "auto", "", headers)
+        for id, destination in enumerate(destinations)
+        if id >= skip
+    )
+
+
+def fill_then_drain(metric: str, *, drain: bool, window: int = 5000) -> Callable[[Target, int], Sample]:
+    """Fill a queue without a consumer, then let one take all; the clock is for one of both."""
+
+    def run(target: Target, messages: int) -> Sample:
+        destination = f"{target.subject.queue_prefix}bench".encode()
+        messages = stream_of((destination,), 100, True).whole_chunks(messages)
+        cpu = target.cpu_seconds()
+        outcome = _fill(target, (destination,), 100, messages, window)
+        if not drain:
+            sample = sample_of(metric, target, cpu, outcome, messages)
+        with ExitStack() as stack:
+            consumer = open_link(stack, target)
+            # One number more than was sent: the marker's, which must be what comes next.
+            receiver = FrameCounter(messages + 1)
+            port = Port(consumer.sock, receiver)
+            cpu = target.cpu_seconds()
+            gc.collect()
+            gc.disable()
+            try:
+                own, start = time.process_time(), time.perf_counter()
+                port.write((_subscribe(target, (destination,)),))
+                settle((port,), lambda: receiver.count >= messages)
+                outcome = Outcome(time.perf_counter() - start, time.process_time() - own)
+            finally:
+                gc.enable()
+            if drain:
+                sample = sample_of(metric, target, cpu, outcome, messages)
+            port.write((frames.marker(destination, messages),))
+            settle((port,), lambda: receiver.count > messages)
+            consumer.goodbye()
+        return sample
+
+    return run
+
+
+def _first_message(port: Port, subscriptions: bytes, receiver: FrameCounter) -> float:
+    """Seconds from SUBSCRIBE until a message is here."""
+    start = time.perf_counter()
+    port.write((subscriptions,))
+    settle((port,), lambda: receiver.count > 0)
+    return time.perf_counter() - start
+
+
+def _take_all(port: Port, subscriptions: bytes, receiver: FrameCounter, wanted: int) -> None:
+    port.write((subscriptions,))
+    settle((port,), lambda: receiver.count >= wanted)
+
+
+def one_backlog(target: Target, messages: int) -> Sample:
+    """One queue with `messages` of 1 KB: the server's own memory, then a restart, and all must still be there."""
+    destination = f"{target.subject.queue_prefix}bench".encode()
+    messages = stream_of((destination,), BODY, True).whole_chunks(messages)
+    cpu = target.cpu_seconds()
+    outcome = _fill(target, (destination,), BODY, messages, 5000)
+    share = (target.cpu_seconds() - cpu) / outcome.seconds
+    memory = target.own_memory()
+    listening = target.restart()
+    with ExitStack() as stack:
+        consumer = open_link(stack, target)
+        receiver = FrameCounter(messages)
+        port = Port(consumer.sock, receiver)
+        first = _first_message(port, _subscribe(target, (destination,)), receiver)
+        settle((port,), lambda: receiver.count >= messages)
+        emptied = target.own_memory()
+        consumer.goodbye()
+    values = {
+        "backlog memory": memory / 1e6,
+        "memory after draining": emptied / 1e6,
+        "backlog listening": listening,
+        "backlog first message": first,
+    }
+    return Sample(values, messages, outcome.seconds, outcome.cpu / outcome.seconds, share)
+
+
+def spread_backlog(queues: int, metric: str) -> Callable[[Target, int], Sample]:
+    """The messages spread over many queues; a restart, until the first message of one of them."""
+
+    def run(target: Target, messages: int) -> Sample:
+        order = [f"{target.subject.queue_prefix}bench-{index}".encode() for index in range(queues)]
+        random.Random(2).shuffle(order)
+        messages = stream_of(tuple(order), BODY, True).whole_chunks(messages)
+        cpu = target.cpu_seconds()
+        outcome = _fill(target, tuple(order), BODY, messages, 5000)
+        share = (target.cpu_seconds() - cpu) / outcome.seconds
+        seconds = target.restart()
+        with ExitStack() as stack:
+            found: list[bytes] = []
+            for at in range(0, queues, SUBSCRIPTIONS_PER_CONNECTION):
+                members = order[at : at + SUBSCRIPTIONS_PER_CONNECTION]
+                receiver = FrameCounter(None)
+                port = Port(open_link(stack, target).sock, receiver)
+                first = _first_message(port, _subscribe(target, members[:1]), receiver)
+                if at == 0:
+                    seconds += first
+                wanted = sum(len(range(place, messages, queues)) for place in range(at, at + len(members)))
+                _take_all(port, _subscribe(target, members, skip=1), receiver, wanted)
+                check_order(receiver.found, messages, order, queues)
+                found += receiver.found
+            check_collected(found, [b"%0*d" % (DIGITS, number) for number in range(messages)], "all queues")
+        return Sample({metric: seconds}, messages, outcome.seconds, outcome.cpu / outcome.seconds, share)
+
+    return run
