@@ -329,32 +329,31 @@ class LmdbStore:
         try:
             with self._opened().begin() as txn:
                 cursor = txn.cursor(db=self._messages)
-                there = cursor.set_range(prefix + NUMBER.pack(max(after + 1, 0)))
+                if not cursor.set_range(prefix + NUMBER.pack(max(after + 1, 0))):
+                    return found
                 marked = txn.stat(self._marks)["entries"] > 0
-                while there:
-                    place, record = cursor.item()
-                    if place[:8] != prefix:
+                for place, record in cursor.iternext():
+                    if not place.startswith(prefix):
                         break
-                    message = self._decoded(queue, place, record)
-                    if isinstance(message, Message):
+                    try:
+                        message = decode(int.from_bytes(place[8:]), record)
+                    except (StoreError, ValueError) as problem:
+                        found.append(self._damage(queue, place, problem))
+                    else:
                         held += message.size
                         attempts = txn.get(place, db=self._marks) if marked else None
                         if attempts is not None:
                             (message.attempts,) = ATTEMPTS.unpack(attempts)
-                    found.append(message)
+                        found.append(message)
                     if len(found) >= limit or held >= room:
                         break
-                    there = cursor.next()
         except lmdb.Error as problem:
             raise self._translated(problem, "read") from problem
         return found
 
-    def _decoded(self, queue: str, place: bytes, record: bytes) -> Message | Damage:
-        (key,) = NUMBER.unpack(place[8:])
-        try:
-            return decode(key, record)
-        except (StoreError, ValueError) as problem:
-            return Damage(key, f"{self._file}, queue {queue!r}, message {key}", str(problem))
+    def _damage(self, queue: str, place: bytes, problem: Exception) -> Damage:
+        key = int.from_bytes(place[8:])
+        return Damage(key, f"{self._file}, queue {queue!r}, message {key}", str(problem))
 
     def scan(self) -> Iterator[tuple[str, Message | Damage]]:
         """All messages; then what the other databases say that does not fit them."""

@@ -22,6 +22,7 @@ FORMAT: Final = 1
 
 _HEAD: Final = struct.Struct(">BBiIQQIQ")
 _CHECK: Final = struct.Struct(">I")
+_WHOLE: Final = struct.Struct(_HEAD.format + "I")
 _START: Final = _HEAD.size + _CHECK.size
 
 _PLAIN: Final = 1
@@ -53,24 +54,31 @@ def decode(key: int, record: bytes) -> Message:
     """The message of a record. Raises StoreDamaged, or StoreForeign for a format of a newer version."""
     if len(record) < _START:
         raise StoreDamaged(f"record of {len(record)} bytes is shorter than its head")
-    format, flags, exceptions, attempts, number, size, text_length, body_length = _HEAD.unpack_from(record)
+    format, flags, exceptions, attempts, number, size, text_length, body_length, check = _WHOLE.unpack_from(
+        record
+    )
     if format != FORMAT:
         raise StoreForeign(f"record format {format}; this version knows {FORMAT}")
     if len(record) != _START + text_length + body_length:
         raise StoreDamaged(f"record of {len(record)} bytes should have {_START + text_length + body_length}")
-    (check,) = _CHECK.unpack_from(record, _HEAD.size)
-    if check != crc32(record[_START:], crc32(record[: _HEAD.size])):
+    content = record[_START:]
+    if check != crc32(content, crc32(record[: _HEAD.size])):
         raise StoreDamaged("checksum does not fit")
-    body = record[_START + text_length :]
-    destination, *rest = record[_START : _START + text_length].decode("utf-8", "surrogateescape").split("\0")
-    headers = dict(zip(rest[::2], rest[1::2], strict=True))
+    body = content[text_length:]
+    text = content[:text_length]
+    try:
+        parts = text.decode().split("\0")
+    except UnicodeDecodeError:
+        parts = text.decode("utf-8", "surrogateescape").split("\0")
+    destination = parts[0]
+    headers = dict(zip(parts[1::2], parts[2::2], strict=True))
     message = Message(
         destination,
         headers,
         body,
         size,
-        bool(flags & _PLAIN),
-        bool(flags & _PERSISTENT),
+        flags & _PLAIN != 0,
+        flags & _PERSISTENT != 0,
         exceptions,
     )
     message.key = key
