@@ -36,6 +36,8 @@ def test_a_storage_that_is_moved_away_ends_the_server(
     storage = tmp_path / ".stompserver"
     away = storage.rename(tmp_path / "away")
     sent, kept = _send_until_gone(client, gone)
+    # It ends by itself: a signal in its last moment would take its exit code.
+    server.process.wait(30)
     log = server.stop(expect=1)
     assert "CRITICAL The store failed: " in log
     assert "No such file or directory" in log

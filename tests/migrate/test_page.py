@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stompserver import migrate
 from stompserver.migrate import found, original
 from stompserver.migrate.ledger import FILE
 
@@ -45,7 +46,6 @@ def test_it_names_what_there_is() -> None:
     assert original.REPAIRED.title() in text
     for reason in re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE)[7:]:
         first = re.split(r"[,;]", reason)[0]
-        assert any(
-            first in path.read_text("utf-8")
-            for path in (PAGE.parents[2] / "src/stompserver/migrate").glob("*.py")
-        ), first
+        assert any(first in path.read_text("utf-8") for path in Path(migrate.__file__).parent.glob("*.py")), (
+            first
+        )
