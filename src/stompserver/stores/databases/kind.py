@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ PIECE: Final = 256 << 20
 """Below what the databases can have in one value (SQLite and PostgreSQL: 1 GB)."""
 
 
-class Kind:
+class Kind(ABC):
     """A kind of database. ``piece`` is how many bytes of a frame one statement may carry; ``relaxes`` tells whether
     commits without sync are less durable, ``one_by_one`` that the driver waits for an answer to each row of a DELETE.
     """
@@ -39,24 +40,24 @@ class Kind:
             self.url(), poolclass=sa.NullPool, connect_args=self.arguments(), hide_parameters=True
         )
 
+    @abstractmethod
     def url(self) -> sa.URL:
         """SQLAlchemy's name for dialect and driver."""
-        raise NotImplementedError
 
+    @abstractmethod
     def arguments(self) -> dict[str, Any]:
         """What the driver's connect wants. Raises StoreError."""
-        raise NotImplementedError
 
     def prepare(self, connection: sa.Connection) -> None:
         """Settings of a new connection."""
 
+    @abstractmethod
     def insert(self, table: sa.Table) -> sa.Insert:
         """An INSERT that leaves alone what is there already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lock(self, connection: sa.Connection, seconds: int) -> bool:
         """Keep other servers out for as long as ``connection`` lasts; false when another is in after that time."""
-        raise NotImplementedError
 
     def session(self, connection: sa.Connection) -> int:
         """The server's number for this connection."""
@@ -65,9 +66,9 @@ class Kind:
     def end_session(self, connection: sa.Connection, session: int) -> None:
         """End an earlier connection of ours that the server may not know to be dead."""
 
+    @abstractmethod
     def trouble(self, problem: sa.exc.DBAPIError, opening: bool) -> StoreError:
         """What a driver's error means. ``opening``: it is the first connection, so the settings may be wrong."""
-        raise NotImplementedError
 
     def before(self, connection: sa.Connection, sync: bool, added: int) -> None:
         """Get ready for a transaction that adds so many bytes, with or without sync (servers decide about that by
@@ -85,13 +86,13 @@ class Kind:
         """What the database itself finds wrong."""
         return []
 
+    @abstractmethod
     def size(self, connection: sa.Connection, tables: list[str]) -> int:
         """Bytes that the tables take."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compact(self, connection: sa.Connection, tables: list[str]) -> None:
         """Give unused space back; ``connection`` is in autocommit."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Let go of what is held beside the connection."""
