@@ -1,0 +1,177 @@
+"""What holds for a destination: limits, redelivery, time, order and content."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stompserver.broker.pattern import Pattern
+
+_REMEMBERED: Final = 10_000
+
+Value = bool | int | float | str
+
+
+class Policy:
+    """The rules of one queue or topic; plain values. Objects are shared by destinations: never change one.
+
+    Redelivery: ``max_redeliveries`` (times, 0: for ever), ``redelivery_delay`` and ``max_redelivery_delay``
+    (ms, 0: none), ``redelivery_multiplier`` (of the delay, each time), ``redelivery_jitter`` (share of the
+    delay, 0 to 1), ``deadletter`` (a queue's name, ``%`` in it stands for the origin's name without
+    ``/queue/``; "" drops), ``ack_timeout`` (ms, 0: none), ``strict_order`` (a message that waits for its
+    redelivery holds back the whole queue).
+
+    Time: ``ttl`` of messages that bring none and ``max_ttl`` (ms, 0: none), ``expired`` (``drop`` or
+    ``deadletter``), ``idle_expiry`` (ms without use until an empty queue goes, 0: as the server likes),
+    ``auto_delete`` (gone with its last subscription).
+
+    Limits: ``max_messages``, ``max_bytes`` (0: none), ``overflow`` (``reject``, ``drop-head``, ``drop-tail``,
+    ``dead-letter`` or ``block``), ``prefetch`` (messages, 0: the server's), ``slow`` (a topic's subscriber who
+    falls behind: ``disconnect``, ``drop-oldest`` or ``block``).
+
+    Order and content: ``exclusive`` (one active consumer), ``group_rebalance``, ``last_value`` (the header
+    that is the key, "": not a last-value queue), ``duplicate_window`` (ids remembered, 0: no detection) and
+    ``duplicate_time`` (ms, 0: only the count), ``retain`` (each message of a topic becomes the retained one),
+    ``history_messages``, ``history_bytes``, ``history_age`` (ms; 0: no such bound, all three 0: no history),
+    ``timestamp`` and ``user`` (the broker's time, the sender's login on MESSAGE).
+    """
+
+    __slots__ = (
+        "ack_timeout",
+        "auto_delete",
+        "deadletter",
+        "duplicate_time",
+        "duplicate_window",
+        "exclusive",
+        "expired",
+        "group_rebalance",
+        "history_age",
+        "history_bytes",
+        "history_messages",
+        "idle_expiry",
+        "last_value",
+        "max_bytes",
+        "max_messages",
+        "max_redeliveries",
+        "max_redelivery_delay",
+        "max_ttl",
+        "overflow",
+        "prefetch",
+        "redelivery_delay",
+        "redelivery_jitter",
+        "redelivery_multiplier",
+        "retain",
+        "slow",
+        "strict_order",
+        "timestamp",
+        "ttl",
+        "user",
+    )
+
+    def __init__(self) -> None:
+        self.max_redeliveries: int = 0
+        self.redelivery_delay: int = 0
+        self.redelivery_multiplier: float = 1.0
+        self.max_redelivery_delay: int = 0
+        self.redelivery_jitter: float = 0.0
+        self.deadletter: str = "/queue/deadletter"
+        self.ack_timeout: int = 0
+        self.strict_order: bool = False
+        self.ttl: int = 0
+        self.max_ttl: int = 0
+        self.expired: str = "drop"
+        self.idle_expiry: int = 0
+        self.auto_delete: bool = False
+        self.max_messages: int = 0
+        self.max_bytes: int = 0
+        self.overflow: str = "reject"
+        self.prefetch: int = 0
+        self.slow: str = "disconnect"
+        self.exclusive: bool = False
+        self.group_rebalance: bool = False
+        self.last_value: str = ""
+        self.duplicate_window: int = 10_000
+        self.duplicate_time: int = 0
+        self.retain: bool = False
+        self.history_messages: int = 0
+        self.history_bytes: int = 0
+        self.history_age: int = 0
+        self.timestamp: bool = False
+        self.user: bool = False
+
+    def changed(self, given: dict[str, Value]) -> Policy:
+        """A copy with these options set. Raises AttributeError for one that does not exist."""
+        copy = Policy()
+        for name in NAMES:
+            setattr(copy, name, getattr(self, name))
+        for name, value in given.items():
+            setattr(copy, name, value)
+        return copy
+
+    def deadletter_of(self, queue: str) -> str:
+        """The dead letter queue for a message of this queue, or ""."""
+        if "%" not in self.deadletter:
+            return self.deadletter
+        return self.deadletter.replace("%", queue.removeprefix("/queue/"))
+
+
+NAMES: Final = tuple(Policy.__slots__)
+
+
+class Policies:
+    """Which policy holds for which destination: each option from the most specific pattern that sets it.
+
+    ``given`` pairs patterns with the options they set; ``base`` has what no pattern sets.
+    """
+
+    __slots__ = ("_cache", "_exact", "_made", "_patterns", "base", "given")
+
+    def __init__(
+        self, given: list[tuple[Pattern, dict[str, Value]]] | None = None, base: Policy | None = None
+    ) -> None:
+        self.base: Policy = base if base is not None else Policy()
+        self.given: list[tuple[Pattern, dict[str, Value]]] = sorted(given or [], key=_by_specificity)
+        self._exact: dict[str, int] = {}
+        self._patterns: list[int] = []
+        self._cache: dict[str, Policy] = {}
+        self._made: dict[str, Policy] = {}
+        for index, (pattern, _) in enumerate(self.given):
+            if pattern.exact:
+                self._exact[pattern.text] = index
+            else:
+                self._patterns.append(index)
+
+    def find(self, destination: str) -> Policy:
+        """The policy of a destination; the same object for all to which the same patterns apply."""
+        if not self.given:
+            return self.base
+        policy = self._cache.get(destination)
+        if policy is None:
+            policy = self._find(destination)
+            # A client may use names without end, so what is remembered of them is bounded.
+            if len(self._cache) >= _REMEMBERED:
+                self._cache.clear()
+            self._cache[destination] = policy
+        return policy
+
+    def _find(self, destination: str) -> Policy:
+        fitting = [index for index in self._patterns if self.given[index][0].matches(destination)]
+        exact = self._exact.get(destination, -1)
+        if exact >= 0:
+            fitting.append(exact)
+        if not fitting:
+            return self.base
+        key = ",".join([str(index) for index in fitting])
+        policy = self._made.get(key)
+        if policy is None:
+            options: dict[str, Value] = {}
+            for index in fitting:
+                options.update(self.given[index][1])
+            policy = self.base.changed(options)
+            if len(self._made) >= _REMEMBERED:
+                self._made.clear()
+            self._made[key] = policy
+        return policy
+
+
+def _by_specificity(entry: tuple[Pattern, dict[str, Value]]) -> tuple[int, int, int, int, str, str]:
+    return (*entry[0].specificity, entry[0].text)

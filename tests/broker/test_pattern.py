@@ -1,0 +1,111 @@
+"""Patterns of destinations: which names they mean, which is the most specific, and what they cost."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stompserver.broker.pattern import Pattern, is_pattern, levels_of
+from stompserver.errors import Refused
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "others"),
+    [
+        ("/queue/a", ["/queue/a"], ["/queue/b", "/queue/a.b", "/queue/a/b", "queue/a"]),
+        ("/topic/a.b", ["/topic/a.b"], ["/topic/a/b"]),
+        ("/topic/a.*", ["/topic/a.b", "/topic/a/b"], ["/topic/a", "/topic/a.b.c", "/queue/a.b"]),
+        ("/topic/*", ["/topic/a"], ["/topic", "/topic/a.b", "/topic/a/b"]),
+        ("/topic/*.b", ["/topic/a.b", "/topic/x/b"], ["/topic/b", "/topic/a.b.c"]),
+        ("/topic/a.>", ["/topic/a", "/topic/a.b", "/topic/a/b/c.d"], ["/topic/ab", "/topic"]),
+        ("/topic/#", ["/topic/a", "/topic/a.b.c"], ["/queue/a", "topic/a"]),
+        ("/topic/**", ["/topic/a", "/topic/a/b"], ["/queue/a"]),
+        ("/topic/#.x", ["/topic/x", "/topic/a.x", "/topic/x.x", "/topic/a/b/x"], ["/topic/x.a", "/topic/ax"]),
+        ("/topic/a.#.b.#.c", ["/topic/a.b.c", "/topic/a.b.x.b.c.c"], ["/topic/a.c.b", "/topic/a.b"]),
+        ("/topic/a.*.#", ["/topic/a.b", "/topic/a.b.c"], ["/topic/a"]),
+        ("/topic/#.*.c", ["/topic/b.c", "/topic/a.b.c"], ["/topic/c"]),
+        ("#", ["", "a", "/queue/a", "/topic/a.b"], []),
+        ("prices.*", ["prices.gold", "prices/gold"], ["/prices.gold", "prices"]),
+        ("/topic/a*", ["/topic/a*"], ["/topic/ab"]),
+    ],
+)
+def test_which_names_a_pattern_means(pattern: str, fitting: list[str], others: list[str]) -> None:
+    made = Pattern(pattern)
+    assert [name for name in fitting + others if made.matches(name)] == fitting
+    if is_pattern(pattern):
+        assert [name for name in fitting + others if made.fits(levels_of(name))] == fitting
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("/topic/a", False),
+        ("/topic/a*", False),
+        ("/topic/a>b", False),
+        ("/topic/c#", False),
+        ("/queue/{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", False),
+        ("/queue/a}b{c", False),
+        ("/topic/*", True),
+        ("/topic/a.>", True),
+        ("#", True),
+        ("a/**/b", True),
+        ("/queue/{[0-9]+}", True),
+    ],
+)
+def test_only_whole_levels_are_wildcards(name: str, expected: bool) -> None:
+    assert is_pattern(name) is expected
+
+
+def test_a_regular_expression_is_refused_with_its_place() -> None:
+    with pytest.raises(Refused) as caught:
+        Pattern("/queue/foo.{[0-9]+}")
+    assert "regular expression" in caught.value.summary
+    assert "character 12" in caught.value.where
+
+
+def test_patterns_by_specificity() -> None:
+    """From the least to the most specific."""
+    ordered = [
+        "#", "/#", "/topic/#", "/topic/*.>", "/topic/*", "/topic/*.*", "/topic/#.c", "/topic/a.>",
+        "/topic/*.c.#", "/topic/*.c", "/topic/a.*", "/topic/a.b.*", "/topic/a.b.c",
+    ]  # fmt: skip
+    made = sorted((Pattern(text) for text in reversed(ordered)), key=lambda each: each.specificity)
+    texts = [each.text for each in made]
+    for narrow, wide in (
+        ("/topic/a.b.c", "/topic/a.b.*"),
+        ("/topic/a.b.*", "/topic/a.*"),
+        ("/topic/a.*", "/topic/a.>"),
+        ("/topic/a.*", "/topic/*.c"),
+        ("/topic/*", "/topic/*.>"),
+        ("/topic/a.>", "/topic/*.>"),
+        ("/topic/*.c", "/topic/#.c"),
+        ("/topic/#", "/#"),
+        ("/#", "#"),
+    ):
+        assert texts.index(narrow) > texts.index(wide), (narrow, wide)
+
+
+_level = st.sampled_from(["a", "b", "*", "#", ">", "**"])
+_word = st.sampled_from(["a", "b", "c", ""])
+
+
+@settings(max_examples=200)
+@given(st.lists(_level, min_size=1, max_size=6), st.lists(_word, min_size=1, max_size=7))
+def test_like_the_regular_expression_that_says_the_same(levels: list[str], words: list[str]) -> None:
+    pattern = ".".join(levels)
+    if not is_pattern(pattern):
+        return
+    one = {"*": r"\.[^.]*"}
+    source = "".join(r"(?:\.[^.]*)*" if each in "#>**" and each != "*" else one.get(each, r"\." + each)
+                     for each in levels)  # fmt: skip
+    expected = re.fullmatch(source, "".join("." + word for word in words)) is not None
+    assert Pattern(pattern).matches(".".join(words)) is expected
+
+
+def test_no_pattern_takes_exponential_time() -> None:
+    """A matcher that tries every division would not end within the age of the universe."""
+    pattern = Pattern("/topic/" + "#.a." * 60 + "b")
+    assert not pattern.matches("/topic/" + ".".join(["a"] * 400))
