@@ -10,6 +10,38 @@ _REMEMBERED: Final = 10_000
 
 Value = bool | int | float | str
 
+NAMES: Final = (
+    "ack_timeout",
+    "auto_delete",
+    "deadletter",
+    "duplicate_time",
+    "duplicate_window",
+    "exclusive",
+    "expired",
+    "group_rebalance",
+    "history_age",
+    "history_bytes",
+    "history_messages",
+    "idle_expiry",
+    "last_value",
+    "max_bytes",
+    "max_messages",
+    "max_redeliveries",
+    "max_redelivery_delay",
+    "max_ttl",
+    "overflow",
+    "prefetch",
+    "redelivery_delay",
+    "redelivery_jitter",
+    "redelivery_multiplier",
+    "retain",
+    "slow",
+    "strict_order",
+    "timestamp",
+    "ttl",
+    "user",
+)
+
 
 class Policy:
     """The rules of one queue or topic; plain values. Objects are shared by destinations: never change one.
@@ -35,37 +67,7 @@ class Policy:
     ``timestamp`` and ``user`` (the broker's time, the sender's login on MESSAGE).
     """
 
-    __slots__ = (
-        "ack_timeout",
-        "auto_delete",
-        "deadletter",
-        "duplicate_time",
-        "duplicate_window",
-        "exclusive",
-        "expired",
-        "group_rebalance",
-        "history_age",
-        "history_bytes",
-        "history_messages",
-        "idle_expiry",
-        "last_value",
-        "max_bytes",
-        "max_messages",
-        "max_redeliveries",
-        "max_redelivery_delay",
-        "max_ttl",
-        "overflow",
-        "prefetch",
-        "redelivery_delay",
-        "redelivery_jitter",
-        "redelivery_multiplier",
-        "retain",
-        "slow",
-        "strict_order",
-        "timestamp",
-        "ttl",
-        "user",
-    )
+    __slots__ = NAMES
 
     def __init__(self) -> None:
         self.max_redeliveries: int = 0
@@ -112,9 +114,6 @@ class Policy:
         if "%" not in self.deadletter:
             return self.deadletter
         return self.deadletter.replace("%", queue.removeprefix("/queue/"))
-
-
-NAMES: Final = tuple(Policy.__slots__)
 
 
 class Policies:
