@@ -94,6 +94,6 @@ def test_a_record_cut_or_lengthened_is_damage() -> None:
 
 
 def test_a_newer_format_is_foreign() -> None:
-    head = struct.pack(">BBiIQQIQ", 2, 0, -1, 0, 1, 1, 0, 0)
-    with pytest.raises(StoreForeign, match="record format 2"):
+    head = struct.pack(">BBiIQQIQ", 3, 0, -1, 0, 1, 1, 0, 0)
+    with pytest.raises(StoreForeign, match="record format 3"):
         decode(1, head + struct.pack(">I", crc32(head)))

@@ -7,6 +7,13 @@ from typing import Final
 OVERHEAD: Final = 1000
 """Bytes that a waiting message costs beside its body and header text (measured: 700 to 950)."""
 
+NORMAL: Final = 4
+"""The priority of a message that names none, as in JMS."""
+
+_PRIORITY: Final = "priority"
+_EXPIRES: Final = "expires"
+_GROUP: Final = "group"
+
 
 class Message:
     """One message. Treated as unchangeable once sent, but for what the broker itself counts.
@@ -14,8 +21,11 @@ class Message:
     ``number`` names it (the ``message-id`` header) and ``key`` is its place in the queue; both are given by
     the broker, once, for life. ``attempts`` counts deliveries that came back. ``exceptions`` is the
     original's ``max-exceptions`` (-1: none). ``size`` is in bytes, as counted against the memory limit;
-    ``stored`` tells that the op log has it. ``head`` and ``variants`` are the consumer's: the encoded
-    header block shared by all deliveries, opaque to the broker.
+    ``stored`` tells that the op log has it. ``priority`` is 0 to 9, ``expires`` Unix time in ms (0: never),
+    ``group`` the message group (empty: none). ``extras`` are further properties that stores keep and nobody is
+    sent. ``gone`` and ``placed`` are a queue's: whether it was handed out, whether it stands in line.
+    ``head`` and ``variants`` are the consumer's: the encoded header block shared by all deliveries, opaque to
+    the broker.
     """
 
     __slots__ = (
@@ -23,12 +33,18 @@ class Message:
         "body",
         "destination",
         "exceptions",
+        "expires",
+        "extras",
+        "gone",
+        "group",
         "head",
         "headers",
         "key",
         "number",
         "persistent",
+        "placed",
         "plain",
+        "priority",
         "size",
         "stored",
         "variants",
@@ -54,6 +70,12 @@ class Message:
         self.persistent = persistent
         self.exceptions: int = exceptions
         self.attempts: int = 0
+        self.priority: int = NORMAL
+        self.expires: int = 0
+        self.group: str = ""
+        self.extras: dict[str, str] | None = None
+        self.gone = False
+        self.placed = False
         self.stored = False
         self.head: bytes | None = None
         self.variants: dict[str, bytes] | None = None
@@ -64,7 +86,33 @@ class Message:
             self.destination, self.headers, self.body, self.size, self.plain, self.persistent, self.exceptions
         )
         twin.number = self.number
+        twin.priority = self.priority
+        twin.expires = self.expires
+        twin.group = self.group
+        if self.extras is not None:
+            twin.extras = dict(self.extras)
         twin.key = self.key
         twin.head = self.head
         twin.variants = self.variants
         return twin
+
+    def kept(self) -> dict[str, str] | None:
+        """What stores keep beside headers and body, as text; None for most messages."""
+        if self.priority == NORMAL and not self.expires and not self.group:
+            return self.extras
+        kept = {} if self.extras is None else dict(self.extras)
+        if self.priority != NORMAL:
+            kept[_PRIORITY] = str(self.priority)
+        if self.expires:
+            kept[_EXPIRES] = str(self.expires)
+        if self.group:
+            kept[_GROUP] = self.group
+        return kept
+
+    def regain(self, kept: dict[str, str]) -> None:
+        """Take back what ``kept`` gave. Raises ValueError when that is no such thing."""
+        extras = dict(kept)
+        self.priority = int(extras.pop(_PRIORITY, NORMAL))
+        self.expires = int(extras.pop(_EXPIRES, 0))
+        self.group = extras.pop(_GROUP, "")
+        self.extras = extras or None

@@ -3,8 +3,9 @@ the headers, 8 with the length of the body, the headers as one serialised object
 
 The object is JSON, which every language reads and none executes: ``destination``, ``headers`` (in their order),
 ``number``, ``plain``, ``persistent``, ``exceptions``, ``attempts`` (when written; the file's name has the newest),
-``size``, ``format``, and last ``checksum``, the CRC-32 of the object without it and of the body. Octets that came
-in as no UTF-8 are lone surrogates ``\\udc80`` to ``\\udcff``, as Python's ``surrogateescape`` makes them.
+``size``, ``kept`` (what Message.kept tells, where there is any: such a frame has format 2), ``format``, and last
+``checksum``, the CRC-32 of the object without it and of the body. Octets that came in as no UTF-8 are lone
+surrogates ``\\udc80`` to ``\\udcff``, as Python's ``surrogateescape`` makes them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from zlib import crc32
 from stompserver.broker.message import Message
 from stompserver.errors import StoreDamaged, StoreForeign
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _TAIL: Final = len(',"checksum":"01234567"}')
@@ -26,7 +27,8 @@ _PARTS: Final = 16
 def encode(message: Message) -> tuple[bytes, bytes]:
     """What comes before the body, and the body."""
     body = message.body
-    fields = {
+    kept = message.kept()
+    fields: dict[str, Any] = {
         "destination": message.destination,
         "headers": message.headers,
         "number": message.number,
@@ -35,8 +37,10 @@ def encode(message: Message) -> tuple[bytes, bytes]:
         "exceptions": message.exceptions,
         "attempts": message.attempts,
         "size": message.size,
-        "format": FORMAT,
+        "format": FORMAT if kept else 1,
     }
+    if kept:
+        fields["kept"] = kept
     text = _ENCODER.encode(fields).encode("ascii")
     check = crc32(body, crc32(text))
     length = len(text) - 1 + _TAIL
@@ -57,7 +61,7 @@ def decode(key: int, attempts: int, octets: bytes) -> Message:
     if text[-_TAIL:] != b',"checksum":"%08x"}' % check:
         raise StoreDamaged("checksum does not fit")
     fields: dict[str, Any] = json.loads(text)
-    if fields["format"] != FORMAT:
+    if not 0 < fields["format"] <= FORMAT:
         raise StoreForeign(f"frame format {fields['format']}; this version knows {FORMAT}")
     message = Message(
         fields["destination"],
@@ -68,6 +72,8 @@ def decode(key: int, attempts: int, octets: bytes) -> Message:
         fields["persistent"],
         fields["exceptions"],
     )
+    if "kept" in fields:
+        message.regain(fields["kept"])
     message.key = key
     message.number = fields["number"]
     message.attempts = attempts

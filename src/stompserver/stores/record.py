@@ -1,9 +1,12 @@
 """One message as octets: the format that stores share, numbered, with a checksum.
 
 A record is a fixed head, the text, the body. The head (big-endian): format (1 octet), flags (1: plain=1,
-persistent=2), exceptions (4, signed), attempts (4), number (8), size (8), length of text (4), length of body
+persistent=2, kept=4), exceptions (4, signed), attempts (4), number (8), size (8), length of text (4), length of body
 (8), CRC-32 (4) of all before and after it. The text is destination, name, value, name, value ... joined by
 NUL (which no header can hold) in UTF-8; octets that came in as no UTF-8 (STOMP 1.0) go out as the same.
+
+With the flag kept=4 the record has format 2 and what Message.kept tells stands between destination and headers:
+the number of its pairs, then name, value ... as the headers do. Messages without stay in format 1.
 
 To change it: give the new layout the next number in ``FORMAT``, keep reading the old ones, and keep a record of
 each in the tests.
@@ -18,7 +21,7 @@ from zlib import crc32
 from stompserver.broker.message import Message
 from stompserver.errors import StoreDamaged, StoreForeign
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 _HEAD: Final = struct.Struct(">BBiIQQIQ")
 _CHECK: Final = struct.Struct(">I")
@@ -27,18 +30,27 @@ _START: Final = _HEAD.size + _CHECK.size
 
 _PLAIN: Final = 1
 _PERSISTENT: Final = 2
+_KEPT: Final = 4
 
 
 def encode(message: Message) -> bytes:
     """``message`` as a record; its key is not in it."""
     parts = [message.destination]
+    kept = message.kept()
+    if kept:
+        parts.append(str(len(kept)))
+        for name, value in kept.items():
+            parts.append(name)
+            parts.append(value)
     for name, value in message.headers.items():
         parts.append(name)
         parts.append(value)
     text = "\0".join(parts).encode("utf-8", "surrogateescape")
     head = _HEAD.pack(
-        FORMAT,
-        (_PLAIN if message.plain else 0) | (_PERSISTENT if message.persistent else 0),
+        FORMAT if kept else 1,
+        (_PLAIN if message.plain else 0)
+        | (_PERSISTENT if message.persistent else 0)
+        | (_KEPT if kept else 0),
         message.exceptions,
         message.attempts,
         message.number,
@@ -57,7 +69,7 @@ def decode(key: int, record: bytes) -> Message:
     format, flags, exceptions, attempts, number, size, text_length, body_length, check = _WHOLE.unpack_from(
         record
     )
-    if format != FORMAT:
+    if not 0 < format <= FORMAT:
         raise StoreForeign(f"record format {format}; this version knows {FORMAT}")
     if len(record) != _START + text_length + body_length:
         raise StoreDamaged(f"record of {len(record)} bytes should have {_START + text_length + body_length}")
@@ -71,7 +83,10 @@ def decode(key: int, record: bytes) -> Message:
     except UnicodeDecodeError:
         parts = text.decode("utf-8", "surrogateescape").split("\0")
     destination = parts[0]
-    headers = dict(zip(parts[1::2], parts[2::2], strict=True))
+    start = 1
+    if flags & _KEPT:
+        start = 2 + 2 * int(parts[1])
+    headers = dict(zip(parts[start::2], parts[start + 1 :: 2], strict=True))
     message = Message(
         destination,
         headers,
@@ -81,6 +96,8 @@ def decode(key: int, record: bytes) -> Message:
         flags & _PERSISTENT != 0,
         exceptions,
     )
+    if start > 1:
+        message.regain(dict(zip(parts[2:start:2], parts[3:start:2], strict=True)))
     message.key = key
     message.number = number
     message.attempts = attempts
