@@ -43,8 +43,11 @@ def test_a_line_as_it_is_documented() -> None:
     message.body = b"\xff\0"
     message.persistent = False
     message.exceptions = 0
+    message.priority = 9
+    message.extras = {"due": "5"}
     row = json.loads(exchange.line("/queue/b", message))
     assert (row["body64"], row["persistent"], row["exceptions"]) == ("/wA=", False, 0)
+    assert row["kept"] == {"due": "5", "priority": "9"}
     assert "body" not in row
 
 
@@ -59,6 +62,7 @@ text = st.text(st.characters(exclude_characters="\0"), max_size=20)
     st.integers(0, 9),
     st.booleans(),
     st.integers(-1, 5),
+    st.dictionaries(text, text, max_size=3),
 )
 def test_what_goes_out_comes_back(
     headers: dict[str, str],
@@ -68,10 +72,12 @@ def test_what_goes_out_comes_back(
     attempts: int,
     persistent: bool,
     exceptions: int,
+    extras: dict[str, str],
 ) -> None:
     message = Message("/queue/" + name, headers, body, 1000, False, persistent, exceptions)
     message.key = message.number = number
     message.attempts = attempts
+    message.regain({**extras, "group": "g", "priority": "0", "expires": "3"})
     line = exchange.line("/queue/x" + name, message)
     assert "\n" not in line
     ((queue, twin),) = read(HEAD, line)
@@ -79,6 +85,7 @@ def test_what_goes_out_comes_back(
     for attribute in ("destination", "body", "key", "number", "size", "attempts", "persistent", "exceptions"):
         assert getattr(twin, attribute) == getattr(message, attribute)
     assert list(twin.headers.items()) == list(headers.items())
+    assert twin.kept() == message.kept()
     awkward = set("\\\r\n:\0")
     everything = "".join([twin.destination, *headers, *headers.values()])
     surrogates = any("\ud800" <= c <= "\udfff" for c in everything)
@@ -100,6 +107,9 @@ def test_what_goes_out_comes_back(
         ([HEAD, json.dumps(ROW | {"attempts": -1})], "-1 is not a whole number"),
         ([HEAD, json.dumps(ROW | {"headers": [["x"]]})], "line 2: not a message"),
         ([HEAD, json.dumps(ROW | {"headers": [["x", 1]]})], "1 is not a text"),
+        ([HEAD, json.dumps(ROW | {"kept": []})], "line 2: not a message"),
+        ([HEAD, json.dumps(ROW | {"kept": {"due": 1}})], "1 is not a text"),
+        ([HEAD, json.dumps(ROW | {"kept": {"priority": "x"}})], "line 2: not a message"),
         ([HEAD, json.dumps(ROW | {"body": 1})], "1 is not a text"),
         ([HEAD, json.dumps(ROW | {"body64": "!"})], "line 2: not a message"),
         ([HEAD, json.dumps({k: v for k, v in ROW.items() if k != "queue"})], "queue"),

@@ -20,6 +20,15 @@ WRITTEN = bytes.fromhex(
 )
 """A record of format 1, put down when that format was made: it must stay readable."""
 
+WRITTEN_2 = (
+    bytes.fromhex(
+        "02 06 ffffffff 00000000 0000000000000007 0000000000000400 0000003d 0000000000000002 5050c18e"
+    )
+    + b"/queue/a\x004\x00due\x005\x00priority\x008\x00expires\x001700000000000\x00group\x00g\x00a\x00b"
+    + b"hi"
+)
+"""The same of format 2, which only messages have that keep something beside their headers."""
+
 TEXT = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("\udc80\udcff\n\\:"),
 )
@@ -34,6 +43,16 @@ def test_what_the_first_format_wrote_is_read() -> None:
     assert encode(read) == WRITTEN
 
 
+def test_what_the_second_format_wrote_is_read() -> None:
+    read = decode(9, WRITTEN_2)
+    kept = {"due": "5", "priority": "8", "expires": "1700000000000", "group": "g"}
+    due = message(9, b"hi", {"a": "b"}, number=7, kept=kept)
+    due.size = 1024
+    assert facts(read) == facts(due)
+    assert (read.priority, read.expires, read.group, read.extras) == (8, 1700000000000, "g", {"due": "5"})
+    assert encode(read) == WRITTEN_2
+
+
 @given(
     destination=TEXT,
     headers=st.dictionaries(TEXT, TEXT),
@@ -44,6 +63,8 @@ def test_what_the_first_format_wrote_is_read() -> None:
     attempts=st.integers(0, 2**31 - 1),
     number=st.integers(0, 2**63 - 1),
     size=st.integers(0, 2**63 - 1),
+    extras=st.dictionaries(TEXT.filter(lambda name: name not in ("priority", "expires", "group")), TEXT),
+    priority=st.integers(0, 9),
 )
 def test_what_goes_in_comes_out(
     destination: str,
@@ -55,6 +76,8 @@ def test_what_goes_in_comes_out(
     attempts: int,
     number: int,
     size: int,
+    extras: dict[str, str],
+    priority: int,
 ) -> None:
     made = message(
         5,
@@ -68,13 +91,15 @@ def test_what_goes_in_comes_out(
         number=number,
     )
     made.size = size
+    made.extras = extras or None
+    made.priority = priority
     read = decode(5, encode(made))
     assert facts(read) == facts(made)
     assert read.stored
 
 
 def test_a_flipped_bit_anywhere_is_damage() -> None:
-    record = encode(message(1, b"body \x00\xff", {"name": "value", "other": "\u00e9"}))
+    record = encode(message(1, b"body \x00\xff", {"name": "value", "other": "\u00e9"}, kept={"group": "g"}))
     for place in range(len(record)):
         for bit in range(8):
             spoiled = bytearray(record)

@@ -129,9 +129,38 @@ def test_ours_takes_the_place_of_one_set_aside(place: Place, execute: Execute) -
 
 def test_a_newer_format_is_refused(place: Place, execute: Execute) -> None:
     open_both(place).close()
-    execute("UPDATE stompserver_meta SET value = '2' WHERE name = 'format'")
-    with pytest.raises(StoreForeign, match="format 2; this version knows 1"):
+    execute("UPDATE stompserver_meta SET value = '3' WHERE name = 'format'")
+    with pytest.raises(StoreForeign, match="format 3; this version knows 2"):
         SqlStore(place)
+
+
+def test_tables_of_the_first_format_are_upgraded(place: Place, execute: Execute) -> None:
+    both = open_both(place)
+    both.commit(put("/queue/a", message(1)), put("/queue/a", message(2, b"x" * 5000)))
+    both.store.close()
+    execute("ALTER TABLE ar_messages DROP COLUMN kept")
+    for step in range(2):
+        # The second time as after an upgrade that a crash cut between its two statements.
+        execute("UPDATE stompserver_meta SET value = '1' WHERE name = 'format'")
+        both.reopen()
+        both.check()
+        both.commit(put("/queue/a", message(3 + step, kept={"priority": "8", "due": "5"})))
+        both.reopen()
+        both.check()
+        assert execute("SELECT value FROM stompserver_meta WHERE name = 'format'") == [("2",)]
+        both.store.close()
+
+
+def test_what_is_kept_must_be_readable(place: Place, execute: Execute) -> None:
+    both = open_both(place)
+    both.commit(put("/queue/a", message(1, kept={"group": "g"})), put("/queue/a", message(2)))
+    execute("UPDATE ar_messages SET kept = '[1]' WHERE id = 1")
+    both.store.close()
+    both.store = SqlStore(place)
+    first, second = both.store.read("/queue/a", 0, 10, 1 << 30)
+    assert isinstance(first, Damage) and first.key == 1 and "kept '[1]'" in first.reason
+    assert isinstance(second, Message)
+    both.close()
 
 
 def test_a_start_that_ended_while_tables_were_made(place: Place, execute: Execute) -> None:

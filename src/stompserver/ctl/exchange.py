@@ -2,8 +2,8 @@
 
 The first line is ``{"stompserver-export": 1}``. Each further line is a message: queue, key, number, destination,
 headers (pairs, in order), size (as it counts against the memory limit), body (text where it is UTF-8, else
-``body64``), attempts, persistent, exceptions. Octets of headers that are no UTF-8 (STOMP 1.0) are lone
-surrogates, as JSON can write them.
+``body64``), attempts, persistent, exceptions, kept (what Message.kept tells). Octets of headers that are no UTF-8
+(STOMP 1.0) are lone surrogates, as JSON can write them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ def line(queue: str, message: Message) -> str:
         row["persistent"] = False
     if message.exceptions >= 0:
         row["exceptions"] = message.exceptions
+    kept = message.kept()
+    if kept:
+        row["kept"] = kept
     return json.dumps(row)
 
 
@@ -64,7 +67,7 @@ def parse(lines: Iterable[str]) -> Iterator[tuple[str, Message]]:
             continue
         try:
             yield _message(json.loads(text))
-        except (ValueError, KeyError, TypeError) as problem:
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
             what = f"{type(problem).__name__}: {problem}"
             raise StoreError(f"line {number}: not a message ({what})") from None
 
@@ -84,6 +87,7 @@ def _message(row: dict[str, Any]) -> tuple[str, Message]:
         bool(row.get("persistent", True)),
         _count(row.get("exceptions", -1), -1),
     )
+    message.regain({_text(name): _text(value) for name, value in row.get("kept", {}).items()})
     message.key = _count(row["key"], 1)
     message.number = _count(row["number"], 1)
     message.attempts = _count(row.get("attempts", 0), 0)

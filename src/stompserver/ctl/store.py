@@ -207,7 +207,12 @@ def _check_numbers(there: Store, queues: list[Stored], messages: Iterator[tuple[
 
 def _digest(queue: str, message: Message) -> bytes:
     text = "\0".join(
-        [queue, message.destination, *[part for pair in message.headers.items() for part in pair]]
+        [
+            queue,
+            message.destination,
+            *[part for pair in message.headers.items() for part in pair],
+            *[part for pair in (message.kept() or {}).items() for part in pair],
+        ]
     )
     return hashlib.blake2b(
         text.encode("utf-8", "surrogateescape") + b"\0" + message.body, digest_size=16

@@ -9,6 +9,7 @@ it the next number in ``FORMAT`` and upgrade older ones in ``_upgrade``.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import secrets
 import shlex
@@ -25,7 +26,7 @@ from stompserver.stores.base import Damage, Place, Stored
 from stompserver.stores.databases import KINDS
 from stompserver.stores.sql_tables import Batch, Statements, Tables
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 ORIGINAL: Final = frozenset(("id", "stomp_id", "frame"))
 
 _PATIENCE: Final = 5
@@ -171,11 +172,24 @@ class SqlStore:
         format = connection.execute(sa.select(meta.c.value).where(meta.c.name == "format")).scalar()
         if format is None:
             connection.execute(meta.insert().values(name="format", value=str(FORMAT)))
+        elif format == "1":
+            self._upgrade(connection)
         elif format != str(FORMAT):
             raise StoreForeign(f"{self._database}: format {format}; this version knows {FORMAT}")
         connection.execute(meta.delete().where(meta.c.name.in_(["owner", "syncs"])))
         rows = [{"name": "owner", "value": self._owner}, {"name": "syncs", "value": "0"}]
         connection.execute(meta.insert(), rows)
+
+    def _upgrade(self, connection: sa.Connection) -> None:
+        """Format 1 had no column ``kept``. May be done again: MySQL does not take a table's change back."""
+        messages, meta = self._tables.messages, self._tables.meta
+        there = {column["name"] for column in sa.inspect(connection).get_columns(messages.name)}
+        if messages.c.kept.name not in there:
+            kind = messages.c.kept.type.compile(connection.dialect)
+            connection.execute(
+                sa.text(f"ALTER TABLE {messages.name} ADD COLUMN {messages.c.kept.name} {kind}")
+            )
+        connection.execute(meta.update().where(meta.c.name == "format").values(value=str(FORMAT)))
 
     def _look_for_others(self, connection: sa.Connection, there: sa.Inspector) -> None:
         """An ``ar_messages`` that is not ours: the original's, with messages or made for us as its man page says."""
@@ -184,14 +198,15 @@ class SqlStore:
             return
         columns = {column["name"] for column in there.get_columns(table.name)}
         count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-        if columns == ORIGINAL and count == 0:
+        ours = {column.name for column in table.columns}
+        if count == 0 and columns in (ORIGINAL, ours - {"kept"}):
             table.drop(connection)
         elif columns == ORIGINAL:
             raise StoreForeign(
                 f"{self._database} holds {count} messages of the original stompserver; to take them over, run:"
                 f" stompctl store import-original {shlex.quote(str(self._database.path or self._etc))}"
             )
-        elif columns != {column.name for column in table.columns} or count:
+        elif columns != ours or count:
             raise StoreForeign(f"{self._database}: its table {table.name} is not stompserver's")
 
     # Store
@@ -289,6 +304,7 @@ class SqlStore:
     def _row(self, queue: int, message: Message) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The row of a message, and the rows of its pieces."""
         headers = message.headers
+        kept = message.kept()
         destination = None
         if "destination" in headers or "message-id" in headers:
             destination = _to_text(message.destination)
@@ -315,6 +331,7 @@ class SqlStore:
             "plain": int(message.plain),
             "pieces": len(pieces),
             "destination": destination,
+            "kept": json.dumps(kept) if kept else None,
         }
         return row, pieces
 
@@ -388,6 +405,11 @@ class SqlStore:
         message = Message(
             destination, headers, body, row.size, bool(row.plain), bool(row.persistent), row.exceptions
         )
+        if row.kept is not None:
+            try:
+                message.regain(json.loads(row.kept))
+            except (ValueError, TypeError, AttributeError):
+                return Damage(row.id, f"{self._tables.messages.name} id {row.id}", f"kept {row.kept[:100]!r}")
         message.key = row.id
         message.number = int(row.stomp_id)
         message.attempts = row.attempts

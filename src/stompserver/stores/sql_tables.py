@@ -33,6 +33,8 @@ class Tables:
             sa.Column("plain", sa.SmallInteger, nullable=False),
             sa.Column("pieces", sa.Integer, nullable=False),
             sa.Column("destination", kind.longtext),
+            # Since format 2. Null for most.
+            sa.Column("kept", kind.longtext),
             # All that load counts, so that it reads no messages.
             sa.Index("ar_messages_order", "queue_id", "id", "size", "persistent"),
             **options,

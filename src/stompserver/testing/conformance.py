@@ -93,6 +93,23 @@ class StoreConformance:
         both.check()
         both.close()
 
+    def test_what_is_kept_beside_the_headers_comes_back(self, tmp_path: Path) -> None:
+        both = self.double(tmp_path)
+        both.commit(
+            put("/queue/a", message(1, kept={"priority": "9"})),
+            put("/queue/a", message(2, kept={"priority": "0", "expires": str(2**41), "group": "g"})),
+            put("/queue/a", message(3, kept={"group": "\u00e9\udcff ' \\ \" \n:"}, attempts=3)),
+            put("/queue/a", message(4, kept={"name": "x", "due": "1", "": "", "\u6d88": "\U0001f4e8"})),
+            put("/queue/a", message(5, ALL_OCTETS, {}, kept={f"extra {n}": "value " * n for n in range(99)})),
+            put("/queue/a", message(6)),
+            put("/queue/a", message(7, kept={"priority": "5"}, persistent=False)),
+        )
+        both.check()
+        both.commit(mark("/queue/a", 2, 2))
+        both.reopen()
+        both.check()
+        both.close()
+
     def test_a_reopened_store_has_each_commit(self, tmp_path: Path) -> None:
         both = self.double(tmp_path)
         made = [message(key, b"%d" % key) for key in range(1, 7)]
@@ -171,7 +188,8 @@ class StoreConformance:
     def test_order_is_that_of_the_keys(self, tmp_path: Path) -> None:
         both = self.double(tmp_path)
         keys = [1, 2, 9, 10, 11, 99, 100, 255, 256, 257, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**32]
-        keys += [2**53 + 1, 2**61 - 1, 2**61, 2**62 + 1]
+        # Lanes of priority are above 2**57 (broker.py).
+        keys += [2**53 + 1, *[(lane << 57) + 1 for lane in range(1, 11)], 2**61 - 1, 2**61, 2**62 + 1]
         random.Random(7).shuffle(keys)
         for start in range(0, len(keys), 5):
             both.commit(*[put("/queue/a", message(key)) for key in keys[start : start + 5]])

@@ -11,7 +11,9 @@ from stompserver.stores.base import Damage, Store, Stored
 
 EVERYTHING: Final = 1 << 60
 
-Facts = tuple[int, int, str, tuple[tuple[str, str], ...], bytes, int, bool, bool, int, int]
+Facts = tuple[
+    int, int, str, tuple[tuple[str, str], ...], bytes, int, bool, bool, int, tuple[tuple[str, str], ...], int
+]
 
 
 def message(
@@ -25,14 +27,17 @@ def message(
     exceptions: int = -1,
     attempts: int = 0,
     number: int | None = None,
+    kept: dict[str, str] | None = None,
 ) -> Message:
-    """A message as the broker would log it; its number is its key when none is given."""
+    """A message as the broker would log it; its number is its key when none is given; ``kept`` as Message.kept."""
     headers = {"destination": destination} if headers is None else headers
     size = OVERHEAD + len(body) + sum(len(name) + len(value) for name, value in headers.items())
     made = Message(destination, headers, body, size, plain, persistent, exceptions)
     made.key = key
     made.number = key if number is None else number
     made.attempts = attempts
+    if kept:
+        made.regain(kept)
     made.stored = True
     return made
 
@@ -69,6 +74,7 @@ def facts(made: Message, attempts: int | None = None) -> Facts:
         made.plain,
         made.persistent,
         made.exceptions,
+        tuple(sorted((made.kept() or {}).items())),
         made.attempts if attempts is None else attempts,
     )
 
