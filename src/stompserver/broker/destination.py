@@ -12,6 +12,12 @@ TOPIC: Final = 2
 MONITOR: Final = "/queue/monitor"
 """The original's statistics. Every subscriber gets each report and none is stored, so it is a topic."""
 
+DURABLE: Final = "/dsub/"
+"""The queues of durable subscriptions to topics, by their names (dialects.md 1.14, Apollo)."""
+
+SYSTEM: Final = "$stompserver/"
+"""The store's queues with what the server itself has to remember. Nobody may send or subscribe to them."""
+
 
 class Naming:
     """The rules that tell queues from topics.
@@ -26,10 +32,21 @@ class Naming:
         self.bare = bare
 
     def kind(self, name: str) -> int:
-        """QUEUE or TOPIC. Raises Refused for a bare name when those are errors."""
+        """QUEUE or TOPIC. Raises Refused for a name of the server's own, and for a bare one when those are errors."""
         if name.startswith("/queue"):
             return TOPIC if name == MONITOR else QUEUE
-        if name.startswith("/topic") or self.bare == "topic":
+        if name.startswith("/topic"):
+            return TOPIC
+        if name.startswith(DURABLE):
+            return QUEUE
+        if name.startswith(SYSTEM):
+            raise Refused(
+                f"Destination {name[:80]!r} is the server's own",
+                where="header destination",
+                rule=f"Names that start with {SYSTEM} are what this server remembers for itself",
+                mend="Use another name.",
+            )
+        if self.bare == "topic":
             return TOPIC
         if self.bare == "queue":
             return QUEUE
