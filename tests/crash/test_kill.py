@@ -1,21 +1,27 @@
-"""kill -9 at random moments under load: what got a receipt is kept, whatever it was for."""
+"""kill -9 under load, at random moments and inside of commits: what got a receipt is kept, whatever it was for."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import random
+import shutil
+import subprocess
 import threading
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 PLAIN = ("/queue/plain", "/queue/other")
 JOINT = ("/queue/a", "/queue/b")
 QUEUES = (*PLAIN, *JOINT)
+HEAVY = "/queue/heavy"  # where nobody consumes before the end
 OUTSTANDING = 100
-MOST = 1500  # messages of one producer in one round
+MOST = 1500.0  # messages of one producer in one round
 
 
 class Ledger:
@@ -60,6 +66,7 @@ class Worker(threading.Thread):
         self.name = f"w{seed}"
         self.owed: dict[str, tuple[set[str], str]] = {}
         self.count = 0
+        self.most = MOST
         self.dead = False
         self.alive = threading.Event()
         self.gone = gone
@@ -68,7 +75,7 @@ class Worker(threading.Thread):
         try:
             self.begin()
             while True:
-                if len(self.owed) < OUTSTANDING and self.count < MOST:
+                if len(self.owed) < OUTSTANDING and self.count < self.most:
                     self.work()
                     wait = 0.0
                 else:
@@ -121,6 +128,21 @@ class Producer(Worker):
         self.client.send("".join(data))
 
 
+class Loader(Worker):
+    """SENDs so much that each store has to take room and to move what it holds."""
+
+    def begin(self) -> None:
+        self.most = 20
+
+    def work(self) -> None:
+        self.count += 1
+        body = f"{self.name}.{self.count:06} " + (1 << 20) * "x"
+        self.ledger.sent[body] = HEAVY
+        receipt = f"{self.name}-{self.count}"
+        self.owed[receipt] = (self.ledger.kept, body)
+        self.client.send(f"SEND\ndestination:{HEAVY}\nreceipt:{receipt}\n\n{body}\0")
+
+
 class Committer(Worker):
     """Transactions over two queues, most of them with a COMMIT."""
 
@@ -151,7 +173,7 @@ class Consumer(Worker):
         self.late: list[tuple[str, str]] = []
         self.newest: dict[str, int] = dict.fromkeys(QUEUES, 0)
         self.back: set[str] = set()
-        self.count = MOST  # nothing to do but to answer
+        self.most = 0  # nothing to do but to answer
         for queue in QUEUES:
             self.client.subscribe(queue, "client-individual", "prefetch-count:40\n")
 
@@ -189,15 +211,28 @@ class Consumer(Worker):
         self.client.send(f"{verb}\nid:{ack}\nreceipt:{receipt}\n\n\0")
 
 
-def _round(server: Any, connect: Any, ledger: Ledger, chance: random.Random, gone: type[Exception]) -> None:
-    kinds = (Producer, Producer, Committer, Consumer)
+BUSY = (Producer, Producer, Committer, Consumer)
+
+
+def _round(
+    kinds: tuple[type[Worker], ...],
+    server: Any,
+    connect: Any,
+    ledger: Ledger,
+    chance: random.Random,
+    gone: type[Exception],
+    end: Callable[[Any], None],
+    receipts: bool = True,
+    most: float = MOST,
+) -> None:
+    """Workers that work until ``end`` has made an end of the server, after receipts for all if asked for."""
     workers = [kind(connect(server), ledger, chance.randrange(1 << 30), gone) for kind in kinds]
     for worker in workers:
+        worker.most = most
         worker.start()
-    for worker in workers:
+    for worker in workers if receipts else ():
         assert worker.alive.wait(30), f"{worker.name} got no receipt: {ledger.problems}"
-    threading.Event().wait(chance.choice((0.0, 0.02, 0.1, 0.3)) * chance.random())
-    server.kill()
+    end(server)
     for worker in workers:
         worker.join(30)
         assert not worker.is_alive()
@@ -234,8 +269,13 @@ def _kill_again_and_again(
 ) -> None:
     chance = random.Random(seed)
     ledger = Ledger()
+
+    def end(server: Any) -> None:
+        threading.Event().wait(chance.choice((0.0, 0.02, 0.1, 0.3)) * chance.random())
+        server.kill()
+
     for _ in range(rounds):
-        _round(restart(kind, *options), connect, ledger, chance, gone)
+        _round(BUSY, restart(kind, *options), connect, ledger, chance, gone, end)
     server = restart(kind, *options)
     client = connect(server)
     _judge(ledger, {queue: client.drain(queue) for queue in QUEUES})
@@ -267,3 +307,135 @@ def test_kills_while_memory_is_short_lose_nothing_either(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception]
 ) -> None:
     _kill_again_and_again(kind, 10, 3, restart, connect, gone, ["--memory-limit=4MiB"])
+
+
+# Inside of a commit
+
+
+class Point(NamedTuple):
+    """A place in a commit: before a system call on ``file`` (below the storage, any if empty) or in any thread."""
+
+    calls: str
+    file: str = ""
+    rare: bool = False
+    """Whether only large messages, or the first after a start, get there."""
+
+
+POINTS = {
+    "lmdb": {
+        "pages": Point("writev,pwritev,pwrite64", "lmdb/data.mdb"),
+        "sync": Point("fdatasync", "lmdb/data.mdb"),
+        "growth": Point("fallocate,ftruncate", "lmdb/data.mdb", True),
+    },
+    "file": {
+        "message": Point("writev"),
+        "message sync": Point("fsync"),
+        "journal": Point("pwrite64", "file/journal"),
+        "journal sync": Point("fdatasync", "file/journal"),
+        "move": Point("rename"),
+        "removal": Point("unlink"),
+        "directory": Point("mkdir", "", True),
+    },
+    "dbm": {
+        "log": Point("pwrite64"),
+        "log sync": Point("fdatasync"),
+        "growth": Point("fallocate", "", True),
+        "segment sync": Point("fsync", "", True),
+        "state": Point("rename", "", True),
+        "removal": Point("unlink", "", True),
+    },
+    "activerecord": {
+        "log": Point("pwrite64", "stompserver_development-wal"),
+        "log sync": Point("fdatasync", "stompserver_development-wal"),
+        "checkpoint": Point("pwrite64", "stompserver_development", True),
+        "checkpoint sync": Point("fdatasync", "stompserver_development", True),
+    },
+}
+
+
+@contextlib.contextmanager
+def _trap(server: Any, storage: Path, point: Point, number: int) -> Iterator[None]:
+    """In this block the server dies, as by kill -9, before a thread's call with that number at ``point``."""
+    command = ["strace", "-f", "-p", str(server.process.pid), "-o", "/dev/null", "-e", f"trace={point.calls}"]
+    command += ["-e", f"inject={point.calls}:signal=SIGKILL:when={number}"]
+    if point.file:
+        command += ["-P", str(storage / point.file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        said = tracer.stderr.readline()
+        while said and "attached" not in said:
+            if "Operation not permitted" in said:
+                pytest.skip(f"no process may be traced here: {said}")
+            said = tracer.stderr.readline()
+        try:
+            yield
+        finally:
+            server.kill()
+
+
+def _dies(server: Any) -> None:
+    """Wait until the trap has snapped."""
+    try:
+        code = server.process.wait(30)
+    except subprocess.TimeoutExpired:
+        pytest.fail(f"the server never came to that place\n{server.log()}")
+    assert code == -9, server.log()
+
+
+def _trapped(server: Any, storage: Path, point: Point, number: int) -> None:
+    with _trap(server, storage, point, number):
+        _dies(server)
+
+
+def _kill_at(
+    kind: str,
+    rounds: list[tuple[str, int]],
+    restart: Any,
+    connect: Any,
+    gone: type[Exception],
+    storage: Path,
+) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("no strace here: apt-get install strace")
+    chance = random.Random(2026)
+    ledger = Ledger()
+    for name, number in rounds:
+        print(kind, name, number)
+        server = restart(kind)
+        point = POINTS[kind][name]
+        if point.rare:
+            with _trap(server, storage, point, number):
+                _round((Loader, *BUSY), server, connect, ledger, chance, gone, _dies, False)
+        else:
+            end = partial(_trapped, storage=storage, point=point, number=number)
+            # They must not be done before the tracer is there.
+            _round(BUSY, server, connect, ledger, chance, gone, end, most=math.inf)
+    client = connect(restart(kind))
+    _judge(ledger, {queue: client.drain(queue) for queue in (*QUEUES, HEAVY)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "number"),
+    [("lmdb", "sync", 2), ("file", "move", 2), ("dbm", "log sync", 2), ("activerecord", "log", 3)],
+)
+def test_a_kill_inside_a_commit_loses_nothing(
+    kind: str,
+    name: str,
+    number: int,
+    restart: Callable[..., Any],
+    connect: Callable[..., Any],
+    gone: type[Exception],
+    tmp_path: Path,
+) -> None:
+    _kill_at(kind, [(name, number)], restart, connect, gone, tmp_path / ".stompserver")
+
+
+@pytest.mark.long
+def test_kills_at_each_place_inside_a_commit_lose_nothing(
+    kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception], tmp_path: Path
+) -> None:
+    # Rare places are reached once or twice, each of the others at each of its calls in a few commits.
+    rounds = [
+        (name, number) for name, point in POINTS[kind].items() for number in range(1, 2 if point.rare else 4)
+    ]
+    _kill_at(kind, rounds, restart, connect, gone, tmp_path / ".stompserver")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,25 +36,66 @@ def test_a_second_server_on_the_same_storage_ends_and_names_the_first(
     assert connect(restart(kind)).bodies("/queue/kept") == ["before", "after"]
 
 
+@pytest.mark.every_kind
 def test_a_newer_format_is_refused(
-    restart: Callable[..., Any], connect: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
+    kind: str,
+    restart: Callable[..., Any],
+    connect: Callable[..., Any],
+    refused: Callable[..., str],
+    tmp_path: Path,
 ) -> None:
-    server = restart("lmdb")
+    server = restart(kind)
     connect(server).put("/queue/kept", ["old"])
     server.stop()
-    _set_format(tmp_path, b"2")
+    storage = tmp_path / ".stompserver"
+    known = FORMATS[kind](storage, 9)
     before = _snapshot(tmp_path)
-    assert "format 2, of a newer version; this one knows 1" in refused("lmdb")
+    line = refused(kind)
+    assert re.search(rf"format 9[,;].* knows {known}\b", line)
+    assert str(storage) in line
     assert _snapshot(tmp_path) == before
-    _set_format(tmp_path, b"1")
-    assert connect(restart("lmdb")).bodies("/queue/kept") == ["old"]
+    FORMATS[kind](storage, known)
+    assert connect(restart(kind)).bodies("/queue/kept") == ["old"]
 
 
-def _set_format(tmp_path: Path, format: bytes) -> None:
-    with lmdb.open(str(tmp_path / ".stompserver/lmdb"), max_dbs=8) as env:
+def _lmdb_format(storage: Path, format: int) -> int:
+    """Write it into the store; the one that was there."""
+    with lmdb.open(str(storage / "lmdb"), max_dbs=8) as env:
         meta = env.open_db(b"meta", create=False)
         with env.begin(write=True) as txn:
-            txn.put(b"format", format, db=meta)
+            old = txn.replace(b"format", b"%d" % format, db=meta)
+    return int(old)
+
+
+def _file_format(storage: Path, format: int) -> int:
+    file = storage / "file/format"
+    old = int(file.read_text())
+    file.write_text(f"{format}\n")
+    return old
+
+
+def _dbm_format(storage: Path, format: int) -> int:
+    state = storage / "dbm/state"
+    first, space, rest = state.read_bytes().partition(b" dbm ")
+    old, _, rest = rest.partition(b" ")
+    state.write_bytes(b"%b%b%d %b" % (first, space, format, rest))
+    return int(old)
+
+
+def _sqlite_format(storage: Path, format: int) -> int:
+    with contextlib.closing(sqlite3.connect(storage / "stompserver_development")) as database:
+        ((old,),) = database.execute("SELECT value FROM stompserver_meta WHERE name = 'format'")
+        database.execute("UPDATE stompserver_meta SET value = ? WHERE name = 'format'", (str(format),))
+        database.commit()
+    return int(old)
+
+
+FORMATS = {
+    "lmdb": _lmdb_format,
+    "file": _file_format,
+    "dbm": _dbm_format,
+    "activerecord": _sqlite_format,
+}
 
 
 @pytest.mark.parametrize(
@@ -63,6 +107,8 @@ def _set_format(tmp_path: Path, format: bytes) -> None:
     ("kind", "name"),
     [
         ("lmdb", "lmdb/data.mdb"),
+        ("file", "file/format"),
+        ("dbm", "dbm/state"),
         pytest.param("activerecord", "stompserver_development", marks=pytest.mark.long),
     ],
 )
