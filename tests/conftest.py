@@ -11,9 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+
+import stompserver
+from stompserver.cli import core
 
 # HYPOTHESIS_PROFILE=long looks further, for minutes; no deadlines, since machines of the CI are slow at times.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
@@ -22,6 +26,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 # Taken out of the environment: whatever tests start reads STOMPSERVER_* as options.
 NO_SKIP = os.environ.pop("STOMPSERVER_NO_SKIP", "") not in ("", "0")
+
+# "compiled" or "interpreted": the tests end at once when the core is not what they are meant for.
+CORE = os.environ.pop("STOMPSERVER_TEST_CORE", "")
 
 # What a started server must not inherit: options, and how developers like their Python.
 UNSET = ("STOMPSERVER_", "PYTHON")
@@ -171,6 +178,23 @@ def start_shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 def server(start_shared_server: StartServer) -> RunningServer:
     """One server with default options for all tests that only need destinations of their own."""
     return start_shared_server()
+
+
+def pytest_report_header() -> str:
+    return f"stompserver: {core()}, {Path(stompserver.__file__).parent}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    global NO_SKIP
+    # Processes of xdist start when the environment has lost the variable already.
+    NO_SKIP = getattr(config, "workerinput", {}).get("no_skip", NO_SKIP)
+    if CORE not in ("", core()):
+        raise pytest.UsageError(f"STOMPSERVER_TEST_CORE is {CORE}, and {stompserver.__file__} is {core()}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["no_skip"] = NO_SKIP
 
 
 def _skip_is_failure(report: pytest.TestReport | pytest.CollectReport) -> None:

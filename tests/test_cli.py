@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from stompserver import __version__
+from stompserver.cli import core
 from stompserver.config import load
 from stompserver.config.options import OPTIONS, flag_of
 from stompserver.security.users import Users
@@ -86,7 +87,7 @@ def test_help_of_which_only_the_head_is_read(tmp_path: Path) -> None:
 
 def test_version(tmp_path: Path) -> None:
     result = stompserver("--version", cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (0, f"stompserver {__version__}\n")
+    assert (result.returncode, result.stdout) == (0, f"stompserver {__version__} ({core()})\n")
 
 
 def test_help_and_version_do_not_load_the_server(tmp_path: Path) -> None:

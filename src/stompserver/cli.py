@@ -68,7 +68,7 @@ def _dispatch(words: list[str]) -> int:
         print(usage())
         return OK
     if "version" in line.actions:
-        print(f"stompserver {__version__}")
+        print(f"stompserver {__version__} ({core()})")
         return OK
     if "hash-password" in line.actions:
         return hash_password(line)
@@ -79,6 +79,13 @@ def _dispatch(words: list[str]) -> int:
         return load(words, os.environ, start)
 
     return check(read()) if "check" in line.actions else run(read)
+
+
+def core() -> str:
+    """How wire, broker and session run in this process: "compiled" or "interpreted"."""
+    from stompserver.wire import frame
+
+    return "interpreted" if frame.__file__.endswith(".py") else "compiled"
 
 
 def _code_of(error: StompserverError) -> int:

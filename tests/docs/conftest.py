@@ -40,7 +40,7 @@ VARYING = {
     r"\b[0-9a-f]{32}\b": "SESSION",
     r"\b\d{15,20}\b": "NUMBER",
     r"stompserver/\d[\w.]*": "stompserver/VERSION",
-    r"^stompserver \d[\w.]*$": "stompserver VERSION",
+    r"^stompserver \d[\w.]* \((compiled|interpreted)\)$": "stompserver VERSION",
     r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[\w+/]+\$[\w+/]+": r"HASH(\1,\2,\3)",
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d": "TIME",
     r"(?<== )/\S+": "/PATH",

@@ -108,7 +108,7 @@ def test_the_page_has_no_error_text_of_its_own(shown: str) -> None:
 
 def test_the_state_table_is_the_one_of_the_code() -> None:
     assert between("states") == f"```\n{state.table()}\n```\n", (
-        "put the output of `python -m stompserver.session.state` there"
+        "put there what stompserver.session.state.table() gives"
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -196,9 +194,5 @@ def test_no_other_beginning(new_world: Any, octets: bytes) -> None:
 
 
 def test_the_table_can_be_printed() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "stompserver.session.state"], capture_output=True, text=True, check=True
-    ).stdout
-    assert printed.strip() == table()
     for state in NAMES:
-        assert state in printed
+        assert state in table()

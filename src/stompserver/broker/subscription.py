@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 if TYPE_CHECKING:
     from stompserver.broker.message import Message
     from stompserver.broker.queue import Queue
@@ -33,6 +35,8 @@ class Delivery:
         self.held: str | None = None
 
 
+# Compiled classes have no interpreted children unless they say so.
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Consumer:
     """What the broker delivers to: a session, or anything of its shape.
 

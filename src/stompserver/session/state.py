@@ -1,6 +1,6 @@
 """The conversation as a table a person can print: state x command -> what is done.
 
-The absence of a cell means "not allowed here". ``python -m stompserver.session.state`` prints the table.
+The absence of a cell means "not allowed here". ``table()`` is what a person sees.
 """
 
 from __future__ import annotations
@@ -50,7 +50,3 @@ def table() -> str:
         for command, handler in (cells or {"-": "nothing is read"}).items()
     ]
     return "\n".join([f"{'state':<16}{'command':<13}handler", *rows])
-
-
-if __name__ == "__main__":
-    print(table())

@@ -1,0 +1,104 @@
+"""Compiles the pure core by mypyc where that can be done; all else about the package is in pyproject.toml.
+
+The same source runs interpreted: in an editable install, with STOMPSERVER_PURE=1, without a C compiler, and when
+mypyc or the compiler fails. With STOMPSERVER_PURE=0 it is an error if it cannot be compiled. A wheel is compiled
+wholly or not at all, and its tag says which.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Command, Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError
+
+ROOT = Path(__file__).resolve().parent
+CORE = ("wire/*.py", "broker/*.py", "session/*.py", "stores/record.py", "stores/lmdb_batch.py")
+
+# A compiled file beside an edited source would be run in its stead: an editable install has none.
+BUILDS = {"bdist_wheel", "build", "build_ext", "install"}
+
+PURE = os.environ.get("STOMPSERVER_PURE", "")
+
+
+def stays_interpreted(reason: str) -> None:
+    """Say it. Raises SystemExit where a compiled core is demanded."""
+    print(f"stompserver: the core stays interpreted: {reason}", file=sys.stderr, flush=True)
+    if PURE == "0":
+        sys.exit("stompserver: STOMPSERVER_PURE=0 allows no such thing")
+
+
+def why_not() -> str:
+    """Why the core is not to be compiled here; empty when it is."""
+    if PURE not in ("", "0"):
+        return "STOMPSERVER_PURE is set"
+    try:
+        import mypyc.build  # noqa: F401
+    except ImportError:
+        return "mypyc is not installed"
+    return "" if compiler_works() else "no C compiler that finds Python.h"
+
+
+def compiler_works() -> bool:
+    """Whether a C file with Python.h compiles, which takes a moment; mypyc takes half a minute to get there."""
+    from setuptools.dist import Distribution
+
+    with tempfile.TemporaryDirectory() as room:
+        source = Path(room, "probe.c")
+        source.write_text("#include <Python.h>\nPyObject *probe(void) { return PyLong_FromLong(1); }\n")
+        command = build_ext(Distribution({"ext_modules": [Extension("probe", [str(source)])]}))
+        command.build_lib = command.build_temp = room
+        try:
+            command.ensure_finalized()
+            command.run()
+        except (BaseError, OSError):
+            return False
+    return True
+
+
+def core() -> list[Extension]:
+    """The extension modules that mypyc makes of CORE; none when it cannot."""
+    reason = why_not()
+    if reason:
+        stays_interpreted(reason)
+        return []
+    from mypyc.build import mypycify
+
+    os.chdir(ROOT)
+    found = sorted(path for each in CORE for path in Path("src/stompserver").glob(each))
+    paths = [str(path) for path in found if path.name != "__init__.py"]
+    # Not pyproject.toml's settings: pydantic's plugin is not there, nor needed.
+    try:
+        modules = mypycify(["--config-file=", "--strict", *paths], group_name="stompserver")
+    except SystemExit:
+        stays_interpreted("mypyc does not take it, see above")
+        return []
+    for module in modules:
+        # mypyc asks for -Werror, and compilers that are not born yet have new warnings.
+        module.extra_compile_args.append("-Wno-error")
+    return modules
+
+
+class Build(build_ext):
+    """Builds all extension modules or none."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except (BaseError, OSError) as error:
+            stays_interpreted(str(error))
+            for output in self.get_outputs():
+                Path(output).unlink(missing_ok=True)
+            self.extensions = []
+            self.distribution.ext_modules = []
+            wheel: Command | None = self.distribution.get_command_obj("bdist_wheel", create=False)
+            if wheel is not None:
+                wheel.root_is_pure = True
+
+
+setup(
+    ext_modules=core() if BUILDS.intersection(sys.argv) else [],
+    cmdclass={"build_ext": Build},
+)
