@@ -150,7 +150,9 @@ def check(loaded: Loaded) -> int:
         from stompserver.security.users import Users
 
         warnings += Users.load(loaded.config.etcdir / ".passwd").warnings
-    print("\n".join(_effective(loaded)))
+    from stompserver.server.policies import described
+
+    print("\n".join([*_effective(loaded), *_listeners(loaded), *described(loaded)]))
     for warning in warnings:
         print(f"stompserver: warning: {one_line(warning)}", file=sys.stderr)
     return OK
@@ -163,7 +165,7 @@ def _effective(loaded: Loaded) -> Iterator[str]:
             yield f"\n# {option.group}" if group else f"# {option.group}"
             group = option.group
         text = loaded.texts[key] or "" if key in loaded.texts else default_text(key)
-        setting = f"{key}: {_quoted(text)}".rstrip()
+        setting = f"{key}: {values.quoted(text)}".rstrip()
         if key == "configfile":  # it would have no effect inside the file
             setting = "# " + setting
         value = getattr(loaded.config, attribute_of(key))
@@ -174,13 +176,17 @@ def _effective(loaded: Loaded) -> Iterator[str]:
         yield f"{setting:<40} # {one_line(loaded.origins[key])}{resolved}"
 
 
-def _quoted(text: str) -> str:
-    """The text as a YAML scalar."""
-    safe = text[:1].isalnum() or text[:1] in ("/", ".", "")
-    if safe and not text.endswith(":") and not any(each in text for each in (": ", " #")):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _listeners(loaded: Loaded) -> Iterator[str]:
+    if not loaded.listeners:
+        return
+    yield "\n# Besides host and port"
+    yield "listeners:"
+    for section in loaded.listeners:
+        start = "  - "
+        for key, (text, origin) in section.given.items():
+            setting = f"{start}{key}: {values.quoted(text or '')}".rstrip()
+            yield f"{setting:<40} # {one_line(origin)}"
+            start = "    "
 
 
 # --hash-password

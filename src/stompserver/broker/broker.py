@@ -8,6 +8,7 @@ from stompserver.broker.destination import QUEUE, Naming
 from stompserver.broker.memory import Memory
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import FOREVER, OpLog
+from stompserver.broker.policy import Policies
 from stompserver.broker.queue import Queue
 from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
 from stompserver.broker.subscription import Consumer, Delivery, Subscription
@@ -26,10 +27,19 @@ class Rules:
     ``bare`` as in Naming; ``deadletter`` names the dead letter queue; ``max_redeliveries`` counts how often a
     message may come back before it goes there (0: for ever); ``max_queues`` and ``idle_queues`` bound how many
     queues exist, and how many of those are empty and unused; ``lag`` is how many bytes a topic's subscriber may
-    fall behind; ``memory_limit`` in bytes.
+    fall behind; ``memory_limit`` in bytes; ``policies`` say what holds for which destination.
     """
 
-    __slots__ = ("bare", "deadletter", "idle_queues", "lag", "max_queues", "max_redeliveries", "memory_limit")
+    __slots__ = (
+        "bare",
+        "deadletter",
+        "idle_queues",
+        "lag",
+        "max_queues",
+        "max_redeliveries",
+        "memory_limit",
+        "policies",
+    )
 
     def __init__(
         self,
@@ -40,6 +50,7 @@ class Rules:
         idle_queues: int = 10_000,
         lag: int = 16 << 20,
         memory_limit: int = 1 << 30,
+        policies: Policies | None = None,
     ) -> None:
         self.bare = bare
         self.deadletter = deadletter
@@ -48,6 +59,7 @@ class Rules:
         self.idle_queues: int = idle_queues
         self.lag: int = lag
         self.memory_limit: int = memory_limit
+        self.policies: Policies = policies if policies is not None else Policies()
 
 
 class Action:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from stompserver.config import command_line, file, values
-from stompserver.config.options import FIELDS, OPTIONS, Config, attribute_of, environment_name, key_of
+from stompserver.config import command_line, file, sections, values
+from stompserver.config.option import attribute_of
+from stompserver.config.options import FIELDS, OPTIONS, Config, environment_name, key_of
 from stompserver.errors import ConfigError
 
 __all__ = ["Config", "Loaded", "load"]
@@ -21,12 +21,17 @@ Given = file.Given
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, and by canonical key the origin of each value and the text it was given as."""
+    """A configuration, and by canonical key the origin of each value and the text it was given as.
+
+    ``policies`` and ``listeners`` are those sections as they were written.
+    """
 
     config: Config
     origins: dict[str, str]
     texts: dict[str, str | None]
     warnings: list[str]
+    policies: list[file.Section] = field(default_factory=list)
+    listeners: list[file.Section] = field(default_factory=list)
 
 
 def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
@@ -43,13 +48,26 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
         chosen = values.path(named)
     except ValueError as error:
         raise ConfigError(f"{origin}: configfile: {error}") from None
-    from_file, more = file.read(cwd / chosen, str(chosen), required=bool(origin))
-    warnings += more + [f"ignored argument {values.shown(each)}" for each in line.arguments]
+    contents = file.read(cwd / chosen, str(chosen), required=bool(origin))
+    from_file = contents.given
+    warnings += contents.warnings + [f"ignored argument {values.shown(each)}" for each in line.arguments]
     warnings += _overruled(from_file, line.given)
     given: Given = {**from_file, **above}
-    config = _absolute(_validated(given), cwd)
+    policies, notes = sections.policies(contents.policies)
+    warnings += notes
+    listeners = sections.listeners(contents.listeners)
+    config = _absolute(_validated(given), cwd).model_copy(
+        update={"policies": policies, "listeners": listeners}
+    )
     origins = {key: given[key][1] if key in given else "default" for key in OPTIONS}
-    return Loaded(config, origins, {key: text for key, (text, _) in given.items()}, warnings)
+    return Loaded(
+        config,
+        origins,
+        {key: text for key, (text, _) in given.items()},
+        warnings,
+        contents.policies,
+        contents.listeners,
+    )
 
 
 def _environment(environ: Mapping[str, str]) -> tuple[Given, list[str]]:
@@ -61,6 +79,8 @@ def _environment(environ: Mapping[str, str]) -> tuple[Given, list[str]]:
         if name in known:
             if text:
                 given[known[name]] = (text, f"environment {name}")
+        elif name.removeprefix("STOMPSERVER_").lower() in file.SECTIONS and name.startswith("STOMPSERVER_"):
+            warnings.append(f"environment {name}: only the configuration file can have that")
         elif name.startswith("STOMPSERVER_") and (near := get_close_matches(name, known, n=1, cutoff=0.9)):
             warnings.append(f"environment {name}: no such option; did you mean {near[0]}?")
     return given, warnings
@@ -90,15 +110,7 @@ def _validated(given: Given) -> Config:
         first = error.errors()[0]
         key = key_of(str(first["loc"][0]))
         origin = given[key][1] if key in given else "default"
-        raise ConfigError(f"{origin}: {key}: {_problem(first)}") from None
-
-
-def _problem(error: ErrorDetails) -> str:
-    context = error["ctx"]
-    if error["type"] == "value_error":
-        return str(context["error"])
-    word, bound = {"greater_than_equal": ("least", "ge"), "less_than_equal": ("most", "le")}[error["type"]]
-    return f"must be at {word} {values.as_text(context[bound])}, not {values.shown(error['input'])}"
+        raise ConfigError(f"{origin}: {key}: {values.problem_of(first)}") from None
 
 
 def _absolute(config: Config, cwd: Path) -> Config:

@@ -1,6 +1,8 @@
-"""``python -m stompserver.config`` prints docs/reference/options.md."""
+"""``python -m stompserver.config`` prints docs/reference/options.md, with ``policies`` docs/reference/policies.md."""
 
-from stompserver.config.page import page
+import sys
+
+from stompserver.config import page, policies_page
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(policies_page.page() if sys.argv[1:] == ["policies"] else page.page(), end="")

@@ -1,27 +1,55 @@
-"""The configuration file: YAML, one ``key: value`` a line, with or without Ruby's colon before the key.
+"""The configuration file: YAML, one ``key: value`` a line, with or without Ruby's colon before the key, and the
+sections ``policies`` and ``listeners``.
 
 Nothing is constructed from the YAML: its nodes are read as text, and a tag of Ruby or Python is an error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from stompserver.config import values
+from stompserver.config.listeners import LISTENER_FIELDS, listener_key
+from stompserver.config.option import folded
 from stompserver.config.options import OPTIONS, key_of
+from stompserver.config.policies import POLICY_FIELDS, policy_key
 from stompserver.errors import ConfigError
 
 Given = dict[str, tuple[str | None, str]]
+"""By canonical key the text and where it was written."""
+SECTIONS = ("policies", "listeners")
+"""What has keys of its own; only the file has them."""
 _YAML = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(
     _YAML + name for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
 )
 
 
-def read(path: Path, shown: str, required: bool) -> tuple[Given, list[str]]:
-    """Keys with (text, origin), and warnings. ``shown`` names the file in them.
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A pattern of ``policies`` or an item of ``listeners``, with the options under it."""
+
+    name: str
+    origin: str
+    given: Given
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a file says."""
+
+    given: Given = field(default_factory=dict)
+    policies: list[Section] = field(default_factory=list)
+    listeners: list[Section] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read(path: Path, shown: str, required: bool) -> Contents:
+    """What the file says. ``shown`` names it in origins and warnings.
 
     A missing file is an empty one unless ``required``. Raises ConfigError with the line.
     """
@@ -30,7 +58,7 @@ def read(path: Path, shown: str, required: bool) -> tuple[Given, list[str]]:
     except FileNotFoundError:
         if required:
             raise ConfigError(f"{shown}: no such configuration file") from None
-        return {}, []
+        return Contents()
     except OSError as error:
         raise ConfigError(f"{shown}: cannot read the configuration file: {error.strerror}") from None
     return _entries(_mapping(content, shown), shown)
@@ -66,15 +94,28 @@ def _is_nothing(node: yaml.ScalarNode) -> bool:
     return node.tag == _YAML + "null" or node.value == "false"
 
 
-def _entries(mapping: list[tuple[yaml.Node, yaml.Node]], shown: str) -> tuple[Given, list[str]]:
-    given: Given = {}
-    warnings = []
+def _entries(mapping: list[tuple[yaml.Node, yaml.Node]], shown: str) -> Contents:
+    contents = Contents()
+    sections: dict[str, str] = {}
+    given, warnings = contents.given, contents.warnings
     for key_node, value_node in mapping:
-        origin = f"{shown} line {key_node.start_mark.line + 1}"
+        origin = _line(key_node, shown)
         name = _text(key_node, origin) or ""
+        section = folded(name)
+        if section in SECTIONS:
+            if section in sections:
+                raise ConfigError(
+                    f"{origin}: {section} is there already, in {sections[section]}; put both together"
+                )
+            sections[section] = origin
+            if section == "policies":
+                contents.policies = _policies(value_node, shown)
+            else:
+                contents.listeners = _listeners(value_node, shown)
+            continue
         key = key_of(name)
         if not key:
-            near = values.suggestion(name.removeprefix(":"), OPTIONS)
+            near = values.suggestion(name.removeprefix(":"), [*OPTIONS, *SECTIONS])
             raise ConfigError(f"{origin}: unknown key {values.shown(name)}{near}")
         if key == "configfile":
             warnings.append(f"{origin}: {key} has no effect inside the configuration file")
@@ -82,7 +123,67 @@ def _entries(mapping: list[tuple[yaml.Node, yaml.Node]], shown: str) -> tuple[Gi
         if key in given:
             warnings.append(f"{origin}: {key} is set again; this line counts, {given[key][1]} does not")
         given[key] = (_text(value_node, f"{origin}: {key}"), origin)
-    return given, warnings
+    return contents
+
+
+def _line(node: yaml.Node, shown: str) -> str:
+    return f"{shown} line {node.start_mark.line + 1}"
+
+
+def _policies(node: yaml.Node, shown: str) -> list[Section]:
+    found = []
+    for key_node, value_node in _pairs(node, f"{_line(node, shown)}: policies", "a pattern of destinations"):
+        origin = _line(key_node, shown)
+        name = _text(key_node, f"{origin}: policies") or ""
+        place = f"policies: {values.bare(name)}"
+        found.append(Section(name, origin, _options(value_node, shown, place, policy_key, POLICY_FIELDS)))
+    return found
+
+
+def _listeners(node: yaml.Node, shown: str) -> list[Section]:
+    origin = _line(node, shown)
+    if _is_empty(node):
+        return []
+    if not isinstance(node, yaml.SequenceNode) or node.tag not in _PLAIN_TAGS:
+        raise ConfigError(f"{origin}: listeners: expected a list, each item beginning with '- port: NUMBER'")
+    found = []
+    for number, item in enumerate(node.value, 1):
+        place = f"listeners: item {number}"
+        found.append(
+            Section(place, _line(item, shown), _options(item, shown, place, listener_key, LISTENER_FIELDS))
+        )
+    return found
+
+
+def _options(
+    node: yaml.Node, shown: str, place: str, key_of_option: Callable[[str], str], known: Iterable[str]
+) -> Given:
+    given: Given = {}
+    for key_node, value_node in _pairs(node, f"{_line(node, shown)}: {place}", "an option"):
+        origin = _line(key_node, shown)
+        name = _text(key_node, f"{origin}: {place}") or ""
+        key = key_of_option(name)
+        if not key:
+            near = values.suggestion(folded(name), known)
+            raise ConfigError(f"{origin}: {place}: unknown option {values.shown(name)}{near}")
+        if key in given:
+            raise ConfigError(f"{origin}: {place}: {key} is there already, in {given[key][1]}")
+        given[key] = (_text(value_node, f"{origin}: {place}: {key}"), origin)
+    return given
+
+
+def _pairs(node: yaml.Node, where: str, noun: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    if _is_empty(node):
+        return []
+    if node.tag not in _PLAIN_TAGS:
+        raise ConfigError(f"{where}: tags such as {values.shown(node.tag)} are not taken")
+    if not isinstance(node, yaml.MappingNode):
+        raise ConfigError(f"{where}: expected indented lines, each {noun}, a colon and what belongs to it")
+    return list(node.value)
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == _YAML + "null"
 
 
 def _text(node: yaml.Node, where: str) -> str | None:

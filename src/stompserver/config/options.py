@@ -6,17 +6,24 @@ The command line, the environment, the configuration file, ``--help``, ``--check
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from stompserver.config import values
+from stompserver.config.listeners import ListenerOptions
+from stompserver.config.option import Option, Table, attribute_of, folded, option_of
+from stompserver.config.policies import PolicyEntries
+
+__all__ = [
+    "FIELDS", "OPTIONS", "Config", "Option", "attribute_of", "default_text", "environment_name", "flag_of",
+    "folded", "key_of",
+]  # fmt: skip
 
 BareDestination = Literal["topic", "queue", "error"]
+ManagementAccess = Literal["local", "all", "off"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Loop = Literal["auto", "asyncio", "uvloop"]
@@ -27,29 +34,8 @@ PLACE, KEEP, CLIENTS, PROTOCOL, LIMITS, PROCESS, LOG = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """What is known about an option besides its type, default and bounds.
-
-    ``parse`` makes a value of a text (``ValueError`` says why not); ``reload`` tells whether SIGHUP may
-    change it; ``original`` marks the flags of stompserver 0.9.9, which win when an abbreviation is ambiguous.
-    """
-
-    group: str
-    help: str
-    parse: Callable[[object], Any]
-    metavar: str = "N"
-    unit: str = ""
-    short: str = ""
-    flag: str = ""
-    reload: bool = True
-    original: bool = False
-
-
-class Config(BaseModel):
+class Config(Table):
     """The effective configuration: plain values; bytes, and seconds but for the heart-beat's milliseconds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     # fmt: off
     # Where to listen
@@ -93,10 +79,20 @@ class Config(BaseModel):
         KEEP, "Time between the reports on /queue/monitor; 0 switches them off",
         values.number, "SECONDS", "seconds")] = Field(5.0, ge=0, le=86400)
 
+    max_scheduled: Annotated[int, Option(
+        KEEP, "Messages that wait for their time (delayed and scheduled) in all",
+        values.whole_number, unit="messages")] = Field(1_000_000, ge=0)
+    max_durables: Annotated[int, Option(
+        KEEP, "Durable subscriptions in all",
+        values.whole_number)] = Field(10_000, ge=0)
+
     # Who may connect
     auth: Annotated[bool, Option(
         CLIENTS, "Require a login and passcode of the file .passwd in etcdir",
         values.boolean, short="a", original=True)] = False
+    management: Annotated[ManagementAccess, Option(
+        CLIENTS, "Who may send frames to management destinations: local (clients of this machine), all or off",
+        values.one_of(get_args(ManagementAccess), "choice"), "WHO")] = "local"
     login_timeout: Annotated[float, Option(
         CLIENTS, "How long a new connection may take to send CONNECT",
         values.number, "SECONDS", "seconds")] = Field(10.0, ge=0.1, le=86400)
@@ -108,6 +104,9 @@ class Config(BaseModel):
     strict: Annotated[bool, Option(
         PROTOCOL, "Answer what the specification forbids with ERROR even where it is harmless",
         values.boolean)] = False
+    server_header: Annotated[str, Option(
+        PROTOCOL, "The server header of CONNECTED, by which clients choose a dialect; empty: stompserver/VERSION",
+        values.words, "TEXT")] = ""
     linger: Annotated[float, Option(
         PROTOCOL, "How long an ERROR may take to reach its client before the connection is cut",
         values.number, "SECONDS", "seconds")] = Field(2.0, ge=0, le=3600)
@@ -204,26 +203,15 @@ class Config(BaseModel):
         values.path, "FILE", reload=False)] = Path("stompserver.log")
     # fmt: on
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _parse(cls, value: object, info: ValidationInfo) -> object:
-        assert info.field_name is not None
-        return OPTIONS[key_of(info.field_name)].parse(value)
+    policies: PolicyEntries = ()
+    """By pattern; only the file has them."""
+    listeners: tuple[ListenerOptions, ...] = ()
+    """Besides host and port; only the file has them."""
 
 
 def key_of(name: str) -> str:
     """The canonical key of any spelling: ``max-body`` for ``max_body``, ``:max_body`` or ``MAX-BODY``."""
     return _KEYS.get(folded(name), "")
-
-
-def folded(name: str) -> str:
-    """A name with the differences that do not count taken away: Ruby's colon, ``_`` for ``-``, capitals."""
-    return name.removeprefix(":").replace("_", "-").lower()
-
-
-def attribute_of(key: str) -> str:
-    """The attribute of ``Config`` for a canonical key."""
-    return key.replace("-", "_")
 
 
 def environment_name(key: str) -> str:
@@ -242,14 +230,11 @@ def default_text(key: str) -> str:
     return values.size_as_text(default) if OPTIONS[key].parse is values.size else values.as_text(default)
 
 
-def _option_of(field: FieldInfo) -> Option:
-    return next(each for each in field.metadata if isinstance(each, Option))
-
-
 # The original wrote working_dir with an underscore; everything newer is written with dashes.
 FIELDS: dict[str, FieldInfo] = {
     name if name == "working_dir" else name.replace("_", "-"): field
     for name, field in Config.model_fields.items()
+    if option_of(field)
 }
-OPTIONS: dict[str, Option] = {key: _option_of(field) for key, field in FIELDS.items()}
+OPTIONS: dict[str, Option] = {key: option for key, field in FIELDS.items() if (option := option_of(field))}
 _KEYS = {folded(key): key for key in OPTIONS}

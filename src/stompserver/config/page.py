@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from pydantic.fields import FieldInfo
 
 from stompserver.config import values
 from stompserver.config.command_line import ACTIONS
+from stompserver.config.listeners import LISTENER_FIELDS
 from stompserver.config.options import FIELDS, OPTIONS, default_text, environment_name, flag_of
 
 INTRODUCTION = """\
@@ -36,12 +39,37 @@ that the machine or the container has.
 
 **SIGHUP.** Options marked *yes* are taken over from the file when the server gets SIGHUP. A change of another
 one is named in a warning and waits for a restart.
+
+Two sections are only in the file: `listeners`, [below](#more-listeners), and `policies`, what holds for which
+destination, see [Policies](policies.md).
+"""
+
+LISTENERS = """\
+## More listeners
+
+The server listens on `host` and `port`. The file may name more addresses, each with a dialect of its own, in a
+list:
+
+```yaml
+listeners:
+  - port: 61614                      # everything else as on the first address
+    strict: true
+  - port: 61615
+    host: "*"
+    name: old PHP clients            # for the log
+    server-header: apache-activemq/5.11
+```
+"""
+
+LISTENERS_END = """\
+SIGHUP takes over what changed in `strict`, `server-header` and `name`, for connections made from then on; a
+change of the addresses waits for a restart. Clients, destinations and limits are the same on all of them.
 """
 
 
 def page() -> str:
     """The whole page, Markdown."""
-    return "\n".join([INTRODUCTION, *_tables(), *_actions()])
+    return "\n".join([INTRODUCTION, *_tables(), *_listeners(), *_actions()])
 
 
 def _tables() -> Iterator[str]:
@@ -83,19 +111,32 @@ def flags(key: str) -> str:
 
 
 def _bounds(key: str) -> str:
+    sizes = OPTIONS[key].parse in (values.size, values.share_of_memory)
+    return bounds_of(FIELDS[key], values.size_as_text if sizes else values.as_text)
+
+
+def bounds_of(field: FieldInfo, text: Callable[[int], str]) -> str:
     """The least and largest value, as pydantic keeps them."""
-    text = (
-        values.size_as_text if OPTIONS[key].parse in (values.size, values.share_of_memory) else values.as_text
-    )
     bounds = {
         name: text(getattr(each, name))
-        for each in FIELDS[key].metadata
+        for each in field.metadata
         for name in ("ge", "le")
         if hasattr(each, name)
     }
     if "le" in bounds:
         return f"{bounds['ge']} to {bounds['le']}"
     return f"from {bounds['ge']}" if bounds else ""
+
+
+def _listeners() -> Iterator[str]:
+    yield LISTENERS
+    yield "| key | default | allowed | meaning |"
+    yield "|---|---|---|---|"
+    for key, (field, option) in LISTENER_FIELDS.items():
+        default = "required" if key == "port" else "its address" if key == "name" else f"the server's `{key}`"
+        yield f"| `{key}` | {default} | {bounds_of(field, values.as_text)} | {option.help} |"
+    yield ""
+    yield LISTENERS_END
 
 
 def _actions() -> Iterator[str]:

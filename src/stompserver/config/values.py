@@ -13,6 +13,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 
+from pydantic_core import ErrorDetails
+
 UNITS = {
     "": 1, "b": 1,
     "k": 1024, "kib": 1024, "kb": 1000,
@@ -23,6 +25,8 @@ UNITS = {
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 _WHOLE = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)*", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+TIMES = {"": 1, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "n"})
@@ -43,6 +47,15 @@ def suggestion(word: str, known: Iterable[str], mark: str = "") -> str:
     """``"; did you mean port?"`` for a near miss, else nothing; ``mark`` is put before the word."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {mark}{near[0]}?" if near else ""
+
+
+def problem_of(error: ErrorDetails, written: Callable[[object], str] | None = None) -> str:
+    """What pydantic found wrong with a value, in words."""
+    context = error["ctx"]
+    if error["type"] == "value_error":
+        return str(context["error"])
+    word, bound = {"greater_than_equal": ("least", "ge"), "less_than_equal": ("most", "le")}[error["type"]]
+    return f"must be at {word} {(written or as_text)(context[bound])}, not {shown(error['input'])}"
 
 
 def whole_number(value: object) -> int:
@@ -109,6 +122,26 @@ def memory_of_this_machine() -> int:
     return total
 
 
+def duration(value: object) -> int:
+    """Milliseconds: a number with or without one of ``TIMES``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) and len(value) <= 40 else None
+    if match is None or match[2].lower() not in TIMES:
+        raise ValueError(
+            f"{shown(value)} is not a time; write a number with ms, s, m, h or d (alone it means milliseconds)"
+        )
+    return int(Decimal(match[1]) * TIMES[match[2].lower()])
+
+
+def duration_as_text(value: int) -> str:
+    """Milliseconds with the largest unit that leaves a whole number."""
+    for unit in ("d", "h", "m", "s"):
+        if value and value % TIMES[unit] == 0:
+            return f"{value // TIMES[unit]}{unit}"
+    return f"{value}ms" if value else "0"
+
+
 def two_periods(value: object) -> tuple[int, int]:
     """``SEND,RECEIVE`` in milliseconds, as in STOMP's heart-beat header."""
     parts = value.split(",") if isinstance(value, str) else value
@@ -149,6 +182,29 @@ def queue_destination(value: object) -> str:
     return text
 
 
+def optional_queue_destination(value: object) -> str:
+    """The name of a queue, or nothing."""
+    return queue_destination(value) if value not in (None, "") else ""
+
+
+def optional_words(value: object) -> str | None:
+    """Text on one line, or None for what is not given."""
+    return None if value is None else words(value)
+
+
+def optional_boolean(value: object) -> bool | None:
+    """True, false, or None for what is not given."""
+    return None if value is None else boolean(value)
+
+
+def header_name(value: object) -> str:
+    """The name of a STOMP header, or nothing."""
+    text = words(value)
+    if ":" in text or text != text.strip():
+        raise ValueError(f"{shown(text)} is not the name of a header")
+    return text
+
+
 def one_of(known: Iterable[str], noun: str) -> Callable[[object], str]:
     """A parser for one of a few words, in any case."""
     names = tuple(known)
@@ -174,6 +230,20 @@ def as_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value)
+
+
+def quoted(text: str) -> str:
+    """The text as a YAML scalar, on one line."""
+    safe = text[:1].isalnum() or text[:1] in ("/", ".", "")
+    if (
+        safe
+        and text.isprintable()
+        and not text.endswith(":")
+        and not any(each in text for each in (": ", " #"))
+    ):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def size_as_text(value: int) -> str:

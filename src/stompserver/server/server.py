@@ -19,6 +19,7 @@ from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
 from stompserver.server.connection import LOGIN, TURN, Connection
+from stompserver.server.policies import policies_of
 from stompserver.server.process import connections_that_fit
 from stompserver.server.producers import Producers
 from stompserver.server.reserve import Reserve
@@ -350,6 +351,7 @@ def _rules(config: Config) -> Rules:
         idle_queues=config.idle_queues,
         lag=config.slow_subscriber_limit,
         memory_limit=config.memory_limit,
+        policies=policies_of(config),
     )
 
 

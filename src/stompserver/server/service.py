@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from stompserver.config import Config, Loaded
+from stompserver.config.file import SECTIONS
 from stompserver.config.options import OPTIONS, attribute_of, key_of
 from stompserver.errors import ConfigError
 from stompserver.security.users import Users
 from stompserver.server import logs
+from stompserver.server.policies import changes
 from stompserver.server.process import PidFile, Readiness
 
 logger = logging.getLogger("stompserver")
@@ -103,7 +105,9 @@ class Service:
             return
         for warning in fresh.warnings:
             logger.warning(warning, extra={"event": "configuration"})
-        in_force = (_OURS | {key_of(name) for name in server.reload(config, users)}) & set(changed)
+        in_force = (_OURS | {key_of(name) or name for name in server.reload(config, users)}) & set(changed)
+        for line in changes(self.config, config):
+            logger.info("%s", line, extra={"event": "policy"})
         self._adopt(config, in_force)
         if waiting := [key for key in changed if key not in in_force]:
             text = "changed, but only a restart puts it in force: %s"
@@ -116,13 +120,22 @@ class Service:
         """The configuration in force with what may change at run time taken from ``fresh``; all changed keys."""
         changed = [
             key
-            for key in OPTIONS
+            for key in (*OPTIONS, *SECTIONS)
             if getattr(fresh, attribute_of(key)) != getattr(self.config, attribute_of(key))
         ]
         update = {
-            attribute_of(key): getattr(fresh, attribute_of(key)) for key in changed if OPTIONS[key].reload
+            attribute_of(key): getattr(fresh, attribute_of(key))
+            for key in changed
+            if self._may_reload(key, fresh)
         }
         return self.config.model_copy(update=update), changed
+
+    def _may_reload(self, key: str, fresh: Config) -> bool:
+        if key == "listeners":  # the sockets stay as they are
+            return [each.address for each in fresh.listeners] == [
+                each.address for each in self.config.listeners
+            ]
+        return key == "policies" or OPTIONS[key].reload
 
     def _adopt(self, config: Config, keys: frozenset[str]) -> None:
         update = {attribute_of(key): getattr(config, attribute_of(key)) for key in keys}

@@ -1,0 +1,49 @@
+"""The options of further listeners: ``listeners:`` of the file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.fields import FieldInfo
+
+from stompserver.config import values
+from stompserver.config.option import Option, Table, fields_of, folded
+
+LISTENER = "Listeners"
+
+
+class ListenerOptions(Table):
+    """One more address to listen on. None: as the option of the same name of the server."""
+
+    # fmt: off
+    port: Annotated[int, Option(
+        LISTENER, "The port to listen on; 0 lets the system choose one",
+        values.whole_number, "PORT", reload=False)] = Field(0, ge=0, le=65535)
+    host: Annotated[str | None, Option(
+        LISTENER, "The address or name to listen on; localhost is 127.0.0.1 and ::1, * is every address",
+        values.optional_words, "ADDR", reload=False)] = None
+    name: Annotated[str, Option(
+        LISTENER, "What it is called in the log",
+        values.words, "NAME", reload=False)] = ""
+    strict: Annotated[bool | None, Option(
+        LISTENER, "Answer what the specification forbids with ERROR even where it is harmless",
+        values.optional_boolean)] = None
+    server_header: Annotated[str | None, Option(
+        LISTENER, "The server header of CONNECTED, by which some clients choose their dialect",
+        values.optional_words, "TEXT")] = None
+    # fmt: on
+
+    @property
+    def address(self) -> tuple[str | None, int]:
+        """Where it listens: (host, port)."""
+        return self.host, self.port
+
+
+LISTENER_FIELDS: dict[str, tuple[FieldInfo, Option]] = fields_of(ListenerOptions)
+
+
+def listener_key(name: str) -> str:
+    """The canonical key of any spelling, or ""."""
+    key = folded(name)
+    return key if key in LISTENER_FIELDS else ""

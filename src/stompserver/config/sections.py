@@ -1,0 +1,80 @@
+"""The sections ``policies`` and ``listeners`` of the file, made into values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from stompserver.config import values
+from stompserver.config.file import Section
+from stompserver.config.listeners import ListenerOptions
+from stompserver.config.option import Table, attribute_of
+from stompserver.config.policies import (
+    PolicyEntries,
+    PolicyOptions,
+    check_pattern,
+    contradiction,
+    meaning_of,
+    value_as_text,
+)
+from stompserver.errors import ConfigError
+
+Made = TypeVar("Made", bound=Table)
+
+
+def policies(sections: Sequence[Section]) -> tuple[PolicyEntries, list[str]]:
+    """The policies in the order of the file, and warnings. Raises ConfigError with the line."""
+    found = []
+    warnings = []
+    seen: dict[str, Section] = {}
+    for each in sections:
+        where = f"policies: {values.bare(each.name)}"
+        try:
+            check_pattern(each.name)
+        except ValueError as error:
+            raise ConfigError(
+                f"{each.origin}: policies: pattern {values.shown(each.name)}: {error}"
+            ) from None
+        other = seen.setdefault(meaning_of(each.name), each)
+        if other is not each:
+            raise ConfigError(
+                f"{each.origin}: {where}: means the same as {values.bare(other.name)} in {other.origin};"
+                " put both together"
+            )
+        made = _made(PolicyOptions, each, where, value_as_text)
+        problem = contradiction(each.name, made)
+        if problem is not None:
+            key, text = problem
+            origin = each.given[key][1] if key in each.given else each.origin
+            raise ConfigError(f"{origin}: {where}: {key}: {text}")
+        if each.name[0] not in "/*>#":
+            text = f"means names without /queue/ or /topic/ before them; did you mean /queue/{each.name}?"
+            warnings.append(f"{each.origin}: {where}: {text}")
+        found.append((each.name, made))
+    return tuple(found), warnings
+
+
+def listeners(sections: Sequence[Section]) -> tuple[ListenerOptions, ...]:
+    """The listeners in the order of the file. Raises ConfigError with the line."""
+    found = []
+    for each in sections:
+        if "port" not in each.given:
+            raise ConfigError(f"{each.origin}: {each.name}: needs a port")
+        found.append(_made(ListenerOptions, each, each.name, None))
+    return tuple(found)
+
+
+def _made(
+    model: type[Made], section: Section, where: str, written: Callable[[str, object], str] | None
+) -> Made:
+    try:
+        return model.model_validate(
+            {attribute_of(key): text if text is not None else "" for key, (text, _) in section.given.items()}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]).replace("_", "-")
+        problem = values.problem_of(first, (lambda value: written(key, value)) if written else None)
+        raise ConfigError(f"{section.given[key][1]}: {where}: {key}: {problem}") from None

@@ -1,0 +1,113 @@
+"""From the policies of the configuration to those of the broker, and what there is to say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stompserver.broker.pattern import Pattern
+from stompserver.broker.policy import Policies, Policy, Value
+from stompserver.config import Config, Loaded, values
+from stompserver.config.option import attribute_of
+from stompserver.config.policies import PolicyOptions, value_as_text
+from stompserver.server.logs import one_line
+
+_COLUMN = 40
+# Stands for a level that no pattern can name.
+_ANY = "\0"
+
+
+def policies_of(config: Config) -> Policies:
+    """The policies of a configuration; its options hold where no pattern sets them."""
+    base = Policy().changed({"max_redeliveries": config.max_redeliveries, "deadletter": config.deadletter})
+    return Policies([(Pattern(text), _set_by(options)) for text, options in config.policies], base)
+
+
+def _set_by(options: PolicyOptions) -> dict[str, Value]:
+    return {name: getattr(options, name) for name in options.model_fields_set}
+
+
+def changes(old: Config, new: Config) -> list[str]:
+    """One line for each pattern whose policy differs: what is set now, and what was before."""
+    before, after = dict(old.policies), dict(new.policies)
+    lines = []
+    for pattern in dict.fromkeys([*before, *after]):
+        was, now = before.get(pattern), after.get(pattern)
+        if was == now:
+            continue
+        if now is None:
+            lines.append(f"policy {pattern} is gone")
+        elif was is None:
+            lines.append(f"policy {pattern} is new: {_written(now, sorted(now.model_fields_set))}")
+        else:
+            lines.append(f"policy {pattern} changed: {_difference(was, now)}")
+    return lines
+
+
+def _written(options: PolicyOptions, names: list[str]) -> str:
+    return ", ".join(f"{name.replace('_', '-')}: {_text(name, getattr(options, name))}" for name in names)
+
+
+def _difference(was: PolicyOptions, now: PolicyOptions) -> str:
+    parts = []
+    for name in type(now).model_fields:
+        before = _text(name, getattr(was, name)) if name in was.model_fields_set else "not set"
+        after = _text(name, getattr(now, name)) if name in now.model_fields_set else "not set"
+        if before != after:
+            parts.append(f"{name.replace('_', '-')}: {after} (was {before})")
+    return ", ".join(parts)
+
+
+def _text(name: str, value: object) -> str:
+    return value_as_text(name.replace("_", "-"), value) or '""'
+
+
+def _quoted(key: str, value: object) -> str:
+    return values.quoted(value_as_text(key, value)) or '""'
+
+
+def described(loaded: Loaded) -> Iterator[str]:
+    """The policies as a section of a configuration file, the most specific first; each option with its origin, and
+    as a comment what is inherited from a less specific pattern.
+    """
+    if not loaded.policies:
+        return
+    origins = {section.name: section for section in loaded.policies}
+    options = dict(loaded.config.policies)
+    ordered = [pattern for pattern, _ in reversed(policies_of(loaded.config).given)]
+    yield "\n# Policies, the most specific first"
+    yield "policies:"
+    for index, pattern in enumerate(ordered):
+        section = origins[pattern.text]
+        yield _line(f"  {values.quoted(pattern.text)}:", section.origin)
+        for key, (_, origin) in section.given.items():
+            value = getattr(options[pattern.text], attribute_of(key))
+            yield _line(f"    {key}: {_quoted(key, value)}", origin)
+        seen = set(section.given)
+        for wider in ordered[index + 1 :]:
+            if not _contains(wider, pattern):
+                continue
+            for key, (_, origin) in origins[wider.text].given.items():
+                if key not in seen:
+                    seen.add(key)
+                    value = getattr(options[wider.text], attribute_of(key))
+                    yield _line(f"    # {key}: {_quoted(key, value)}", f"{wider.text}, {origin}")
+
+
+def _contains(wide: Pattern, narrow: Pattern) -> bool:
+    """Whether all destinations of ``narrow`` are of ``wide``, by examples that have nothing by chance."""
+    if narrow.exact:
+        return wide.matches(narrow.text)
+    for many in (0, 1, 2):
+        example: list[str] = []
+        for level in narrow.levels:
+            if level == "#":
+                example += [_ANY] * many
+            else:
+                example.append(_ANY if level == "*" else level)
+        if not wide.fits(example):
+            return False
+    return True
+
+
+def _line(setting: str, origin: str) -> str:
+    return f"{setting:<{_COLUMN}} # {one_line(origin)}"
