@@ -247,7 +247,7 @@ def run(read: Callable[[], Loaded]) -> int:
     store_class(config.queue)
 
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(each) for each in listeners.listen(config.host, config.port)]
+        sockets = [stack.enter_context(each) for each in listeners.listen_as(config)]
         warnings = [*loaded.warnings, *process.raise_file_limit(config.max_connections)]
         _make_folders(config, who)
         readiness = process.daemonize() if config.daemon else process.Readiness()

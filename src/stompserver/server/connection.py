@@ -54,12 +54,15 @@ class Connection(asyncio.Protocol):
         "_unread",
         "address",
         "gone",
+        "listener",
         "session",
         "transport",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, listener: int = 0) -> None:
         self._server = server
+        self.listener = listener
+        """The number of the listener it came by; what a client is told may differ."""
         self._blocked = False
         self._eof = False
         self._finishing = False

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Iterator
 
+from stompserver.config import Config
 from stompserver.errors import ListenError
 
 BACKLOG = 1024
@@ -18,19 +20,48 @@ _HINTS = {
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+class Listening(socket.socket):
+    """A listening socket that knows of which listener it is: 0 for host and port, n for the nth of ``listeners``."""
+
+    __slots__ = ("listener",)
+
+    def __init__(self, family: socket.AddressFamily, listener: int) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self.listener = listener
+
+
+def listener_of(sock: socket.socket) -> int:
+    """The number of the listener; 0 for a socket that somebody else opened."""
+    return sock.listener if isinstance(sock, Listening) else 0
+
+
+def name_of(sock: socket.socket, config: Config) -> str:
+    """What the configuration calls the socket's listener, or ""."""
+    number = listener_of(sock)
+    return config.listeners[number - 1].name if number else ""
+
+
+def listen_as(config: Config) -> Iterator[Listening]:
+    """The sockets for host and port, then those of ``listeners``, each as it is opened. Raises ListenError."""
+    yield from listen(config.host, config.port)
+    for number, each in enumerate(config.listeners, 1):
+        host = config.host if each.host is None else each.host
+        yield from listen(host, each.port, number)
+
+
+def listen(host: str, port: int, listener: int = 0) -> list[Listening]:
     """TCP sockets that listen on a numeric address, a name, ``localhost`` (IPv4 and IPv6) or ``*`` (all).
 
     Of several addresses those that this machine does not have are left out, as long as one is left. With port
     0 the system chooses one, the same for all. Raises ListenError with a text for the administrator.
     """
-    sockets: list[socket.socket] = []
+    sockets: list[Listening] = []
     missing: OSError | None = None
     try:
         for family, address in _addresses(host, port):
             chosen = sockets[0].getsockname()[1] if sockets else port
             try:
-                sockets.append(_listen_on(family, (address[0], chosen, *address[2:])))
+                sockets.append(_listen_on(family, (address[0], chosen, *address[2:]), listener))
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
@@ -55,8 +86,8 @@ def _addresses(host: str, port: int) -> list[Address]:
     return sorted(unique, key=lambda each: each[0] != socket.AF_INET)  # type: ignore[arg-type]
 
 
-def _listen_on(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+def _listen_on(family: socket.AddressFamily, address: tuple[object, ...], number: int) -> Listening:
+    listener = Listening(family, number)
     try:
         # A restarted server must not wait for the connections of the last one to time out.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -19,6 +21,7 @@ from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
 from stompserver.server.connection import LOGIN, TURN, Connection
+from stompserver.server.listeners import listener_of
 from stompserver.server.policies import policies_of
 from stompserver.server.process import connections_that_fit
 from stompserver.server.producers import Producers
@@ -67,7 +70,7 @@ class Server:
     ``failed`` is set when it must end with a non-zero code.
     """
 
-    def __init__(self, config: Config, users: Users | None, sockets: list[socket.socket]) -> None:
+    def __init__(self, config: Config, users: Users | None, sockets: Sequence[socket.socket]) -> None:
         self.config = config
         self.failed = asyncio.Event()
         self.loop = asyncio.get_running_loop()
@@ -80,6 +83,7 @@ class Server:
         self._lock: Lock | None = None
         self.broker = self._open_store(config)
         self._settings = _settings(config)
+        """By listener: that of host and port, then those of ``listeners``."""
         self.linger: float = config.linger
         self._dirty: list[Outbox] = []
         self._scheduled = False
@@ -129,7 +133,9 @@ class Server:
         for sock in self._sockets:
             # asyncio accepts as many in one turn of its loop as may wait, before it tells us of one.
             self._servers.append(
-                await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=ACCEPT)
+                await self.loop.create_server(
+                    partial(Connection, self, listener_of(sock)), sock=sock, backlog=ACCEPT
+                )
             )
             sock.listen(BACKLOG)
         self._tell_monitor()
@@ -221,7 +227,9 @@ class Server:
 
     def session(self, connection: Connection) -> Session:
         """A session for a new connection."""
-        session = Session(self.broker, self._settings, uuid4().hex, self.time(), self._dirty)
+        session = Session(
+            self.broker, self._settings[connection.listener], uuid4().hex, self.time(), self._dirty
+        )
         if self.config.debug:
             session.trace = []
         self.connections[session] = connection
@@ -355,11 +363,21 @@ def _rules(config: Config) -> Rules:
     )
 
 
-def _settings(config: Config) -> Settings:
+def _settings(config: Config) -> list[Settings]:
+    """By listener: that of host and port, then those of ``listeners``."""
+    settings = [_settings_of(config, config.strict, config.server_header)]
+    for each in config.listeners:
+        strict = config.strict if each.strict is None else each.strict
+        header = config.server_header if each.server_header is None else each.server_header
+        settings.append(_settings_of(config, strict, header))
+    return settings
+
+
+def _settings_of(config: Config, strict: bool, server_header: str) -> Settings:
     return Settings(
-        server=NAME,
+        server=server_header or NAME,
         authenticate=config.auth,
-        strict=config.strict,
+        strict=strict,
         before_login=Limits(config.max_body_before_login, config.max_headers, config.max_header_bytes),
         limits=Limits(config.max_body, config.max_headers, config.max_header_bytes),
         heart_beat=config.heart_beat,

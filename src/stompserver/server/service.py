@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from stompserver.config import Config, Loaded
@@ -16,6 +16,7 @@ from stompserver.config.options import OPTIONS, attribute_of, key_of
 from stompserver.errors import ConfigError
 from stompserver.security.users import Users
 from stompserver.server import logs
+from stompserver.server.listeners import name_of
 from stompserver.server.policies import changes
 from stompserver.server.process import PidFile, Readiness
 
@@ -38,7 +39,7 @@ class Serving(Protocol):
     def reload(self, config: Config, users: Users | None) -> list[str]: ...
 
 
-MakeServer = Callable[[Config, Users | None, list[socket.socket]], Serving]
+MakeServer = Callable[[Config, Users | None, Sequence[socket.socket]], Serving]
 
 
 class Service:
@@ -57,7 +58,7 @@ class Service:
         self._stop = asyncio.Event()
         self._hang_up = asyncio.Event()
 
-    async def run(self, sockets: list[socket.socket], readiness: Readiness) -> int:
+    async def run(self, sockets: Sequence[socket.socket], readiness: Readiness) -> int:
         """Serve on these sockets; the result is the exit code. Raises StartError, ConfigError."""
         self._handle_signals()
         try:
@@ -65,7 +66,7 @@ class Service:
                 logger.warning(note, extra={"event": "pid_file"})
             server = self._make_server(self.config, await self._load_users(self.config), sockets)
             await server.start()
-            _announce(sockets)
+            _announce(sockets, self.config)
             readiness.ready()
             return await self._serve(server)
         finally:
@@ -199,11 +200,13 @@ def level_of(config: Config) -> str:
     return "debug" if config.debug else config.log_level
 
 
-def _announce(sockets: list[socket.socket]) -> None:
+def _announce(sockets: Sequence[socket.socket], config: Config) -> None:
     for each in sockets:
         host, port = each.getsockname()[:2]
-        fields = {"event": "listening", "host": host, "port": port}
-        logger.info("Stomp protocol handler starting on %s port %d", host, port, extra=fields)
+        name = name_of(each, config)
+        fields = {"event": "listening", "host": host, "port": port} | ({"listener": name} if name else {})
+        shown = f" ({name})" if name else ""
+        logger.info("Stomp protocol handler starting on %s port %d%s", host, port, shown, extra=fields)
 
 
 async def _any_of(*events: asyncio.Event) -> None:
