@@ -1,65 +1,101 @@
 # Everything a developer does with this project. `make` alone lists it.
 # Needs make and Python 3.11 or newer; PYTHON=python3.12 chooses one, VENV=path another virtual environment.
+# STOMPSERVER_PURE=1 leaves the core interpreted, STOMPSERVER_PURE=0 ends where it cannot be compiled.
 # ARGS goes to the command that is run: make run ARGS="-p 61614 -d", make test ARGS="-k ack -x".
 
 PYTHON ?= python3
 VENV ?= .venv
+# What `make run` starts: the package as pip installs it, compiled where that can be done. It is apart from $(VENV), where
+# an editable install is the source as it stands, because a compiled file would be run in place of the source.
+RUN ?= .venv-run
 ARGS ?=
 # Test files run side by side in this many processes: most of their time is waiting for servers and clients.
 JOBS ?= 4
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP_QUIETLY := -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python $(PIP_QUIETLY)
+RUN_PIP := $(RUN)/bin/python $(PIP_QUIETLY)
+RUN_STAMP := $(RUN)/.stamp-run-$(STOMPSERVER_PURE)
+RUN_TEST_STAMP := $(RUN)/.stamp-test-$(STOMPSERVER_PURE)
 NODE := tests/interop/node
 NODE_STAMP := $(NODE)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format types imports bench wheel docs coverage node clean
+.PHONY: help run test test-compiled compile-check test-long lint format types imports bench wheel docs coverage node clean
 
 help:
-	@echo "make run        install the server into $(VENV) and start it (ARGS: its options)"
-	@echo "make test       all tests but the long ones (ARGS: for pytest)"
+	@echo "make run        install the server into $(RUN), compiled if possible, and start it (ARGS: its options)"
+	@echo "make test       all tests but the long ones, of the source as it stands (ARGS: for pytest)"
+	@echo "make test-compiled  the same of what make run starts, which must be compiled"
+	@echo "make compile-check  whether the source compiles; installs nothing"
 	@echo "make test-long  the long ones"
 	@echo "make node       install the Node clients that the tests in tests/interop use (needs npm)"
 	@echo "make lint       ruff: rules and format          make format   let ruff mend what it can"
 	@echo "make types      mypy --strict                   make imports  the direction of imports"
 	@echo "make coverage   the tests again, with coverage  make bench    rates and latencies (ARGS: for bench)"
-	@echo "make docs       write the generated pages       make wheel    build dist/*.whl"
+	@echo "make docs       write the generated pages       make wheel    build dist/*"
 	@echo "make clean      remove all that was built, not $(VENV)"
 
 # A stamp in the virtual environment per set of packages: made again when pyproject.toml changes.
 
-$(BIN)/python:
+$(BIN)/python $(RUN)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than Python 3.11; say make PYTHON=..." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: Debian has venv in python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(@:/bin/python=) || { rm -rf $(@:/bin/python=); echo "make: Debian has venv in python3-venv" >&2; exit 1; }
 
-$(VENV)/.stamp-run: pyproject.toml | $(BIN)/python
+$(VENV)/.stamp-install: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[speed]' || \
 		{ echo "make: no uvloop for this Python; going on without" >&2; $(PIP) install --editable .; }
 	@touch $@
 
-$(VENV)/.stamp-test: pyproject.toml $(VENV)/.stamp-run
+$(VENV)/.stamp-test: pyproject.toml $(VENV)/.stamp-install
 	$(PIP) install --editable '.[test]'
 	$(PIP) install --editable '.[dbm]' || \
 		echo "make: Berkeley DB for Python does not build (Debian: libdb-dev, python3-dev); going on without"
 	@touch $@
 
-$(VENV)/.stamp-lint: pyproject.toml $(VENV)/.stamp-run
+$(VENV)/.stamp-lint: pyproject.toml $(VENV)/.stamp-install
 	$(PIP) install --editable '.[lint]'
+	@touch $@
+
+# pip hides what setup.py says, so why the core stays interpreted is said here again.
+$(RUN_STAMP): pyproject.toml setup.py $(shell find src -name '*.py') | $(RUN)/bin/python
+	rm -rf build $(RUN)/wheel $(RUN)/.stamp-*
+	$(RUN_PIP) wheel --no-deps --wheel-dir $(RUN)/wheel .
+	$(RUN_PIP) install --force-reinstall --no-deps $(RUN)/wheel/*.whl
+	$(RUN_PIP) install "$$(echo $(RUN)/wheel/*.whl)[speed]" || \
+		{ echo "make: no uvloop for this Python; going on without" >&2; $(RUN_PIP) install $(RUN)/wheel/*.whl; }
+	@$(RUN)/bin/stompserver --version | tee $(RUN)/version
+	@[ -n "$(STOMPSERVER_PURE)" ] || grep -q compiled $(RUN)/version || \
+		echo "make: a compiled core needs a C compiler and Python's headers (Debian: gcc, python3-dev)" >&2
+	@touch $@
+
+$(RUN_TEST_STAMP): $(RUN_STAMP)
+	$(RUN_PIP) install "$$(echo $(RUN)/wheel/*.whl)[test]"
+	$(RUN_PIP) install "$$(echo $(RUN)/wheel/*.whl)[dbm]" || \
+		echo "make: Berkeley DB for Python does not build (Debian: libdb-dev, python3-dev); going on without"
 	@touch $@
 
 $(NODE_STAMP): $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --no-audit --no-fund
 	@touch $@
 
-run: $(VENV)/.stamp-run
-	$(BIN)/stompserver $(ARGS)
+run: $(RUN_STAMP)
+	$(RUN)/bin/stompserver $(ARGS)
 
 node: $(NODE_STAMP)
 
 test: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
+	STOMPSERVER_TEST_CORE=interpreted $(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
+
+test-compiled: $(RUN_TEST_STAMP)
+	STOMPSERVER_TEST_CORE=compiled $(RUN)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
+
+# In a copy, so that no file of it comes to lie beside the source.
+compile-check: $(VENV)/.stamp-lint
+	@room=$$(mktemp -d) && trap 'rm -rf "$$room"' EXIT && cp -R setup.py src "$$room" && cd "$$room" && \
+		STOMPSERVER_PURE=0 $(abspath $(BIN))/python setup.py --quiet build_ext && echo "the core compiles"
 
 test-long: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -m long $(ARGS)
@@ -89,13 +125,13 @@ bench: $(VENV)/.stamp-test
 
 wheel: $(VENV)/.stamp-lint
 	rm -rf build dist
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build
 
-docs: $(VENV)/.stamp-run
+docs: $(VENV)/.stamp-install
 	$(BIN)/python -m stompserver.config > docs/reference/options.md.new
 	mv docs/reference/options.md.new docs/reference/options.md
 
 clean:
-	rm -rf build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(RUN) build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -rf .import_linter_cache $(NODE)/node_modules $(VENV)/.stamp-*
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

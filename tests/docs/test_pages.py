@@ -84,7 +84,11 @@ def test_options_exist(page: Path) -> None:
 
 @every_page
 def test_environment_variables_exist(page: Path) -> None:
-    known = {environment_name(key) for key in OPTIONS} | {"STOMPSERVER_", "STOMPSERVER_NO_SKIP"}
+    known = {environment_name(key) for key in OPTIONS} | {
+        "STOMPSERVER_",
+        "STOMPSERVER_NO_SKIP",
+        "STOMPSERVER_PURE",
+    }
     assert set(re.findall(r"\bSTOMPSERVER_[A-Z0-9_]*", page.read_text())) <= known
 
 
