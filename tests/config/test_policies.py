@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stompserver.broker.policy import NAMES, Policy
 from stompserver.config import Config, Loaded, load, policies_page, values
@@ -112,6 +115,36 @@ def test_refusals_name_the_line_and_the_mend(tmp_path: Path, file: str, text: st
     said = refusal(tmp_path, file)
     assert said.startswith("stompserver.conf line ")
     assert text in said
+
+
+@given(
+    st.recursive(
+        st.sampled_from(
+            [*POLICY_FIELDS, "/queue/a", "/topic/>", "#", "a*", "", "1", "5s", "1e9", "drop", "~", "yes"]
+        )
+        | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["/queue/a", "/queue/*", "ttl", "port", "name", "b#"]), inner, max_size=3
+            )
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from(["policies", "listeners"]),
+)
+def test_any_section_gives_a_configuration_or_one_line(
+    tmp_path_factory: pytest.TempPathFactory, section: object, name: str
+) -> None:
+    directory = tmp_path_factory.getbasetemp()
+    try:
+        loaded(directory, yaml.safe_dump({name: section}))
+    except ConfigError as error:
+        said = str(error)
+    else:
+        said = "stompserver.conf is fine"
+    assert said.startswith("stompserver.conf")
+    assert said.isprintable()
 
 
 @pytest.mark.parametrize("file", ["policies:\n", "policies: {}\n", "policies: {/queue/a: }\n"])

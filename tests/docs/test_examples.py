@@ -19,6 +19,7 @@ PLAYED = [
     "README.md",
     "docs/tutorial/first-queue.md",
     "docs/how-to/passwords.md",
+    "docs/how-to/policies.md",
     "docs/how-to/debug-a-client.md",
     "docs/how-to/back-up-and-move.md",
     "docs/reference/stompctl.md",

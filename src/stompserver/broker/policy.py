@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stompserver.broker.pattern import Pattern
+from stompserver.broker.wildcards import Wildcards
 
 _REMEMBERED: Final = 10_000
 
@@ -122,22 +123,21 @@ class Policies:
     ``given`` pairs patterns with the options they set; ``base`` has what no pattern sets.
     """
 
-    __slots__ = ("_cache", "_exact", "_made", "_patterns", "base", "given")
+    __slots__ = ("_cache", "_made", "_places", "_wildcards", "base", "given")
 
     def __init__(
         self, given: list[tuple[Pattern, dict[str, Value]]] | None = None, base: Policy | None = None
     ) -> None:
         self.base: Policy = base if base is not None else Policy()
         self.given: list[tuple[Pattern, dict[str, Value]]] = sorted(given or [], key=_by_specificity)
-        self._exact: dict[str, int] = {}
-        self._patterns: list[int] = []
+        self._places: dict[str, int] = {}
+        self._wildcards = Wildcards()
         self._cache: dict[str, Policy] = {}
         self._made: dict[str, Policy] = {}
         for index, (pattern, _) in enumerate(self.given):
-            if pattern.exact:
-                self._exact[pattern.text] = index
-            else:
-                self._patterns.append(index)
+            self._places[pattern.text] = index
+            if not pattern.exact:
+                self._wildcards.add(pattern)
 
     def find(self, destination: str) -> Policy:
         """The policy of a destination; the same object for all to which the same patterns apply."""
@@ -153,12 +153,13 @@ class Policies:
         return policy
 
     def _find(self, destination: str) -> Policy:
-        fitting = [index for index in self._patterns if self.given[index][0].matches(destination)]
-        exact = self._exact.get(destination, -1)
-        if exact >= 0:
+        fitting = [self._places[text] for text in self._wildcards.find(destination)]
+        exact = self._places.get(destination, -1)
+        if exact >= 0 and self.given[exact][0].exact:
             fitting.append(exact)
         if not fitting:
             return self.base
+        fitting.sort()
         key = ",".join([str(index) for index in fitting])
         policy = self._made.get(key)
         if policy is None:
