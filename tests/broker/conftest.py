@@ -44,7 +44,7 @@ class Recorder(Consumer):
 
     def take(self, key: int) -> Delivery:
         """The unsettled delivery of the message with that key, which is about to be settled."""
-        (name,) = [name for name, delivery in self.deliveries.items() if delivery.message.key == key]
+        (name,) = [name for name, delivery in self.deliveries.items() if delivery.message.number == key]
         return self.deliveries.pop(name)
 
 

@@ -491,10 +491,10 @@ def test_what_comes_and_goes_between_two_commits_is_not_written(new_consumer: An
     broker.nack([consumer.take(1)])
     broker.ack(consumer.take(1))
     number, ops = broker.log.drain()
-    assert [op.key for op in ops] == [2]
+    assert [op.key % (1 << 57) for op in ops] == [2]
     broker.ack(consumer.take(2))
     later, ops = broker.log.drain()
-    assert [op.key for op in ops] == [2]
+    assert [op.key % (1 << 57) for op in ops] == [2]
     assert later > number
 
 

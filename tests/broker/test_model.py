@@ -89,7 +89,7 @@ class Verbs(RuleBasedStateMachine):
     # What the broker tells
 
     def heard(self, subscription: Subscription, message: Message) -> None:
-        model, place, key = self.model, self.places[subscription], message.key
+        model, place, key = self.model, self.places[subscription], message.number
         assert not subscription.closed
         if subscription.topic is not None and subscription.mode == AUTO:
             assert model.fan.pop(0) == (subscription, key)
@@ -196,7 +196,7 @@ class Verbs(RuleBasedStateMachine):
         return consumer.deliveries.pop(name)
 
     def settle_by_ack(self, delivery: Any, ack: Any) -> None:
-        self.model.held[delivery.subscription].remove(delivery.message.key)
+        self.model.held[delivery.subscription].remove(delivery.message.number)
         ack(delivery)
 
     @precondition(lambda self: any(c.deliveries for c in self.consumers))
@@ -220,9 +220,9 @@ class Verbs(RuleBasedStateMachine):
     def give_back(self, delivery: Any, requeue: bool) -> None:
         subscription = delivery.subscription
         if subscription.topic is not None and subscription.closed:
-            self.model.held[subscription].remove(delivery.message.key)
+            self.model.held[subscription].remove(delivery.message.number)
         else:
-            self.model.back(subscription, self.places[subscription], delivery.message.key, requeue)
+            self.model.back(subscription, self.places[subscription], delivery.message.number, requeue)
 
     @rule(data=st.data(), sends=st.lists(st.tuples(destinations, sizes), max_size=3), acks=st.integers(0, 3))
     def commit(self, data: st.DataObject, sends: list[tuple[str, int]], acks: int) -> None:
@@ -257,7 +257,7 @@ class Verbs(RuleBasedStateMachine):
         for delivery in deliveries:
             subscription = delivery.subscription
             if subscription.topic is not None:
-                self.model.held[subscription].remove(delivery.message.key)
+                self.model.held[subscription].remove(delivery.message.number)
             else:
                 self.give_back(delivery, True)
         self.broker.drop(consumer)
@@ -292,9 +292,9 @@ class Verbs(RuleBasedStateMachine):
         for name, messages in self.store.queues.items():
             held = {k for s, keys in model.held.items() if self.places[s] == name for k in keys}
             there = (model.ready.get(name, set()) | held) & model.kept
-            assert list(messages) == sorted(there)
-            assert {k: self.store.attempts[k] for k in messages} == {
-                k: model.attempts[k, name] for k in messages
+            assert [key % (1 << 57) for key in messages] == sorted(there)
+            assert {k % (1 << 57): self.store.attempts[k] for k in messages} == {
+                k: model.attempts[k, name] for k in there
             }
         assert self.log.drain() == (number, [])
 
@@ -311,8 +311,8 @@ class Verbs(RuleBasedStateMachine):
             if queue is None:
                 assert not keys, f"{place} is gone with messages"
                 continue
-            ready = [m.key for m in queue.ready]
-            returned = [key for key, _ in queue.returned]
+            ready = [m.number for m in queue.ready]
+            returned = [m.number for _, m in queue.returned]
             assert ready == sorted(ready)
             assert set(ready) | set(returned) == keys
             assert len(ready) + len(returned) == len(keys) == queue.waiting
@@ -322,7 +322,7 @@ class Verbs(RuleBasedStateMachine):
             assert queue.bytes == sum(model.size[k] for k in [*keys, *held])
             assert queue.held == sum(model.size[k] for k in keys)
         for consumer in self.consumers:
-            mine = sorted((d.subscription.id, d.message.key) for d in consumer.deliveries.values())
+            mine = sorted((d.subscription.id, d.message.number) for d in consumer.deliveries.values())
             assert mine == sorted(
                 (s.id, k) for s, ks in model.held.items() if s.consumer is consumer for k in ks
             )

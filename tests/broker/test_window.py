@@ -60,8 +60,8 @@ class Pump:
         hungry = self.window.take_hungry() if self.window else []
         for queue in hungry:
             count, room = queue.room()
-            messages = self.store.read("/queue/q", queue.tail, min(count, max(1, room // SIZE)))
-            queue.load(messages, messages[-1].key if messages else queue.tail)
+            messages = self.store.read("/queue/q", queue.after(), min(count, max(1, room // SIZE)))
+            queue.load(messages, messages[-1].key if messages else queue.after(), [])
         return bool(hungry)
 
     def check(self) -> None:
@@ -176,7 +176,7 @@ def test_a_restart_reads_counts_not_messages(new_consumer: Any, new_store: Any) 
         before.do("send", 0)
     before.serve()
     after = Pump(new_consumer(ready=False), store, Window(3), INDIVIDUAL, 2)
-    after.queue.restore(20, 1)
+    after.queue.restore(20, 1, 20, 20 * SIZE)
     after.sent = 20
     assert after.memory.used == 0
     after.do("send", 0)
@@ -196,7 +196,7 @@ def test_what_cannot_be_read_is_counted_no_more(new_consumer: Any, new_store: An
     pump.do("ready", 0)
     pump.store.commit(pump.log.drain()[1])
     (queue,) = pump.window.take_hungry()
-    queue.load([pump.store.queues["/queue/q"][4]], 5, lost=2)
+    queue.load([pump.store.queues["/queue/q"][4]], 5, [3, 5])
     while pump.serve():
         pass
     assert pump.consumer.bodies() == [b"1", b"2", b"4", b"6"]

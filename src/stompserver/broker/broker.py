@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from stompserver.broker import deadletter, duplicates, overflow
+from stompserver.broker.deadlines import Clock, Deadlines
 from stompserver.broker.destination import QUEUE, Naming
+from stompserver.broker.lease import Lease
 from stompserver.broker.memory import Memory
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import FOREVER, OpLog
-from stompserver.broker.policy import Policies
-from stompserver.broker.queue import Queue
+from stompserver.broker.policy import Policies, Policy
+from stompserver.broker.queue import Keeper, Queue
 from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
-from stompserver.broker.subscription import Consumer, Delivery, Subscription
+from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
 from stompserver.broker.topic import Topic
 from stompserver.broker.window import Window
 from stompserver.errors import Refused
@@ -19,6 +22,13 @@ from stompserver.errors import Refused
 SEND: Final = 1
 ACK: Final = 2
 NACK: Final = 3
+
+
+_LAST_VALUE: Final = "_AMQ_LVQ_NAME"
+
+_NUMBER: Final = (1 << 57) - 1
+_LANES: Final = [(9 - priority) << 57 for priority in range(10)]
+"""What keys of each priority begin with: the highest first. Keys of older versions have none, and come first."""
 
 
 class Rules:
@@ -59,24 +69,37 @@ class Rules:
         self.idle_queues: int = idle_queues
         self.lag: int = lag
         self.memory_limit: int = memory_limit
-        self.policies: Policies = policies if policies is not None else Policies()
+        if policies is None:
+            base = Policy().changed({"max_redeliveries": max_redeliveries, "deadletter": deadletter})
+            policies = Policies([], base)
+        self.policies: Policies = policies
 
 
 class Action:
-    """One part of a transaction: SEND of a message, or ACK or NACK of a delivery."""
+    """One part of a transaction: SEND of a message, or ACK or NACK of a delivery (for NACK with ``requeue``,
+    ``delay`` and ``cause`` as Broker.nack takes them).
+    """
 
-    __slots__ = ("delivery", "kind", "message", "requeue")
+    __slots__ = ("cause", "delay", "delivery", "kind", "message", "requeue")
 
     def __init__(
-        self, kind: int, message: Message | None, delivery: Delivery | None = None, requeue: bool = True
+        self,
+        kind: int,
+        message: Message | None,
+        delivery: Delivery | None = None,
+        requeue: bool = True,
+        delay: int = -1,
+        cause: str = "",
     ) -> None:
         self.kind: int = kind
         self.message = message
         self.delivery = delivery
         self.requeue = requeue
+        self.delay: int = delay
+        self.cause = cause
 
 
-class Broker:
+class Broker(Keeper):
     """All queues and topics. Each verb returns the number of the newest op it logged; the change is durable
     when ``log.durable`` has reached that number.
 
@@ -84,6 +107,9 @@ class Broker:
     """
 
     __slots__ = (
+        "clock",
+        "deadlines",
+        "duplicates",
         "enqueued",
         "idle",
         "log",
@@ -106,6 +132,9 @@ class Broker:
         """Bytes that the store can take; the shell keeps it true."""
         self.memory = Memory(rules.memory_limit)
         self.naming = Naming(rules.bare)
+        self.clock = Clock()
+        self.deadlines = Deadlines()
+        self.duplicates = duplicates.Duplicates(log)
         self.queues: dict[str, Queue] = {}
         self.topics: dict[str, Topic] = {}
         self.idle: dict[str, Queue] = {}
@@ -119,12 +148,26 @@ class Broker:
         self.memory.resize(rules.memory_limit)
         for topic in self.topics.values():
             topic.lag = rules.lag
+        for queue in self.queues.values():
+            self._rule(queue)
 
-    def send(self, message: Message) -> int:
+    @property
+    def now(self) -> int:
+        """Unix time in ms, as the shell told it last."""
+        return self.clock.now
+
+    def tick(self, now: int) -> int | None:
+        """Do what is due at ``now`` (Unix time in ms); return when to be called next, None for never."""
+        self.clock.now = now
+        return self.deadlines.run(now)
+
+    def send(self, message: Message, sender: Consumer | None = None, examined: bool = False) -> int:
         """Give ``message`` its number and place, and deliver it to whoever can take it.
 
-        Raises Refused when its destination may not exist.
+        Raises Refused when its destination may not exist, or is full.
         """
+        if (message.extras is not None or message.expires) and not examined:
+            return self._send_specially(message, sender)
         name = message.destination
         queue = self.queues.get(name)
         if queue is None:
@@ -141,11 +184,59 @@ class Broker:
             queue = self.queue(name)
         elif message.size > self.room and message.persistent:
             self._refuse_full()
+        if queue.guarded and not self.admit(queue, message):
+            return self.log.number
         self._number(message)
         queue.send(message)
         if queue.idle:
             self._use(queue)
         return self.log.number
+
+    def _send_specially(self, message: Message, sender: Consumer | None) -> int:
+        """The same for a message that may come twice, too late, or in the place of another."""
+        name = message.destination
+        policy = self.rules.policies.find(name)
+        extras = message.extras
+        id = extras.pop(duplicates.ID, "") if extras is not None else ""
+        if not extras:
+            message.extras = None
+        if id and self.duplicates.seen(name, id, self.clock.now, policy.duplicate_time):
+            return self.log.number
+        alone = self.log.begin()
+        try:
+            if 0 < message.expires <= self.clock.now:
+                if self.naming.kind(name) == QUEUE:
+                    self._number(message)
+                    self.bury(self.queue(name), message, deadletter.EXPIRED, "")
+                return self.log.number
+            if _LAST_VALUE in message.headers and self.naming.kind(name) == QUEUE:
+                self.queue(name).keep_last_values()
+            self.send(message, sender, True)
+            if id:
+                self.duplicates.note(name, id, self.fresh(), self.clock.now, policy.duplicate_window)
+        finally:
+            if alone:
+                self.log.end()
+        return self.log.number
+
+    def fresh(self) -> int:
+        """A number for something that is kept like a message and is none."""
+        self.number += 1
+        return self.number
+
+    def admit(self, queue: Queue, message: Message) -> bool:
+        """See whether ``queue`` has room for ``message``, and make it where its policy says so; false when it is to
+        be dropped. Raises Refused when its sender is to hear of it.
+        """
+        policy = queue.policy
+        while overflow.over(queue, message.size):
+            if policy.overflow == overflow.REJECT:
+                raise overflow.refusal(queue)
+            if policy.overflow == overflow.DROP_TAIL:
+                return False
+            if policy.overflow == overflow.BLOCK or not queue.shed(policy.overflow == overflow.DEAD_LETTER):
+                break
+        return True
 
     def _refuse_full(self) -> None:
         raise Refused(
@@ -160,16 +251,33 @@ class Broker:
         number: int = self.number + 1
         self.number = number
         message.number = number
-        message.key = number
+        message.key = number | (_LANES[message.priority])
 
     def queue(self, name: str) -> Queue:
         """The queue of that name, made when there is none. Raises Refused when there are too many."""
         queue = self.queues.get(name)
         if queue is None:
             self._check_room(1)
-            queue = Queue(name, self.log, self.memory, self.window)
-            self.queues[name] = queue
+            queue = self._make(name)
         return queue
+
+    def _make(self, name: str) -> Queue:
+        queue = self.queues[name] = Queue(
+            name,
+            self.log,
+            self.memory,
+            self.window,
+            self.rules.policies.find(name),
+            self.clock,
+            self.deadlines,
+            self,
+        )
+        self._rule(queue)
+        return queue
+
+    def _rule(self, queue: Queue) -> None:
+        """Have ``queue`` follow the rules of today."""
+        queue.follow(self.rules.policies.find(queue.name))
 
     def _check_room(self, more: int) -> None:
         if len(self.queues) - len(self.idle) + more > self.rules.max_queues:
@@ -180,13 +288,15 @@ class Broker:
                 mend="Use fewer names, consume what old ones hold, or ask the administrator to raise that option.",
             )
 
-    def restore(self, name: str, count: int, lowest: int, highest: int) -> None:
-        """A queue that a store holds from an earlier run: ``count`` messages with keys from ``lowest`` to
-        ``highest``. New messages get numbers above them.
+    def restore(self, name: str, count: int, lowest: int, highest: int, bytes: int = 0) -> None:
+        """A queue that a store holds from an earlier run: ``count`` messages of ``bytes`` with keys from ``lowest``
+        to ``highest``. New messages get numbers above them.
         """
-        queue = self.queues[name] = Queue(name, self.log, self.memory, self.window)
-        queue.restore(count, lowest)
-        self.number = max(self.number, highest)
+        queue = self._make(name)
+        queue.restore(count, lowest, highest, bytes)
+        if queue.values is not None:
+            queue.dispatch()
+        self.number = max(self.number, highest & _NUMBER)
 
     def subscribe(self, subscription: Subscription) -> int:
         """Register ``subscription``; it gets nothing of a queue's backlog before ``start``.
@@ -197,6 +307,9 @@ class Broker:
         if self.naming.kind(name) == QUEUE:
             queue = self.queue(name)
             queue.add(subscription)
+            timeout: int = subscription.ack_timeout or queue.policy.ack_timeout
+            if timeout and subscription.mode != AUTO:
+                subscription.lease = Lease(timeout, self.clock, self.deadlines, self)
             if queue.idle:
                 self._use(queue)
         else:
@@ -230,62 +343,88 @@ class Broker:
         assert queue is not None
         number = queue.settle(delivery)
         if queue.waiting:
-            queue.dispatch()
+            queue.dispatch(delivery.subscription)
         elif not queue.subscriptions:
             self._rest(queue)
         return number
 
-    def nack(self, deliveries: list[Delivery], requeue: bool = True) -> int:
+    def nack(self, deliveries: list[Delivery], requeue: bool = True, delay: int = -1, cause: str = "") -> int:
         """The messages of ``deliveries`` (of one subscription) are not consumed: back to their places, or to
         the dead letter queue when they may not come back (``requeue`` false, ``max-exceptions``,
         ``max_redeliveries``). All are back before one is delivered again, which keeps their order.
+
+        They wait ``delay`` ms before that, or as long as the policy says (-1); ``cause`` is the client's word for
+        what was wrong with them.
         """
         for delivery in deliveries:
-            self._return(delivery, requeue)
+            self._return(delivery, requeue, delay, cause)
         if deliveries:
             queue = deliveries[0].subscription.queue
             assert queue is not None
             queue.dispatch()
         return self.log.number
 
-    def _return(self, delivery: Delivery, requeue: bool) -> None:
+    def touch(self, deliveries: list[Delivery]) -> int:
+        """The leases of ``deliveries`` begin anew."""
+        for delivery in deliveries:
+            lease = delivery.subscription.lease
+            if lease is not None:
+                lease.add(delivery)
+        return self.log.number
+
+    def overdue(self, deliveries: list[Delivery]) -> None:
+        """Leases ended: the messages come back, and whoever had them may settle them no more."""
+        for delivery in deliveries:
+            delivery.subscription.consumer.expired(delivery)
+        self.nack(deliveries, True, -1, "ack-timeout")
+
+    def _return(self, delivery: Delivery, requeue: bool, delay: int = -1, cause: str = "") -> None:
         queue = delivery.subscription.queue
         assert queue is not None
         message = delivery.message
         if delivery.subscription.closed and delivery.subscription.topic is not None:
             # Its own queue ended with the subscription: there is nobody to come back to.
             queue.settle(delivery)
-        elif queue.name != self.rules.deadletter and (not requeue or self._spent(message)):
+            return
+        policy = delivery.subscription.policy or queue.policy
+        spent = self._spent(message, policy)
+        if (not requeue or spent) and queue.name != queue.policy.deadletter_of(queue.name):
             # It leaves one queue and enters the other, or neither.
             alone = self.log.begin()
-            self._bury(queue.forsake(delivery))
+            reason = deadletter.REJECTED if not requeue else deadletter.SPENT
+            self.bury(queue, queue.forsake(delivery), reason, cause)
             if alone:
                 self.log.end()
             self._rest(queue)
         else:
-            queue.put_back(delivery)
+            queue.put_back(delivery, delay)
 
-    def _spent(self, message: Message) -> bool:
+    def _spent(self, message: Message, policy: Policy) -> bool:
         """Whether one more return is too many (the original counted max-exceptions in the same way)."""
         attempts: int = message.attempts
-        limit: int = self.rules.max_redeliveries
+        limit: int = policy.max_redeliveries
         return 0 <= message.exceptions <= attempts or 0 < limit <= attempts
 
-    def _bury(self, message: Message) -> None:
-        """Put a message that failed for good into the dead letter queue, as the newest there."""
-        dead = message.copy()
-        dead.head = None
-        dead.variants = None
-        queue = self.queues.get(self.rules.deadletter)
-        if queue is None:
+    def bury(self, queue: Queue, message: Message, reason: str, cause: str) -> None:
+        """Put a message that left ``queue`` for good into its dead letter queue, as the newest there, unless it is
+        one that nobody wants to see again.
+        """
+        if reason in deadletter.SILENT or (
+            reason == deadletter.EXPIRED and queue.policy.expired != "deadletter"
+        ):
+            return
+        name = queue.policy.deadletter_of(queue.name)
+        if not name or name == queue.name:
+            return
+        dead = deadletter.letter(message, queue.name, reason, cause, self.clock.now)
+        grave = self.queues.get(name)
+        if grave is None:
             # Not bound by max-queues: the last resort of a message must not fail.
-            queue = self.queues[self.rules.deadletter] = Queue(
-                self.rules.deadletter, self.log, self.memory, self.window
-            )
+            grave = self._make(name)
         self._number(dead)
-        queue.send(dead)
-        if queue.idle:
-            self._use(queue)
+        grave.send(dead)
+        if grave.idle:
+            self._use(grave)
 
     def apply(self, actions: list[Action]) -> int:
         """A transaction: all of ``actions`` or none, as one batch of the log.
@@ -318,7 +457,7 @@ class Broker:
                 if action.kind == ACK:
                     self.ack(action.delivery)
                 else:
-                    self.nack([action.delivery], action.requeue)
+                    self.nack([action.delivery], action.requeue, action.delay, action.cause)
         self.log.end()
         return self.log.number
 
@@ -332,7 +471,7 @@ class Broker:
             queue = subscription.queue
             if queue is not None:
                 queue.offer(subscription)
-                queue.dispatch()
+                queue.dispatch(subscription)
 
     def drop(self, consumer: Consumer) -> int:
         """``consumer`` is gone: end its subscriptions and put back what it has not settled."""

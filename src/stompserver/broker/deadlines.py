@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from typing import Final
 
-_FEW = 64
+_FEW: Final = 64
+
+
+class Clock:
+    """The time as the shell tells it: ``now`` is Unix time in ms."""
+
+    __slots__ = ("now",)
+
+    def __init__(self, now: int = 0) -> None:
+        self.now: int = now
 
 
 class Timed:

@@ -10,6 +10,11 @@ OVERHEAD: Final = 1000
 NORMAL: Final = 4
 """The priority of a message that names none, as in JMS."""
 
+WAITING: Final = 0
+RESERVED: Final = 1
+OUT: Final = 2
+DEAD: Final = 3
+
 _PRIORITY: Final = "priority"
 _EXPIRES: Final = "expires"
 _GROUP: Final = "group"
@@ -23,7 +28,8 @@ class Message:
     original's ``max-exceptions`` (-1: none). ``size`` is in bytes, as counted against the memory limit;
     ``stored`` tells that the op log has it. ``priority`` is 0 to 9, ``expires`` Unix time in ms (0: never),
     ``group`` the message group (empty: none). ``extras`` are further properties that stores keep and nobody is
-    sent. ``gone`` and ``placed`` are a queue's: whether it was handed out, whether it stands in line.
+    sent. ``state`` is the queue's: WAITING, RESERVED (for one subscription or a group), OUT (handed out, or held
+    back for a time) or DEAD (it left); ``failed`` is when a delivery first came back (Unix ms, 0: none did).
     ``head`` and ``variants`` are the consumer's: the encoded header block shared by all deliveries, opaque to
     the broker.
     """
@@ -35,17 +41,17 @@ class Message:
         "exceptions",
         "expires",
         "extras",
-        "gone",
+        "failed",
         "group",
         "head",
         "headers",
         "key",
         "number",
         "persistent",
-        "placed",
         "plain",
         "priority",
         "size",
+        "state",
         "stored",
         "variants",
     )
@@ -74,8 +80,8 @@ class Message:
         self.expires: int = 0
         self.group: str = ""
         self.extras: dict[str, str] | None = None
-        self.gone = False
-        self.placed = False
+        self.failed: int = 0
+        self.state: int = WAITING
         self.stored = False
         self.head: bytes | None = None
         self.variants: dict[str, bytes] | None = None
@@ -89,6 +95,7 @@ class Message:
         twin.priority = self.priority
         twin.expires = self.expires
         twin.group = self.group
+        twin.failed = self.failed
         if self.extras is not None:
             twin.extras = dict(self.extras)
         twin.key = self.key

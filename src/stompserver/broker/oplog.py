@@ -149,6 +149,10 @@ class OpLog:
                 del self._puts[op.key]
         return self._ops[0].number - 1 if self._ops else self.number, ops[:cut]
 
+    def undrained(self) -> list[Op]:
+        """The live ops that the last ``drain`` left."""
+        return [op for op in self._ops if op.live] if self._ops else []
+
     def committed(self, number: int, bytes: int) -> None:
         """Ops up to ``number`` are durable; their PUTs held ``bytes``."""
         self.durable = number

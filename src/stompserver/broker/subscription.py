@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Final
 from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
+    from stompserver.broker.browse import Browse
+    from stompserver.broker.lease import Lease
+    from stompserver.broker.line import Line
+    from stompserver.broker.matching import Filter
     from stompserver.broker.message import Message
+    from stompserver.broker.policy import Policy
     from stompserver.broker.queue import Queue
+    from stompserver.broker.ring import Ring
+    from stompserver.broker.selector import Selector
     from stompserver.broker.topic import Topic
 
 AUTO: Final = 0
@@ -22,10 +29,10 @@ UNLIMITED: Final = 1 << 60
 class Delivery:
     """A message handed to a subscription that must settle it, under ``name``, the consumer's for it.
 
-    ``held`` names the transaction that will settle it.
+    ``held`` names the transaction that will settle it; ``due`` is when its lease ends (Unix ms, 0: never).
     """
 
-    __slots__ = ("held", "message", "name", "settled", "subscription")
+    __slots__ = ("due", "held", "message", "name", "settled", "subscription")
 
     def __init__(self, name: str, subscription: Subscription, message: Message) -> None:
         self.name = name
@@ -33,6 +40,7 @@ class Delivery:
         self.message = message
         self.settled = False
         self.held: str | None = None
+        self.due: int = 0
 
 
 # Compiled classes have no interpreted children unless they say so.
@@ -43,14 +51,16 @@ class Consumer:
     ``ready`` is false while it can take no more (its socket is full); the broker then holds queue messages
     back until ``Broker.resume`` and notes in ``stalled`` which subscriptions missed their turn for that.
     ``deliveries`` are the unsettled ones, under whatever name the consumer settles them by. ``behind`` is
-    counted as memory: bytes that wait for its socket among messages of topics.
+    counted as memory: bytes that wait for its socket among messages of topics. ``client_id`` is who it says it
+    is, over many connections.
     """
 
-    __slots__ = ("behind", "deliveries", "ready", "stalled", "subscriptions")
+    __slots__ = ("behind", "client_id", "deliveries", "ready", "stalled", "subscriptions")
 
     def __init__(self) -> None:
         self.ready = False
         self.behind: int = 0
+        self.client_id: str = ""
         self.subscriptions: dict[str, Subscription] = {}
         self.deliveries: dict[str, Delivery] = {}
         self.stalled: list[Subscription] = []
@@ -62,6 +72,14 @@ class Consumer:
     def lag(self, subscription: Subscription) -> None:
         """Hear that ``subscription`` of a topic has fallen too far behind; never calls back."""
         raise AssertionError("a consumer hears of its lag")
+
+    def ended(self, subscription: Subscription) -> None:
+        """Hear that a browser has seen all there is; never calls back."""
+        raise AssertionError("a consumer hears of the end")
+
+    def expired(self, delivery: Delivery) -> None:
+        """Hear that the lease of ``delivery`` ended: it is the consumer's no more; never calls back."""
+        raise AssertionError("a consumer hears of its leases")
 
     def durable(self, number: int) -> None:
         """Hear that ops up to ``number`` are durable; never calls back."""
@@ -75,22 +93,52 @@ class Subscription:
     ``mode`` is AUTO, CLIENT (cumulative) or INDIVIDUAL; ``credit`` counts the deliveries it may still be
     handed, in messages. ``prefix`` is the consumer's, opaque to the broker: octets that open each delivery.
     ``order`` holds the unsettled deliveries of a CLIENT subscription, oldest first.
+
+    What it may ask for: only what ``selector`` matches; to look and not to take (``browser``), and to go on
+    looking at what comes (``follow``); to be served before others (``priority``, the higher first) or alone
+    (``exclusive``); at most ``window`` bytes unsettled (0: any); that what it does not settle within ``ack_timeout``
+    ms comes back; nothing of what its own consumer sent (``no_local``); another redelivery (``policy``); to be
+    remembered under the unique name ``durable``; what a topic remembers, from ``replay`` on or all of it
+    (``retroactive``); that the queue goes with its last subscription (``auto_delete``).
+
+    ``warning`` is the broker's answer where it could not have all it asked for.
     """
 
     __slots__ = (
+        "ack_timeout",
+        "auto_delete",
+        "bound",
+        "browse",
+        "browser",
         "closed",
         "consumer",
         "credit",
         "destination",
+        "durable",
+        "exclusive",
+        "filter",
+        "follow",
         "id",
         "label",
+        "lease",
         "mode",
+        "no_local",
         "order",
+        "own",
+        "policy",
         "prefetch",
         "prefix",
+        "priority",
         "queue",
+        "replay",
+        "retroactive",
+        "ring",
+        "selector",
+        "spare",
         "topic",
         "waiting",
+        "warning",
+        "window",
     )
 
     def __init__(self, consumer: Consumer, id: str, destination: str, mode: int, prefetch: int) -> None:
@@ -104,7 +152,34 @@ class Subscription:
         self.prefix: bytes = b""
         self.closed = False
         self.waiting = False
-        """Whether the queue's round of subscriptions that can take a message has it."""
+        """Whether a ring has it: it can take a message, as far as is known."""
         self.queue: Queue | None = None
         self.topic: Topic | None = None
         self.order: deque[Delivery] | None = deque() if mode == CLIENT else None
+
+        self.selector: Selector | None = None
+        self.browser = False
+        self.follow = False
+        self.priority: int = 0
+        self.exclusive = False
+        self.window: int = 0
+        self.ack_timeout: int = 0
+        self.no_local = False
+        self.policy: Policy | None = None
+        self.durable: str = ""
+        self.replay: str = ""
+        self.retroactive = False
+        self.auto_delete = False
+        self.warning: str = ""
+
+        self.ring: Ring | None = None
+        """Where its queue gives it turns."""
+        self.filter: Filter | None = None
+        self.browse: Browse | None = None
+        self.own: Line | None = None
+        """Messages of the groups that it has."""
+        self.lease: Lease | None = None
+        self.bound: int = 0
+        """Bytes of what is unsettled; counted with a ``window`` only."""
+        self.spare: int = 0
+        """Credit that is kept from it while ``bound`` is above its ``window``."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from stompserver.broker.oplog import FOREVER
+
 if TYPE_CHECKING:
-    from stompserver.broker.queue import Queue
+    from stompserver.broker.message import Message
 
 FULL: Final = 4096
 """Messages in a window while there is memory enough."""
@@ -17,9 +19,54 @@ BYTES: Final = 16 << 20
 """Bytes of one queue in memory above which what comes is paged, however few messages they are."""
 
 
+class Reader:
+    """Who reads what a queue has in the store: the queue itself for its window, a selector or a browser on its way
+    through, a sweep.
+
+    ``name`` is the queue's. ``hungry`` tells that it waits for messages; ``late`` is then the lowest key that was
+    paged meanwhile: what was read from there on may lack it, and is read again.
+    """
+
+    __slots__ = ("hungry", "late", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.hungry = False
+        self.late: int = FOREVER
+
+    def after(self) -> int:
+        """The key above which it wants messages."""
+        raise AssertionError("a reader knows where it is")
+
+    def room(self) -> tuple[int, int]:
+        """Messages and bytes that it can take."""
+        raise AssertionError("a reader knows what it can take")
+
+    def load(self, messages: list[Message], last: int, lost: list[int]) -> None:
+        """Take what the store read: ``messages`` in the order of their keys, up to the key ``last``; those with the
+        keys ``lost`` cannot be read.
+        """
+        raise AssertionError("a reader reads")
+
+    def all_read(self) -> None:
+        """Hear that the store has nothing more above ``after``."""
+
+    def want(self, window: Window) -> None:
+        """Ask for messages, once."""
+        if not self.hungry:
+            self.hungry = True
+            self.late = FOREVER
+            window.hungry.append(self)
+
+    def passed_by(self, key: int) -> None:
+        """A message with that key went to the store."""
+        if self.hungry and key < self.late:
+            self.late = key
+
+
 class Window:
     """Shared by the queues of a broker: ``count`` messages and ``bytes`` may be in memory for each (``full``
-    when there is enough); ``hungry`` are the queues that want more of what they have in the store.
+    when there is enough); ``hungry`` are those that want more of what is in the store.
     """
 
     __slots__ = ("bytes", "count", "full", "hungry")
@@ -28,14 +75,14 @@ class Window:
         self.count: int = count
         self.full: int = count
         self.bytes: int = bytes
-        self.hungry: list[Queue] = []
+        self.hungry: list[Reader] = []
 
     def adapt(self, scarce: bool) -> None:
         """Make windows small while memory is scarce; what they hold already stays."""
         self.count = min(SCARCE, self.full) if scarce else self.full
 
-    def take_hungry(self) -> list[Queue]:
-        """The queues that want messages, each once until it was fed."""
+    def take_hungry(self) -> list[Reader]:
+        """Those that want messages, each once until it was fed."""
         hungry = self.hungry
         self.hungry = []
         return hungry

@@ -119,7 +119,7 @@ class Server:
         migrate.Ledger(place.storage).settle(store)
         broker = Broker(_rules(config), OpLog(True), first, Window())
         for stored in store.load():
-            broker.restore(stored.name, stored.count, stored.lowest, stored.highest)
+            broker.restore(stored.name, stored.count, stored.lowest, stored.highest, stored.bytes)
             log.info("%s has %d messages", stored.name, stored.count, extra={"event": "restored"})
         reserve = Reserve(place.storage, config.storage_reserve) if store.local else None
         if reserve is not None and not reserve.hold():

@@ -13,6 +13,7 @@ from stompserver.broker.broker import Broker
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import FOREVER, MARK, PUT, REMOVE, Op
 from stompserver.broker.queue import Queue
+from stompserver.broker.window import Reader
 from stompserver.errors import StoreAway, StoreError, StoreFull
 from stompserver.server.reserve import Reserve
 from stompserver.stores.base import Damage, Store
@@ -35,9 +36,9 @@ UNDURABLE: Final = 64 << 20
 AWAY: Final = "away"
 FULL_UP: Final = "full"
 
-Feed = tuple[Queue, int, int, int]
-"""A queue that wants messages: after which key, how many, how many bytes."""
-Fed = list[tuple[Queue, list[Message | Damage]]]
+Feed = tuple[Reader, int, int, int]
+"""Who wants messages of a queue: after which key, how many, how many bytes."""
+Fed = list[tuple[Reader, list[Message | Damage]]]
 
 
 class Pump:
@@ -112,17 +113,32 @@ class Pump:
             self._log.committed(self._number, 0)
             self._resumed()
 
-    def _shares(self, hungry: list[Queue]) -> list[Feed]:
+    def _shares(self, hungry: list[Reader]) -> list[Feed]:
         """What to read for each, so that all of them together do not take the memory that producers need."""
         if not hungry:
             return []
         memory = self._broker.memory
         share = max(1, max(memory.ample - memory.used, memory.limit // 64) // len(hungry))
         feeds = []
-        for queue in hungry:
-            most, room = queue.room()
-            feeds.append((queue, queue.tail, most, min(room, share)))
+        pending = self._pending()
+        for reader in hungry:
+            most, room = reader.room()
+            lowest = pending.get(reader.name)
+            if lowest is not None:
+                reader.passed_by(lowest)
+            feeds.append((reader, reader.after(), most, min(room, share)))
         return feeds
+
+    def _pending(self) -> dict[str, int]:
+        """The lowest key in each queue of what only the log has and this commit does not take to the store."""
+        ops = self._log.undrained() + self._aside
+        if self._retry is not None:
+            ops = ops + self._batch
+        lowest: dict[str, int] = {}
+        for op in ops:
+            if op.kind == PUT and op.paged and op.key < lowest.get(op.queue, FOREVER):
+                lowest[op.queue] = op.key
+        return lowest
 
     def _start(self, batch: list[Op]) -> None:
         self._busy = True
@@ -135,7 +151,7 @@ class Pump:
         if batch:
             self._store.commit(batch, not self._checkpoint)
         return batch, [
-            (queue, self._store.read(queue.name, after, most, room)) for queue, after, most, room in feeds
+            (reader, self._store.read(reader.name, after, most, room)) for reader, after, most, room in feeds
         ]
 
     def _from_thread(self, future: Future[tuple[list[Op], Fed]]) -> None:
@@ -196,26 +212,31 @@ class Pump:
         self._feeds = []
 
     def _feed(self, fed: Fed) -> None:
-        for queue, found in fed:
+        for reader, found in fed:
             messages = [each for each in found if isinstance(each, Message)]
-            lost = len(found) - len(messages)
+            lost = [each.key for each in found if isinstance(each, Damage)]
             for each in found:
                 if isinstance(each, Damage):
                     log.error(
                         "A stored message of %s cannot be read and stays where it is: %s",
-                        queue.name,
+                        reader.name,
                         each,
-                        extra={"event": "damage", "destination": queue.name},
+                        extra={"event": "damage", "destination": reader.name},
                     )
-            if not found and not self._batch and self._log.number == self._number and queue.paged:
-                lost = queue.paged
-                log.error(
-                    "%s: the store lacks %d messages that it counted",
-                    queue.name,
-                    lost,
-                    extra={"event": "damage", "destination": queue.name},
-                )
-            queue.load(messages, max([each.key for each in found], default=queue.tail), lost)
+            if found:
+                reader.load(messages, max([each.key for each in found]), lost)
+            elif self._batch or self._log.number != self._number or self._log.undrained():
+                # What it counts on may be on its way to the store.
+                reader.load([], reader.after(), [])
+            else:
+                if isinstance(reader, Queue) and reader.paged:
+                    log.error(
+                        "%s: the store lacks %d messages that it counted",
+                        reader.name,
+                        reader.paged,
+                        extra={"event": "damage", "destination": reader.name},
+                    )
+                reader.all_read()
 
     # Trouble
 
@@ -228,14 +249,12 @@ class Pump:
             self._broken(problem)
 
     def _full(self, problem: StoreFull) -> None:
-        first = self._trouble != FULL_UP
         self._fill_up(str(problem))
         if self._aside:
             # Not even what removes something fits.
             self._batch, self._aside = self._aside + self._batch, []
-        elif first and self._reserve is not None:
-            # What was accepted must still be written: this is what the reserve is for.
-            self._reserve.give_up()
+        elif self._reserve is not None and self._reserve.give_up():
+            # What was accepted must still be written, and what is consumed removed: the reserve is for both.
             self.kick()
             return
         else:
