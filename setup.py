@@ -77,7 +77,7 @@ def core() -> list[Extension]:
         return []
     for module in modules:
         # mypyc asks for -Werror, and compilers that are not born yet have new warnings.
-        module.extra_compile_args.append("-Wno-error")
+        module.extra_compile_args = [*module.extra_compile_args, "-Wno-error"]
     return modules
 
 
