@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stompserver.broker.message import Message
 from stompserver.broker.selector import compile_selector
 
 DATABASE = sqlite3.connect(":memory:", check_same_thread=False)
-DATABASE.execute("PRAGMA case_sensitive_like = 1")
+
+# Small letters only: SQLite's LIKE takes capitals for the same.
+letters = st.text("ab_%'", max_size=6)
 
 # Quarters are exact in both; SQLite's own reading of decimals is not.
 whole = st.integers(-9, 9)
 quarters = st.integers(-40, 40).map(lambda n: n / 4)
-letters = st.text("abAB_%'", max_size=6)
 
 
 def quoted(text: str) -> str:
@@ -70,9 +71,9 @@ comparison = st.one_of(
     st.tuples(number, negation, st.lists(signed, min_size=1, max_size=4)).map(
         lambda d: f"{d[0]} {d[1]}IN ({', '.join(d[2])})"
     ),
-    st.tuples(
-        text_value, negation, st.tuples(st.text("abAB_%!'", max_size=6), st.booleans()).map(pattern)
-    ).map(lambda d: f"{d[0]} {d[1]}LIKE {d[2]}"),
+    st.tuples(text_value, negation, st.tuples(st.text("ab_%!'", max_size=6), st.booleans()).map(pattern)).map(
+        lambda d: f"{d[0]} {d[1]}LIKE {d[2]}"
+    ),
     st.tuples(number | text_value | st.just("b1"), negation).map(lambda d: f"{d[0]} IS {d[1]}NULL"),
     st.sampled_from(["b1", "b2", "b1 = b2", "b1 = TRUE", "b2 <> FALSE", "TRUE", "FALSE", "NULL"]),
 )
@@ -111,7 +112,7 @@ def header(value: float | str | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 @given(condition, row)
 def test_the_same_truth(text: str, values: dict[str, float | str | bool | None]) -> None:
     (said,) = DATABASE.execute(
@@ -127,7 +128,7 @@ def test_the_same_truth(text: str, values: dict[str, float | str | bool | None])
     assert ours == (said == 1, said == 0, said is None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text("ab_%!", max_size=12), st.text("ab_%!\n", max_size=14))
 def test_the_same_like(text: str, value: str) -> None:
     if text.endswith("!"):
