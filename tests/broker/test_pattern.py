@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -103,6 +104,20 @@ def test_like_the_regular_expression_that_says_the_same(levels: list[str], words
                      for each in levels)  # fmt: skip
     expected = re.fullmatch(source, "".join("." + word for word in words)) is not None
     assert Pattern(pattern).matches(".".join(words)) is expected
+
+
+NAMES = [".".join(words) for size in range(1, 6) for words in itertools.product("abz", repeat=size)]
+
+
+@settings(max_examples=300)
+@given(*[st.lists(st.sampled_from(["a", "b", "*", "#"]), min_size=1, max_size=4).map(".".join)] * 2)
+def test_what_means_less_is_more_specific(one: str, other: str) -> None:
+    """For all patterns, by all names of up to five levels."""
+    narrow, wide = Pattern(one), Pattern(other)
+    few = {name for name in NAMES if narrow.matches(name)}
+    many = {name for name in NAMES if wide.matches(name)}
+    if few < many:
+        assert narrow.specificity > wide.specificity
 
 
 def test_no_pattern_takes_exponential_time() -> None:

@@ -60,23 +60,19 @@ class Pattern:
                 rule="Wildcards are * (one level) and >, # or ** (any number of levels); {...} is not known here",
                 mend="Write * for the level, and use a selector to choose among the messages.",
             )
-        ranks = ""
-        literals = singles = many = 0
+        levels = self.levels
         for level in levels_of(text):
-            if level == "*":
-                singles += 1
-                ranks += "1"
-            elif level == ">" or level == "#" or level == "**":
-                if self.levels and self.levels[-1] == _MANY:
-                    continue  # the same as one of them
-                many += 1
-                ranks += "0"
-                level = _MANY
+            behind_many = len(levels) > 0 and levels[-1] == _MANY
+            if level == ">" or level == "#" or level == "**":
+                if not behind_many:
+                    levels.append(_MANY)
+            elif level == _ONE and behind_many:
+                # #.* means what *.# means; written alike, patterns can be compared by what is in them.
+                levels[-1] = _ONE
+                levels.append(_MANY)
             else:
-                literals += 1
-                ranks += "2"
-            self.levels.append(level)
-        self.specificity = (0, literals, -many, singles, ranks)
+                levels.append(level)
+        self.specificity = _specificity(levels)
 
     def matches(self, name: str) -> bool:
         """Whether the destination with this name is meant."""
@@ -113,6 +109,13 @@ class Pattern:
         while level < len(wanted) and wanted[level] == _MANY:
             level += 1
         return level == len(wanted)
+
+
+def _specificity(levels: list[str]) -> Specificity:
+    ranks = ""
+    for level in levels:
+        ranks += "0" if level == _MANY else "1" if level == _ONE else "2"
+    return (0, ranks.count("2"), -ranks.count("0"), ranks.count("1"), ranks)
 
 
 def _expression_at(name: str) -> int:
