@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,13 @@ from hypothesis import strategies as st
 from stompserver.broker.message import Message
 from stompserver.broker.selector import compile_selector
 
-DATABASE = sqlite3.connect(":memory:", check_same_thread=False)
+
+def answer(sql: str, values: Sequence[float | str | None]) -> object:
+    """The one value of the one row; an open connection would outlive the test."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        (value,) = database.execute(sql, values).fetchone()
+    return value
+
 
 # Small letters only: SQLite's LIKE takes capitals for the same.
 letters = st.text("ab_%'", max_size=6)
@@ -115,9 +123,7 @@ def header(value: float | str | bool) -> str:
 @settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 @given(condition, row)
 def test_the_same_truth(text: str, values: dict[str, float | str | bool | None]) -> None:
-    (said,) = DATABASE.execute(
-        f"SELECT ({text}) FROM (SELECT {SOURCE})", [values[name] for name in NAMES]
-    ).fetchone()
+    said = answer(f"SELECT ({text}) FROM (SELECT {SOURCE})", [values[name] for name in NAMES])
     headers = {name: header(value) for name, value in values.items() if value is not None}
     of = Message("/queue/a", headers, b"", 0)
     ours = (
@@ -133,6 +139,6 @@ def test_the_same_truth(text: str, values: dict[str, float | str | bool | None])
 def test_the_same_like(text: str, value: str) -> None:
     if text.endswith("!"):
         text += "a"
-    (said,) = DATABASE.execute("SELECT ? LIKE ? ESCAPE '!'", (value, text)).fetchone()
+    said = answer("SELECT ? LIKE ? ESCAPE '!'", [value, text])
     selector = compile_selector(f"t LIKE {quoted(text)} ESCAPE '!'")
     assert selector.matches(Message("/queue/a", {"t": value}, b"", 0)) == bool(said)
