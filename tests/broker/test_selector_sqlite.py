@@ -120,7 +120,7 @@ def header(value: float | str | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(condition, row)
 def test_the_same_truth(text: str, values: dict[str, float | str | bool | None]) -> None:
     said = answer(f"SELECT ({text}) FROM (SELECT {SOURCE})", [values[name] for name in NAMES])
@@ -134,7 +134,7 @@ def test_the_same_truth(text: str, values: dict[str, float | str | bool | None])
     assert ours == (said == 1, said == 0, said is None)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.text("ab_%!", max_size=12), st.text("ab_%!\n", max_size=14))
 def test_the_same_like(text: str, value: str) -> None:
     if text.endswith("!"):
