@@ -6,11 +6,13 @@ from typing import Final
 
 from stompserver.broker import deadletter, duplicates, overflow
 from stompserver.broker.deadlines import Clock, Deadlines
-from stompserver.broker.destination import QUEUE, Naming
+from stompserver.broker.destination import DURABLE, QUEUE, Naming
+from stompserver.broker.fanout import Fanout, pattern_sent_to
 from stompserver.broker.lease import Lease
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import Message
+from stompserver.broker.message import DEAD, Message
 from stompserver.broker.oplog import FOREVER, OpLog
+from stompserver.broker.pattern import is_pattern
 from stompserver.broker.policy import Policies, Policy
 from stompserver.broker.queue import Keeper, Queue
 from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
@@ -36,8 +38,9 @@ class Rules:
 
     ``bare`` as in Naming; ``deadletter`` names the dead letter queue; ``max_redeliveries`` counts how often a
     message may come back before it goes there (0: for ever); ``max_queues`` and ``idle_queues`` bound how many
-    queues exist, and how many of those are empty and unused; ``lag`` is how many bytes a topic's subscriber may
-    fall behind; ``memory_limit`` in bytes; ``policies`` say what holds for which destination.
+    queues exist, and how many of those are empty and unused, ``max_durables`` how many durable subscriptions;
+    ``lag`` is how many bytes a topic's subscriber may fall behind; ``memory_limit`` in bytes; ``policies`` say
+    what holds for which destination.
     """
 
     __slots__ = (
@@ -45,6 +48,7 @@ class Rules:
         "deadletter",
         "idle_queues",
         "lag",
+        "max_durables",
         "max_queues",
         "max_redeliveries",
         "memory_limit",
@@ -57,6 +61,7 @@ class Rules:
         deadletter: str = "/queue/deadletter",
         max_redeliveries: int = 0,
         max_queues: int = 100_000,
+        max_durables: int = 10_000,
         idle_queues: int = 10_000,
         lag: int = 16 << 20,
         memory_limit: int = 1 << 30,
@@ -65,6 +70,7 @@ class Rules:
         self.bare = bare
         self.deadletter = deadletter
         self.max_redeliveries: int = max_redeliveries
+        self.max_durables: int = max_durables
         self.max_queues: int = max_queues
         self.idle_queues: int = idle_queues
         self.lag: int = lag
@@ -111,6 +117,7 @@ class Broker(Keeper):
         "deadlines",
         "duplicates",
         "enqueued",
+        "fanout",
         "idle",
         "log",
         "memory",
@@ -136,7 +143,8 @@ class Broker(Keeper):
         self.deadlines = Deadlines()
         self.duplicates = duplicates.Duplicates(log)
         self.queues: dict[str, Queue] = {}
-        self.topics: dict[str, Topic] = {}
+        self.fanout = Fanout(self)
+        self.topics: dict[str, Topic] = self.fanout.topics
         self.idle: dict[str, Queue] = {}
         """Unused queues, the longest unused first: kept for their statistics, up to ``idle_queues``."""
         self.enqueued: int = 0
@@ -146,8 +154,7 @@ class Broker(Keeper):
         self.rules = rules
         self.naming = Naming(rules.bare)
         self.memory.resize(rules.memory_limit)
-        for topic in self.topics.values():
-            topic.lag = rules.lag
+        self.fanout.adjust()
         for queue in self.queues.values():
             self._rule(queue)
 
@@ -172,13 +179,15 @@ class Broker(Keeper):
         queue = self.queues.get(name)
         if queue is None:
             topic = self.topics.get(name)
-            if topic is not None:
+            if topic is not None and topic.epoch == self.fanout.epoch and message.extras is None:
+                # Nobody chooses and nothing is kept (bench: fan-out).
                 self._number(message)
                 topic.send(message)
                 return self.log.number
-            if self.naming.kind(name) != QUEUE:
-                self._number(message)
-                return self.log.number
+            if topic is not None or self.naming.kind(name) != QUEUE:
+                return self.fanout.send(message, sender)
+            if is_pattern(name):
+                raise pattern_sent_to(name)
             if message.size > self.room and message.persistent:
                 self._refuse_full()
             queue = self.queue(name)
@@ -228,6 +237,8 @@ class Broker(Keeper):
         """See whether ``queue`` has room for ``message``, and make it where its policy says so; false when it is to
         be dropped. Raises Refused when its sender is to hear of it.
         """
+        if queue.name.startswith(DURABLE):
+            raise self.fanout.durable_sent_to(queue.name)
         policy = queue.policy
         while overflow.over(queue, message.size):
             if policy.overflow == overflow.REJECT:
@@ -237,6 +248,28 @@ class Broker(Keeper):
             if policy.overflow == overflow.BLOCK or not queue.shed(policy.overflow == overflow.DEAD_LETTER):
                 break
         return True
+
+    def put(self, queue: Queue, copy: Message) -> None:
+        """Let ``queue`` have a copy of a message that a topic was sent, which is refused no more."""
+        if queue.policy.overflow != overflow.REJECT and queue.policy.overflow != overflow.BLOCK:
+            while overflow.over(queue, copy.size):
+                if queue.policy.overflow == overflow.DROP_TAIL:
+                    return
+                if not queue.shed(queue.policy.overflow == overflow.DEAD_LETTER):
+                    break
+        queue.send(copy)
+        if queue.idle:
+            self._use(queue)
+
+    def place(self, copy: Message) -> None:
+        """Give ``copy`` a place of its own: a key that no other message has."""
+        self.number += 1
+        copy.key = self.number | (_LANES[copy.priority])
+
+    def check_storage(self, size: int) -> None:
+        """Raises Refused when the storage has no room for ``size`` bytes."""
+        if size > self.room:
+            self._refuse_full()
 
     def _refuse_full(self) -> None:
         raise Refused(
@@ -257,6 +290,8 @@ class Broker(Keeper):
         """The queue of that name, made when there is none. Raises Refused when there are too many."""
         queue = self.queues.get(name)
         if queue is None:
+            if name.startswith(DURABLE):
+                raise self.fanout.no_such_durable(name)
             self._check_room(1)
             queue = self._make(name)
         return queue
@@ -304,24 +339,31 @@ class Broker(Keeper):
         Raises Refused when the destination may not exist.
         """
         name = subscription.destination
-        if self.naming.kind(name) == QUEUE:
-            queue = self.queue(name)
-            queue.add(subscription)
-            timeout: int = subscription.ack_timeout or queue.policy.ack_timeout
-            if timeout and subscription.mode != AUTO:
-                subscription.lease = Lease(timeout, self.clock, self.deadlines, self)
-            if queue.idle:
-                self._use(queue)
-        else:
-            topic = self.topics.get(name)
-            if topic is None:
-                topic = self.topics[name] = Topic(name, self.memory, self.rules.lag)
-            topic.add(subscription)
+        if self.naming.kind(name) != QUEUE:
+            return self.fanout.subscribe(subscription)
+        queue = self.queue(name)
+        self.fanout.bind_virtual(name)
+        self.attach(queue, subscription)
         return self.log.number
+
+    def attach(self, queue: Queue, subscription: Subscription) -> None:
+        """Let ``subscription`` be one of ``queue``'s."""
+        queue.add(subscription)
+        self.let(queue, subscription)
+        if queue.idle:
+            self._use(queue)
+
+    def let(self, queue: Queue, subscription: Subscription) -> None:
+        """Take back what ``subscription`` does not settle in time."""
+        timeout: int = subscription.ack_timeout or queue.policy.ack_timeout
+        if timeout and subscription.mode != AUTO:
+            subscription.lease = Lease(timeout, self.clock, self.deadlines, self)
 
     def start(self, subscription: Subscription) -> None:
         """Deliver what waits for ``subscription``."""
-        if subscription.queue is not None:
+        if subscription.topic is not None:
+            self.fanout.start(subscription)
+        elif subscription.queue is not None:
             subscription.queue.dispatch()
 
     def unsubscribe(self, subscription: Subscription) -> int:
@@ -329,9 +371,7 @@ class Broker(Keeper):
         topic = subscription.topic
         queue = subscription.queue
         if topic is not None:
-            topic.discard(subscription)
-            if topic.unused():
-                self.topics.pop(topic.name, None)
+            self.fanout.unsubscribe(subscription)
         elif queue is not None:
             queue.discard(subscription)
             self._rest(queue)
@@ -386,6 +426,10 @@ class Broker(Keeper):
             # Its own queue ended with the subscription: there is nobody to come back to.
             queue.settle(delivery)
             return
+        if self.queues.get(queue.name) is not queue and delivery.subscription.topic is None:
+            # The queue was deleted.
+            queue.settle(delivery)
+            return
         policy = delivery.subscription.policy or queue.policy
         spent = self._spent(message, policy)
         if (not requeue or spent) and queue.name != queue.policy.deadletter_of(queue.name):
@@ -426,7 +470,7 @@ class Broker(Keeper):
         if grave.idle:
             self._use(grave)
 
-    def apply(self, actions: list[Action]) -> int:
+    def apply(self, actions: list[Action], sender: Consumer | None = None) -> int:
         """A transaction: all of ``actions`` or none, as one batch of the log.
 
         Raises Refused, with nothing done, when one of them cannot be done.
@@ -435,9 +479,17 @@ class Broker(Keeper):
         size: int = 0
         for action in actions:
             message = action.message
-            if message is not None and self.naming.kind(message.destination) == QUEUE:
+            if message is None:
+                continue
+            if self.naming.kind(message.destination) != QUEUE:
+                self.fanout.check(message, sender)
+            else:
+                if message.destination.startswith(DURABLE):
+                    raise self.fanout.durable_sent_to(message.destination)
                 size += message.size if message.persistent else 0
                 queue = self.queues.get(message.destination)
+                if queue is None and is_pattern(message.destination):
+                    raise pattern_sent_to(message.destination)
                 if queue is None or queue.idle:
                     fresh[message.destination] = None
         if size > self.room:
@@ -452,7 +504,7 @@ class Broker(Keeper):
                 self._use(queue)
         for action in actions:
             if action.message is not None:
-                self.send(action.message)
+                self.send(action.message, sender)
             elif action.delivery is not None:
                 if action.kind == ACK:
                     self.ack(action.delivery)
@@ -499,12 +551,38 @@ class Broker(Keeper):
         """Remember an unused queue as idle; forget the longest idle when there are too many."""
         if queue.idle or not queue.unused() or self.queues.get(queue.name) is not queue:
             return
+        if queue.name.startswith(DURABLE):
+            return
         queue.idle = True
         self.idle[queue.name] = queue
         if len(self.idle) > self.rules.idle_queues:
             oldest = next(iter(self.idle))
             del self.idle[oldest]
             del self.queues[oldest]
+
+    def delete(self, queue: Queue) -> None:
+        """Let ``queue`` be no more, with all that waits in it. What is delivered may still be settled."""
+        self.fanout.unbind(queue.name)
+        for message in queue.standing():
+            message.state = DEAD
+            self.memory.used -= message.size
+        self.log.drop(queue.name)
+        self.idle.pop(queue.name, None)
+        self.queues.pop(queue.name, None)
+
+    def forget_durable(self, name: str) -> int:
+        """Delete a durable subscription and what waits for it. Raises Refused when there is none, or it is in use."""
+        return self.fanout.forget_durable(name)
+
+    def restore_register(self, name: str, messages: list[Message]) -> list[str]:
+        """What the system queue ``name`` has of an earlier run, after all other queues; return what of it cannot be
+        used, as text.
+        """
+        for message in messages:
+            self.number = max(self.number, message.key & _NUMBER)
+        if self.fanout.restores(name):
+            return self.fanout.restore(name, messages)
+        return [f"{name} is not known"]
 
     def _use(self, queue: Queue) -> None:
         queue.idle = False
@@ -533,9 +611,7 @@ class Broker(Keeper):
                 )
                 for q in self.queues.values()
             ),
-            tuple(
-                TopicStats(t.name, len(t.direct) + len(t.queues), t.enqueued) for t in self.topics.values()
-            ),
+            tuple(TopicStats(t.name, t.subscriptions, t.enqueued) for t in self.topics.values()),
             self.memory.used,
             self.memory.limit,
             self.enqueued,

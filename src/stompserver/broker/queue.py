@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from stompserver.broker import overflow, redelivery
 from stompserver.broker.browse import Browse
 from stompserver.broker.deadlines import Clock, Deadlines, Timed
+from stompserver.broker.destination import DURABLE
 from stompserver.broker.matching import Matching
 from stompserver.broker.memory import Memory
 from stompserver.broker.message import DEAD, OUT, RESERVED, WAITING, Message
@@ -143,7 +144,7 @@ class Queue(Reader):
     def follow(self, policy: Policy) -> None:
         """Take the rules of ``policy`` from now on."""
         self.policy = policy
-        self.guarded = policy.max_messages > 0 or policy.max_bytes > 0
+        self.guarded = policy.max_messages > 0 or policy.max_bytes > 0 or self.name.startswith(DURABLE)
         if policy.last_value:
             self.keep_last_values()
         exclusive = policy.exclusive or any(each.exclusive for each in self.subscriptions)

@@ -125,6 +125,7 @@ class Subscription:
         "no_local",
         "order",
         "own",
+        "pending",
         "policy",
         "prefetch",
         "prefix",
@@ -170,6 +171,8 @@ class Subscription:
         self.replay: str = ""
         self.retroactive = False
         self.auto_delete = False
+        self.pending: int = 0
+        """Messages of a topic that may wait for it; it misses the oldest of more (0: any number)."""
         self.warning: str = ""
 
         self.ring: Ring | None = None
