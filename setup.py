@@ -12,13 +12,15 @@ from pathlib import Path
 
 from setuptools import Command, Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import BaseError
+from setuptools.errors import BaseError, CCompilerError
 
 ROOT = Path(__file__).resolve().parent
 CORE = ("wire/*.py", "broker/*.py", "session/*.py", "stores/record.py", "stores/lmdb_batch.py")
 
 # A compiled file beside an edited source would be run in its stead: an editable install has none.
 BUILDS = {"bdist_wheel", "build", "build_ext", "install"}
+
+FAILURES = (BaseError, CCompilerError, OSError)
 
 PURE = os.environ.get("STOMPSERVER_PURE", "")
 
@@ -53,7 +55,7 @@ def compiler_works() -> bool:
         try:
             command.ensure_finalized()
             command.run()
-        except (BaseError, OSError):
+        except FAILURES:
             return False
     return True
 
@@ -87,7 +89,7 @@ class Build(build_ext):
     def run(self) -> None:
         try:
             super().run()
-        except (BaseError, OSError) as error:
+        except FAILURES as error:
             stays_interpreted(str(error))
             for output in self.get_outputs():
                 Path(output).unlink(missing_ok=True)
