@@ -127,6 +127,14 @@ def test_an_address_that_is_taken_ends_the_start(tmp_path: Path) -> None:
             "listeners:\n- port: 1\n- port: 77777\n",
             "line 3: listeners: item 2: port: must be at most 65535, not ",
         ),
+        (
+            "listeners:\n- port: 61613\n",
+            "line 2: listeners: item 1: 127.0.0.1 port 61613 is already that of the opt",
+        ),
+        (
+            "listeners:\n- port: 1\n- port: 1\n",
+            "item 2: 127.0.0.1 port 1 is already that of listeners: item 1 in ",
+        ),
         ("listeners:\n- {strict: yes}\n", "line 2: listeners: item 1: needs a port"),
         ("listeners:\n- {port: 1, strict: 2}\n", "item 1: strict: '2' is neither true nor false"),
         ("listeners:\n- {port: 1, port: 2}\n", "item 1: port is there already, in stompserver.conf line 2"),

@@ -59,6 +59,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     config = _absolute(_validated(given), cwd).model_copy(
         update={"policies": policies, "listeners": listeners}
     )
+    sections.check_addresses(config, contents.listeners)
     origins = {key: given[key][1] if key in given else "default" for key in OPTIONS}
     return Loaded(
         config,

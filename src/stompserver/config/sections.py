@@ -11,6 +11,7 @@ from stompserver.config import values
 from stompserver.config.file import Section
 from stompserver.config.listeners import ListenerOptions
 from stompserver.config.option import Table, attribute_of
+from stompserver.config.options import Config
 from stompserver.config.policies import (
     PolicyEntries,
     PolicyOptions,
@@ -64,6 +65,17 @@ def listeners(sections: Sequence[Section]) -> tuple[ListenerOptions, ...]:
             raise ConfigError(f"{each.origin}: {each.name}: needs a port")
         found.append(_made(ListenerOptions, each, each.name, None))
     return tuple(found)
+
+
+def check_addresses(config: Config, sections: Sequence[Section]) -> None:
+    """Raises ConfigError for a listener on an address that another one has; the system would blame a stranger."""
+    taken = {(config.host, config.port): "the options host and port"}
+    for section, each in zip(sections, config.listeners, strict=True):
+        address = (config.host if each.host is None else each.host, each.port)
+        if each.port and address in taken:
+            where = f"{section.origin}: {section.name}"
+            raise ConfigError(f"{where}: {address[0]} port {each.port} is already that of {taken[address]}")
+        taken[address] = f"{section.name} in {section.origin}"
 
 
 def _made(
