@@ -34,9 +34,11 @@ class Timed:
 class Deadlines:
     """All that is timed, the earliest first; what is cancelled costs its place until it is swept out."""
 
-    __slots__ = ("_count", "_dead", "_heap")
+    __slots__ = ("_count", "_dead", "_heap", "sooner")
 
     def __init__(self) -> None:
+        self.sooner = False
+        """Whether something is due earlier than all there was before; who keeps the time takes it back."""
         self._heap: list[tuple[int, int, Timed]] = []
         self._count: int = 0
         self._dead: int = 0
@@ -45,7 +47,10 @@ class Deadlines:
         """Have ``timed`` done at its time."""
         self._count += 1
         timed.live = True
-        heappush(self._heap, (timed.when, self._count, timed))
+        heap = self._heap
+        if not heap or timed.when < heap[0][0]:
+            self.sooner = True
+        heappush(heap, (timed.when, self._count, timed))
 
     def cancel(self, timed: Timed) -> None:
         """Forget ``timed``. What was done or cancelled already is no error."""

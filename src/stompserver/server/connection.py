@@ -116,6 +116,7 @@ class Connection(asyncio.Protocol):
         ):
             self._unread += data
             return
+        self._server.alarm.look()
         session.receive(data, self._server.time())
         pending: int = session.parser.pending
         if pending != self._partial:

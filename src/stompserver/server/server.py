@@ -15,22 +15,25 @@ from uuid import uuid4
 
 from stompserver import __version__, migrate, monitor
 from stompserver.broker.broker import Broker, Rules
+from stompserver.broker.destination import SYSTEM
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.window import Window
 from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
+from stompserver.server.alarm import Alarm
 from stompserver.server.connection import LOGIN, TURN, Connection
 from stompserver.server.listeners import listener_of
 from stompserver.server.policies import policies_of
 from stompserver.server.process import connections_that_fit
 from stompserver.server.producers import Producers
+from stompserver.server.recall import recall
 from stompserver.server.reserve import Reserve
 from stompserver.server.storage import Pump
 from stompserver.session.outbox import Outbox
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
-from stompserver.stores.base import Place, open_store
+from stompserver.stores.base import Place, Stored, open_store
 from stompserver.stores.lock import Lock
 from stompserver.wire.parser import Limits
 
@@ -82,6 +85,7 @@ class Server:
         self.pump: Pump | None = None
         self._lock: Lock | None = None
         self.broker = self._open_store(config)
+        self.alarm = Alarm(self.broker, self.loop, time.time, self.soon)
         self._settings = _settings(config)
         """By listener: that of host and port, then those of ``listeners``."""
         self.linger: float = config.linger
@@ -118,13 +122,18 @@ class Server:
         # An import that was killed at its very end is completed, so that it can never be done twice.
         migrate.Ledger(place.storage).settle(store)
         broker = Broker(_rules(config), OpLog(True), first, Window())
+        remembered: list[Stored] = []
         for stored in store.load():
+            if stored.name.startswith(SYSTEM):
+                remembered.append(stored)
+                continue
             broker.restore(stored.name, stored.count, stored.lowest, stored.highest, stored.bytes)
             log.info("%s has %d messages", stored.name, stored.count, extra={"event": "restored"})
         reserve = Reserve(place.storage, config.storage_reserve) if store.local else None
         if reserve is not None and not reserve.hold():
             log.warning("No room for the reserve of %d bytes in %s", config.storage_reserve, place.storage)
         self.pump = Pump(store, broker, reserve, config.checkpoint, self.soon, self.failed.set)
+        recall(store, broker, remembered)
         return broker
 
     async def start(self) -> None:
@@ -138,6 +147,7 @@ class Server:
                 )
             )
             sock.listen(BACKLOG)
+        self.alarm.set()
         self._tell_monitor()
 
     async def drain(self, deadline: float) -> None:
@@ -153,6 +163,7 @@ class Server:
             server.close()
         if self._monitor is not None:
             self._monitor.cancel()
+        self.alarm.stop()
         for connection in list(self.connections.values()):
             connection.quit()
         self.flush()
@@ -270,13 +281,22 @@ class Server:
         """Have all that sessions wrote in this loop turn sent at its end, one write a socket."""
         if self._scheduled:
             return
-        if self._dirty or self._resting or self.producers.waiting or self.pump is not None:
+        if (
+            self._dirty
+            or self._resting
+            or self.producers.waiting
+            or self.pump is not None
+            or self.broker.deadlines.sooner
+        ):
             self._scheduled = True
             self.loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Send what sessions have to say, and read producers again when there is room."""
         self._scheduled = False
+        if self.broker.deadlines.sooner:
+            self.broker.deadlines.sooner = False
+            self.alarm.set()
         connections = self.connections
         waiting = self.producers.waiting
         dirty = self._dirty[:]
