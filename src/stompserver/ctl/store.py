@@ -14,6 +14,7 @@ from typing import Any, Final, TextIO
 import click
 
 from stompserver import migrate
+from stompserver.broker.destination import SYSTEM
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import PUT, Op
 from stompserver.config import Config
@@ -93,8 +94,10 @@ def counting(label: str) -> Iterator[Callable[[], None]]:
 @click.pass_obj
 def stats(configured: Configured, as_json: bool) -> None:
     """Queues, and how many messages and bytes they hold."""
-    with opened(configured()) as (_, queues):
-        queues.sort(key=lambda queue: queue.name)
+    with opened(configured()) as (_, found):
+        # What the server remembers for itself is nobody's queue.
+        queues = [queue for queue in found if not queue.name.startswith(SYSTEM)]
+    queues.sort(key=lambda queue: queue.name)
     if as_json:
         rows: dict[str, Any] = {q.name: {"messages": q.count, "bytes": q.bytes} for q in queues}
         click.echo(json.dumps({"queues": rows}))
