@@ -22,7 +22,7 @@ NODE := tests/interop/node
 NODE_STAMP := $(NODE)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compiled compile-check test-long lint format types imports bench wheel docs coverage node clean
+.PHONY: help run test test-compiled compile-check test-long lint format types imports bench bench-peers bench-page bench-guard wheel docs coverage node clean
 
 help:
 	@echo "make run        install the server into $(RUN), compiled if possible, and start it (ARGS: its options)"
@@ -34,6 +34,9 @@ help:
 	@echo "make lint       ruff: rules and format          make format   let ruff mend what it can"
 	@echo "make types      mypy --strict                   make imports  the direction of imports"
 	@echo "make coverage   the tests again, with coverage  make bench    rates and latencies (ARGS: for bench)"
+	@echo "make bench-peers  the same load for RabbitMQ, ActiveMQ, CoilMQ and nats-server, which it installs"
+	@echo "make bench-page   put the figures of bench-peers into README and docs"
+	@echo "make bench-guard BASE=commit  is this tree slower than that commit?"
 	@echo "make docs       write the generated pages       make wheel    build dist/*"
 	@echo "make clean      remove all that was built, not $(VENV)"
 
@@ -122,6 +125,25 @@ imports: $(VENV)/.stamp-lint
 
 bench: $(VENV)/.stamp-test
 	$(BIN)/python -m bench $(ARGS)
+
+$(VENV)/.stamp-bench: pyproject.toml $(VENV)/.stamp-install
+	$(PIP) install --editable '.[bench]'
+	@touch $@
+
+RESULT := bench/results/local-peers
+
+bench-peers: $(VENV)/.stamp-bench
+	$(BIN)/python -m bench.peers
+	@mkdir -p bench/results
+	$(BIN)/python -m bench --peers --json $(RESULT).json $(ARGS); status=$$?; \
+		test ! -f $(RESULT).json || $(BIN)/python -m bench.plot $(RESULT).json $(RESULT).svg; exit $$status
+
+bench-page: $(VENV)/.stamp-bench
+	$(BIN)/python -m bench.page $(RESULT).json
+
+bench-guard: $(VENV)/.stamp-bench
+	@test -n "$(BASE)" || { echo "make: say against which commit: make bench-guard BASE=v2.0.0" >&2; exit 2; }
+	$(BIN)/python -m bench.guard $(BASE) $(ARGS)
 
 wheel: $(VENV)/.stamp-lint
 	rm -rf build dist

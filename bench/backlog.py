@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 
 from bench import frames
 from bench.case import (
@@ -19,6 +20,7 @@ from bench.case import (
     stream_of,
     subscribe_headers,
 )
+from bench.flows import one_queue
 from bench.frames import DIGITS
 from bench.generator import Outcome, Port, exchange, settle
 from bench.receiver import FrameCounter, check_collected
@@ -28,14 +30,36 @@ BODY = 1024
 """Bytes of a message in a backlog."""
 
 
-def _fill(target: Target, destinations: tuple[bytes, ...], body: int, messages: int, window: int) -> Outcome:
-    """Send `messages` (whole chunks), a receipt each, to queues without consumers."""
+def _fill(
+    target: Target,
+    destinations: tuple[bytes, ...],
+    body: int,
+    messages: int,
+    window: int,
+    persistent: bool = True,
+    each: int = 0,
+    note: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Send `messages` (whole chunks), a receipt each, to queues without consumers.
+
+    `note` is called whenever `each` more have been paid.
+    """
+    due = each
+
+    def progress() -> int:
+        nonlocal due
+        if each and paid.count >= due:
+            due += each
+            note()
+        return paid.count
+
     with ExitStack() as stack:
         producer = open_link(stack, target)
         paid = FrameCounter(messages, header=b"receipt-id")
         port = Port(producer.sock, paid)
-        stream = stream_of(destinations, body, True)
-        outcome = exchange(stream, port, (port,), lambda: paid.count, messages, window=window, stall=30)
+        stream = stream_of(destinations, body, True, persistent=persistent)
+        patience = max(30.0, target.subject.patience)
+        outcome = exchange(stream, port, (port,), progress, messages, window=window, stall=patience)
         producer.goodbye()
     return outcome
 
@@ -50,14 +74,18 @@ def _subscribe(target: Target, destinations: Sequence[bytes], skip: int = 0) -> 
     )
 
 
-def fill_then_drain(metric: str, *, drain: bool, window: int = 5000) -> Callable[[Target, int], Sample]:
+def fill_then_drain(
+    metric: str, *, drain: bool, persistent: bool = False, window: int = 5000
+) -> Callable[[Target, int], Sample]:
     """Fill a queue without a consumer, then let one take all; the clock is for one of both."""
 
     def run(target: Target, messages: int) -> Sample:
         destination = f"{target.subject.queue_prefix}bench".encode()
-        messages = stream_of((destination,), 100, True).whole_chunks(messages)
+        stream = stream_of((destination,), 100, True, persistent=persistent)
+        messages = stream.whole_chunks(messages)
+        patience = target.subject.patience
         cpu = target.cpu_seconds()
-        outcome = _fill(target, (destination,), 100, messages, window)
+        outcome = _fill(target, (destination,), 100, messages, window, persistent)
         if not drain:
             sample = sample_of(metric, target, cpu, outcome, messages)
         with ExitStack() as stack:
@@ -71,14 +99,14 @@ def fill_then_drain(metric: str, *, drain: bool, window: int = 5000) -> Callable
             try:
                 own, start = time.process_time(), time.perf_counter()
                 port.write((_subscribe(target, (destination,)),))
-                settle((port,), lambda: receiver.count >= messages)
+                settle((port,), lambda: receiver.count >= messages, patience)
                 outcome = Outcome(time.perf_counter() - start, time.process_time() - own)
             finally:
                 gc.enable()
             if drain:
                 sample = sample_of(metric, target, cpu, outcome, messages)
             port.write((frames.marker(destination, messages),))
-            settle((port,), lambda: receiver.count > messages)
+            settle((port,), lambda: receiver.count > messages, patience)
             consumer.goodbye()
         return sample
 
@@ -89,7 +117,7 @@ def _first_message(port: Port, subscriptions: bytes, receiver: FrameCounter) -> 
     """Seconds from SUBSCRIBE until a message is here."""
     start = time.perf_counter()
     port.write((subscriptions,))
-    settle((port,), lambda: receiver.count > 0)
+    settle((port,), lambda: receiver.count > 0, 120)
     return time.perf_counter() - start
 
 
@@ -101,7 +129,7 @@ def _take_all(port: Port, subscriptions: bytes, receiver: FrameCounter, wanted: 
 def one_backlog(target: Target, messages: int) -> Sample:
     """One queue with `messages` of 1 KB: the server's own memory, then a restart, and all must still be there."""
     destination = f"{target.subject.queue_prefix}bench".encode()
-    messages = stream_of((destination,), BODY, True).whole_chunks(messages)
+    messages = stream_of((destination,), BODY, True, persistent=True).whole_chunks(messages)
     cpu = target.cpu_seconds()
     outcome = _fill(target, (destination,), BODY, messages, 5000)
     share = (target.cpu_seconds() - cpu) / outcome.seconds
@@ -112,7 +140,7 @@ def one_backlog(target: Target, messages: int) -> Sample:
         receiver = FrameCounter(messages)
         port = Port(consumer.sock, receiver)
         first = _first_message(port, _subscribe(target, (destination,)), receiver)
-        settle((port,), lambda: receiver.count >= messages)
+        settle((port,), lambda: receiver.count >= messages, target.subject.patience)
         emptied = target.own_memory()
         consumer.goodbye()
     values = {
@@ -130,7 +158,7 @@ def spread_backlog(queues: int, metric: str) -> Callable[[Target, int], Sample]:
     def run(target: Target, messages: int) -> Sample:
         order = [f"{target.subject.queue_prefix}bench-{index}".encode() for index in range(queues)]
         random.Random(2).shuffle(order)
-        messages = stream_of(tuple(order), BODY, True).whole_chunks(messages)
+        messages = stream_of(tuple(order), BODY, True, persistent=True).whole_chunks(messages)
         cpu = target.cpu_seconds()
         outcome = _fill(target, tuple(order), BODY, messages, 5000)
         share = (target.cpu_seconds() - cpu) / outcome.seconds
@@ -152,3 +180,65 @@ def spread_backlog(queues: int, metric: str) -> Callable[[Target, int], Sample]:
         return Sample({metric: seconds}, messages, outcome.seconds, outcome.cpu / outcome.seconds, share)
 
     return run
+
+
+BESIDE = 100_000
+"""Messages through another queue, before the backlog and beside it."""
+
+
+def million(target: Target, messages: int) -> Sample:
+    """A queue with so many waiting: filling it, another queue beside it, a restart, draining it."""
+    destination = f"{target.subject.queue_prefix}million".encode()
+    messages = stream_of((destination,), BODY, True, persistent=True).whole_chunks(messages)
+    part = stream_of((destination,), BODY, True, persistent=True).whole_chunks(messages // 10)
+    beside = one_queue("beside", 100, queue="beside")
+    amount = min(BESIDE, messages // 5)
+    for _ in range(2):
+        before = beside(target, amount)
+    start = time.perf_counter()
+    costs: list[tuple[float, float]] = []
+    cpu = target.cpu_seconds()
+    outcome = _fill(
+        target,
+        (destination,),
+        BODY,
+        messages,
+        5000,
+        each=part,
+        note=lambda: costs.append((time.perf_counter() - start, target.cpu_seconds() - cpu)),
+    )
+    filled = (target.cpu_seconds() - cpu) / outcome.seconds, outcome.cpu / outcome.seconds
+    memory = target.own_memory()
+    during = beside(target, amount)
+    seconds = target.restart()
+    with ExitStack() as stack:
+        consumer = open_link(stack, target)
+        receiver = FrameCounter(messages)
+        port = Port(consumer.sock, receiver)
+        cpu, own, start = target.cpu_seconds(), time.process_time(), time.perf_counter()
+        seconds += _first_message(port, _subscribe(target, (destination,)), receiver)
+        settle((port,), lambda: receiver.count >= messages, target.subject.patience)
+        drained = time.perf_counter() - start
+        emptied = (target.cpu_seconds() - cpu) / drained, (time.process_time() - own) / drained
+        consumer.goodbye()
+    values = {
+        "million fill": messages / outcome.seconds,
+        "million memory": memory / 1e6,
+        "million beside": during.values["beside"],
+        "million beside, CPU / empty": during.cpu_each() / before.cpu_each(),
+        "million fill, CPU last / first tenth": _last_to_first(costs),
+        "million restart": seconds,
+        "million drain": messages / drained,
+    }
+    shares = {
+        "million fill": filled,
+        "million beside": (during.server_share, during.generator_share),
+        "million drain": emptied,
+    }
+    return Sample(values, messages, outcome.seconds, filled[1], filled[0], shares)
+
+
+def _last_to_first(costs: Sequence[tuple[float, float]]) -> float:
+    """CPU of the last tenth by that of the second: the first has the start of everything in it."""
+    spent = [after[1] - before[1] for before, after in pairwise(costs)]
+    return spent[-1] / spent[0] if len(spent) > 1 and spent[0] else 1.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
-from bench import frames
+from bench import frames, nats
 from bench.frames import Stream
 from bench.generator import Outcome
 from bench.link import Link
+from bench.nats import NatsStream
 from bench.receiver import CountError
 from bench.target import Target
 
@@ -28,6 +29,10 @@ class Metric:
     more_is_better: bool = True
 
 
+class Cannot(Exception):
+    """What a server cannot do, found out by trying; the text is the reason."""
+
+
 @dataclass(slots=True)
 class Sample:
     """One round: the numbers by metric name, and how busy both sides were (CPU seconds per second)."""
@@ -37,6 +42,12 @@ class Sample:
     seconds: float
     generator_share: float
     server_share: float
+    shares: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """(server, generator) for metrics that were measured at another time than the rest."""
+
+    def cpu_each(self) -> float:
+        """The server's CPU seconds per message."""
+        return self.server_share * self.seconds / self.messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,8 @@ class Case:
     """--messages replaces `fixed`."""
     fresh: bool = False
     """A new server for every round."""
+    lasting: bool = False
+    """Its amount is --minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class Scenario:
     """All cases get the number of messages of the first."""
     ratio: tuple[str, str, str] | None = None
     """(name, dividend, divisor): a further number made of two metrics of the same round."""
+    asked: bool = False
+    """Measured only when it is named, or by --peers."""
 
 
 RATE = "msg/s"
@@ -80,18 +95,43 @@ def sample_of(
 
 @cache
 def stream_of(
-    destinations: tuple[bytes, ...], body: int, receipts: bool = False, single: bool = False
+    destinations: tuple[bytes, ...],
+    body: int,
+    receipts: bool = False,
+    single: bool = False,
+    *,
+    persistent: bool = False,
+    transaction: int = 0,
+    block: int = 10_000,
+    per_chunk: int = 0,
+    protocol: str = "stomp",
 ) -> Stream:
     """Encoded once per process and shared by all servers and rounds."""
-    return Stream(destinations, frames.body_of(body), receipts=receipts, single=single)
+    kind = NatsStream if protocol == "nats" else Stream
+    return kind(
+        destinations,
+        frames.body_of(body),
+        receipts=receipts,
+        single=single,
+        persistent=persistent,
+        transaction=transaction,
+        block=block,
+        per_chunk=per_chunk,
+    )
+
+
+def marker_of(target: Target, destination: bytes, number: int) -> bytes:
+    """The one message outside the clock, in the server's protocol."""
+    make = nats.marker if target.subject.protocol == "nats" else frames.marker
+    return make(destination, number)
 
 
 def subscribe_headers(target: Target, prefetch: int) -> tuple[tuple[str, str], ...]:
     return (*target.subject.subscribe_headers, (target.subject.prefetch_header, str(prefetch)))
 
 
-def open_link(stack: ExitStack, target: Target) -> Link:
-    link = target.connect()
+def open_link(stack: ExitStack, target: Target, version: str = "") -> Link:
+    link = target.connect(version)
     stack.callback(link.close)
     return link
 

@@ -39,45 +39,75 @@ class Stream:
     every lap unique (`seq`, `correlation-id`, and `receipt` when asked for) for about 80 ns each.
 
     `destinations` are taken in turn, message i goes to `destinations[i % len(destinations)]`; their number
-    must divide the block's size.
+    must divide the block's size.  `transaction` frames at a time lie between BEGIN and COMMIT, and no chunk
+    ends within one.
     """
 
     def __init__(
-        self, destinations: Sequence[bytes], body: bytes, *, receipts: bool = False, single: bool = False
+        self,
+        destinations: Sequence[bytes],
+        body: bytes,
+        *,
+        receipts: bool = False,
+        single: bool = False,
+        persistent: bool = False,
+        transaction: int = 0,
+        block: int = 10_000,
+        per_chunk: int = 0,
     ) -> None:
         self.body = body
-        size = 10_000 if len(body) < LARGE_BODY else 100
+        size = block if len(body) < LARGE_BODY else 100
         if size % len(destinations):
             raise ValueError(f"{len(destinations)} destinations do not divide a block of {size} messages")
         self.block_size = size
         low = len(str(size - 1))
         self.lap_digits = DIGITS - low
         self.mark = b"@" * self.lap_digits
+        self.receipts = receipts
+        self.persistent = persistent
+        self.transaction = transaction
         noise = random.Random(1)
         heads = []
         for index in range(size):
             number = b"%s%0*d" % (self.mark, low, index)
-            head = b"SEND\ndestination:%s\ncontent-length:%d\ncorrelation-id:%08x-%s\nseq:%s\n" % (
-                destinations[index % len(destinations)],
-                len(body),
-                noise.getrandbits(32),
-                number,
-                number,
-            )
-            heads.append(head + (b"receipt:%s\n\n" % number if receipts else b"\n"))
-        frame_bytes = len(heads[0]) + len(body) + 1
-        self.frames_per_chunk = 1 if single else _divisor(size, max(1, CHUNK_BYTES // frame_bytes))
+            heads.append(self._head(destinations[index % len(destinations)], index, number, noise))
+        self._tail = self._end()
+        step = max(1, transaction)
+        most = per_chunk or max(1, CHUNK_BYTES // (len(heads[0]) + len(self._tail)))
+        self.frames_per_chunk = 1 if single else step * _divisor(size // step, max(1, most // step))
         self.chunks_per_lap = size // self.frames_per_chunk
-        self._tail = body + b"\0"
         self._large = len(body) >= LARGE_BODY
-        step = self.frames_per_chunk
         if self._large:
             self._heads = heads
         else:
+            frames = [head + self._tail for head in heads]
+            for name in range(size // transaction if transaction else 0):
+                frames[name * step + step - 1] += b"COMMIT\ntransaction:t%d\n\n\0" % name
             self._chunks = [
-                b"".join(head + self._tail for head in heads[start : start + step])
-                for start in range(0, size, step)
+                b"".join(frames[start : start + self.frames_per_chunk])
+                for start in range(0, size, self.frames_per_chunk)
             ]
+
+    def _head(self, destination: bytes, index: int, number: bytes, noise: random.Random) -> bytes:
+        """All of frame `index` of the block but its body."""
+        parts = [
+            b"SEND\ndestination:%s\ncontent-length:%d\ncorrelation-id:%08x-%s\nseq:%s\n"
+            % (destination, len(self.body), noise.getrandbits(32), number, number)
+        ]
+        if self.persistent:
+            parts.append(b"persistent:true\n")
+        if self.transaction:
+            name = index // self.transaction
+            parts.append(b"transaction:t%d\n" % name)
+            if index % self.transaction == 0:
+                parts.insert(0, b"BEGIN\ntransaction:t%d\n\n\0" % name)
+        if self.receipts:
+            parts.append(b"receipt:%s\n" % number)
+        return b"".join(parts) + b"\n"
+
+    def _end(self) -> bytes:
+        """The body, and what ends a frame."""
+        return self.body + b"\0"
 
     def chunk(self, index: int) -> list[bytes]:
         """The buffers of chunk `index`: messages `index * frames_per_chunk` and those that follow."""

@@ -11,6 +11,17 @@ from bench import frames
 from bench.receiver import CountError
 
 
+def dial(port: int, timeout: float) -> socket.socket:
+    """A blocking connection to `port` of this machine whose reads give up after `timeout` seconds."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The kernel's time limit: Python's `settimeout` would add a poll() to every receive.
+    limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
+    sock.settimeout(None)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    return sock
+
+
 class Link:
     """A connected client that waits for answers; its socket is handed to the generator afterwards."""
 
@@ -18,13 +29,8 @@ class Link:
         self, port: int, version: str, headers: Sequence[tuple[str, str]], timeout: float = 10.0
     ) -> None:
         """Connect and log in; raises OSError when nobody listens, CountError without a CONNECTED."""
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout)
+        self.sock = dial(port, timeout)
         try:
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # The kernel's time limit: Python's `settimeout` would add a poll() to every receive.
-            limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
-            self.sock.settimeout(None)
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
             self.buffer = b""
             self.sock.sendall(frames.connect(version, headers))
             self.connected = self.expect(b"CONNECTED")

@@ -31,10 +31,13 @@ class FrameCounter:
 
     With `total`, frames must come in order 0, 1, 2 ... and each read is checked at once; without it the
     numbers are kept in `found` for a check after the clock has stopped.  `acks` answers each frame's `ack`
-    header. The body must hold no NUL and no line that starts like the header.
+    header; `cumulative` answers every so many messages, and the last, by one ACK of STOMP 1.1.  The body must hold no
+    NUL and no line that starts like the header.
     """
 
-    def __init__(self, total: int | None, *, header: bytes = b"seq", acks: bool = False) -> None:
+    def __init__(
+        self, total: int | None, *, header: bytes = b"seq", acks: bool = False, cumulative: int = 0
+    ) -> None:
         self.count = 0
         self.found: list[bytes] = []
         self.expected = numbers(total) if total is not None else None
@@ -42,6 +45,9 @@ class FrameCounter:
         self._find: Callable[[Any, int, int], list[bytes]] = re.compile(
             rb"\n%s:(\d{%d})" % (header, DIGITS)
         ).findall
+        self.total = total
+        self.cumulative = cumulative
+        self._find_ids: Callable[[Any, int, int], list[bytes]] = re.compile(rb"\nmessage-id:([^\n]*)").findall
         self._find_acks: Callable[[Any, int, int], list[bytes]] = re.compile(rb"\nack:([^\n]*)").findall
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
@@ -69,7 +75,11 @@ class FrameCounter:
             if self.expected[first : first + len(digits)] != digits:
                 raise CountError(explain(self.count, found, len(self.expected) // DIGITS))
         self.count += len(found)
-        answer = self._answer(end, len(found)) if self.acks else b""
+        answer = b""
+        if self.acks:
+            answer = self._answer(end, len(found))
+        elif self.cumulative:
+            answer = self._answer_up_to(end, len(found))
         rest = filled - end
         if rest:
             buffer[:rest] = buffer[end:filled]
@@ -82,6 +92,19 @@ class FrameCounter:
         if len(ids) != wanted:
             raise CountError(f"{wanted} messages came with {len(ids)} ack headers{self.tail()}")
         return b"ACK\nid:" + b"\n\n\0ACK\nid:".join(ids) + b"\n\n\0" if ids else b""
+
+    def _answer_up_to(self, end: int, wanted: int) -> bytes:
+        """Acknowledge each `cumulative`-th message of the stream, and so all before it, and the last."""
+        ids = self._find_ids(self._buffer, 0, end)
+        if len(ids) != wanted:
+            raise CountError(f"{wanted} messages came with {len(ids)} message-id headers{self.tail()}")
+        before = self.count - wanted
+        due = [
+            ids[at] for at in range(self.cumulative - 1 - before % self.cumulative, wanted, self.cumulative)
+        ]
+        if self.count == self.total and self.count % self.cumulative:
+            due.append(ids[-1])
+        return b"".join([b"ACK\nsubscription:1\nmessage-id:%s\n\n\0" % id for id in due])
 
     def tail(self) -> str:
         """The last bytes of the last read, for an error message: an ERROR frame is there if one came."""

@@ -60,7 +60,7 @@ class Results:
         for metric in metrics:
             self._value(metric, subject, sample.values[metric.name])
             shares = self.shares.setdefault(metric.name, {}).setdefault(subject, [])
-            shares.append((sample.server_share, sample.generator_share))
+            shares.append(sample.shares.get(metric.name, (sample.server_share, sample.generator_share)))
         self.samples.append(
             {
                 "round": round,
@@ -80,9 +80,15 @@ class Results:
             return
         name, dividend, divisor = scenario.ratio
         self.parts[name] = dividend, divisor
-        self._value(
-            Metric(name, ""), subject, self.values[dividend][subject][-1] / self.values[divisor][subject][-1]
-        )
+        above, below = self.values[dividend].get(subject), self.values[divisor].get(subject)
+        if above and below:
+            self._value(Metric(name, ""), subject, above[-1] / below[-1])
+
+    def forget(self, metrics: Sequence[Metric], subject: str) -> None:
+        """A rate of some rounds is none when a later round failed."""
+        for metric in metrics:
+            self.values.get(metric.name, {}).pop(subject, None)
+            self.shares.get(metric.name, {}).pop(subject, None)
 
     def dash(self, metrics: Sequence[Metric], subject: str, reason: str) -> None:
         """`subject` cannot do this."""

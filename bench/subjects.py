@@ -1,42 +1,66 @@
-"""The servers that can be measured.  A new peer is one more record in this file."""
+"""The servers that can be measured.  A new one is one more record, here or in `peers.py`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from bench.peers import PEERS
+from bench.subject import Subject
 
 ROOT = Path(__file__).resolve().parent.parent
 FORGETS = "keeps messages in memory, a restart forgets them"
+IN_MEMORY = dict.fromkeys(("backlog", "million", "persistent", "persistent-fill"), FORGETS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """How to start one server and how to talk to it.
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a stompserver is: an interpreter, and what to put before its own packages (empty: nothing)."""
 
-    `command(port, directory)` gives the arguments; `directory` is empty, temporary and the working
-    directory, so a peer that needs configuration files writes them there.  It is ready when a CONNECT is
-    answered by CONNECTED.
-    """
+    python: str = sys.executable
+    path: str = str(ROOT / "src")
 
-    name: str
-    command: Callable[[int, Path], list[str]]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    missing: Callable[[], str] = lambda: ""
-    """Why it cannot be started on this machine; empty when it can."""
-    start_seconds: float = 15.0
-    warm_up_seconds: float = 0.5
-    """Load before the first counted round of each scenario; a JVM wants 20."""
-    version: str = "1.2"
-    connect_headers: tuple[tuple[str, str], ...] = (("host", "localhost"),)
-    subscribe_headers: tuple[tuple[str, str], ...] = ()
-    prefetch_header: str = "prefetch-count"
-    queue_prefix: str = "/queue/"
-    topic_prefix: str = "/topic/"
-    cannot: Mapping[str, str] = field(default_factory=dict)
-    """Scenario -> reason, for what it cannot do: the table shows a dash and the reason, never a zero."""
+    def missing(self) -> str:
+        if self.path and not (Path(self.path) / "stompserver" / "__main__.py").exists():
+            return f"{self.path}/stompserver/__main__.py does not exist"
+        return "" if Path(self.python).exists() else f"{self.python} does not exist"
+
+
+SOURCE = Home()
+STORES: dict[str, Sequence[str]] = {
+    "": (),
+    "-asyncio": ("--loop", "asyncio"),
+    "-lmdb": ("-q", "lmdb"),
+    "-file": ("-q", "file"),
+    "-sqlite": ("-q", "activerecord"),
+    "-dbm": ("-q", "dbm"),
+}
+
+
+def stompserver(name: str, home: Home, options: Sequence[str] = ()) -> Subject:
+    """The server of `home` with further options."""
+    return Subject(
+        name=name,
+        command=lambda port, directory: [
+            *(home.python, "-m", "stompserver", "-b", "127.0.0.1", "-p", str(port), "-w", str(directory)),
+            *options,
+        ],
+        environment={"PYTHONPATH": home.path} if home.path else {},
+        missing=home.missing,
+        # An LMDB with a million messages may take its time.
+        start_seconds=60,
+        cannot={} if "-q" in options else IN_MEMORY,
+    )
+
+
+def known(home: Home = SOURCE) -> dict[str, Subject]:
+    """All subjects by name; `stompserver*` are of `home`, `stompserver*-pure` of the source."""
+    own = [stompserver(f"stompserver{store}", home, options) for store, options in STORES.items()]
+    pure = [stompserver(f"stompserver{store}-pure", SOURCE, STORES[store]) for store in ("", "-lmdb")]
+    return {subject.name: subject for subject in (*own, *pure, *YARDSTICKS, *PEERS.values())}
 
 
 def prototype_directory() -> Path:
@@ -49,62 +73,41 @@ def _prototype_missing() -> str:
     return "" if run.exists() else f"{run} does not exist (set BENCH_PROTOTYPE to its directory)"
 
 
-def _stompserver_missing() -> str:
-    return (
-        ""
-        if (ROOT / "src" / "stompserver" / "__main__.py").exists()
-        else "src/stompserver/__main__.py does not exist"
-    )
-
-
-def _stompserver(name: str, *options: str) -> Subject:
-    return Subject(
-        name=name,
+YARDSTICKS = (
+    Subject(
+        name="prototype",
         command=lambda port, directory: [
-            *(sys.executable, "-m", "stompserver", "-b", "127.0.0.1", "-p", str(port), "-w", str(directory)),
-            *options,
+            sys.executable,
+            str(prototype_directory() / "run.py"),
+            str(port),
         ],
-        environment={"PYTHONPATH": str(ROOT / "src")},
-        missing=_stompserver_missing,
-        cannot={} if "-q" in options else {"backlog": FORGETS},
-    )
+        environment={"PYTHONDONTWRITEBYTECODE": "1"},
+        missing=_prototype_missing,
+        cannot={
+            "fanout5": "has no topics",
+            **IN_MEMORY,
+        },
+    ),
+    Subject(
+        name="relay",
+        command=lambda port, directory: [sys.executable, str(ROOT / "bench" / "relay.py"), str(port)],
+        cannot={
+            "individual": "copies bytes, knows no acknowledgements",
+            "receipt": "copies bytes, knows no receipts",
+            "fill": "copies bytes, knows no receipts",
+            "drain": "copies bytes, holds none",
+            "backlog": "copies bytes, holds none",
+            "queues": "copies bytes, knows no queues",
+            "idle": "holds nothing for a connection",
+            "cumulative": "copies bytes, knows no acknowledgements",
+            "persistent": "copies bytes, holds none",
+            "persistent-fill": "copies bytes, holds none",
+            "million": "copies bytes, holds none",
+            "transactions": "copies bytes, knows no transactions",
+            "crowd": "copies all bytes to everybody",
+            "growth": "copies all bytes to everybody",
+        },
+    ),
+)
 
-
-SUBJECTS: dict[str, Subject] = {
-    subject.name: subject
-    for subject in (
-        _stompserver("stompserver"),
-        _stompserver("stompserver-asyncio", "--loop", "asyncio"),
-        _stompserver("stompserver-lmdb", "-q", "lmdb"),
-        _stompserver("stompserver-file", "-q", "file"),
-        _stompserver("stompserver-sqlite", "-q", "activerecord"),
-        _stompserver("stompserver-dbm", "-q", "dbm"),
-        Subject(
-            name="prototype",
-            command=lambda port, directory: [
-                sys.executable,
-                str(prototype_directory() / "run.py"),
-                str(port),
-            ],
-            environment={"PYTHONDONTWRITEBYTECODE": "1"},
-            missing=_prototype_missing,
-            cannot={
-                "fanout5": "has no topics",
-                "backlog": FORGETS,
-            },
-        ),
-        Subject(
-            name="relay",
-            command=lambda port, directory: [sys.executable, str(ROOT / "bench" / "relay.py"), str(port)],
-            cannot={
-                "individual": "copies bytes, knows no acknowledgements",
-                "receipt": "copies bytes, knows no receipts",
-                "fill": "copies bytes, knows no receipts",
-                "drain": "copies bytes, holds none",
-                "backlog": "copies bytes, holds none",
-                "queues": "copies bytes, knows no queues",
-                "idle": "holds nothing for a connection",
-            },
-        ),
-    )
-}
+SUBJECTS = known()

@@ -11,14 +11,15 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import psutil
 
 from bench.link import Link
 from bench.machine import on_cores
+from bench.nats import NatsLink
 from bench.receiver import CountError
-from bench.subjects import Subject
+from bench.subject import Subject
 
 
 class StartError(Exception):
@@ -32,6 +33,7 @@ class Target:
         self.subject = subject
         self.cores = cores
         self.port = free_port()
+        self.warm = False
         self._directory = tempfile.TemporaryDirectory(
             prefix=f"bench-{subject.name}-", ignore_cleanup_errors=True
         )
@@ -69,7 +71,7 @@ class Target:
                     f"{self.subject.name} ended with code {self._process.returncode}:\n{self.printed()}"
                 )
             try:
-                link = self.connect()
+                link = self.connect(patience=10.0)
             except (OSError, CountError) as error:
                 if time.monotonic() > deadline:
                     raise StartError(
@@ -81,9 +83,14 @@ class Target:
             link.close()
             return
 
-    def connect(self) -> Link:
-        """A new logged-in connection."""
-        return Link(self.port, self.subject.version, self.subject.connect_headers)
+    def connect(self, version: str = "", patience: float = 0.0) -> Link:
+        """A new logged-in connection, of this STOMP `version` if one is given."""
+        subject = self.subject
+        patience = patience or subject.patience
+        if subject.protocol == "nats":
+            # Cast: it has the methods that the scenarios call which a NATS subject does not refuse.
+            return cast(Link, NatsLink(self.port, patience))
+        return Link(self.port, version or subject.version, subject.connect_headers, patience)
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -121,7 +128,7 @@ class Target:
             found += int(status.partition("RssAnon:")[2].split()[0]) * 1024
         return found
 
-    def restart(self, patience: float = 60.0) -> float:
+    def restart(self, patience: float = 180.0) -> float:
         """End it by SIGTERM, start it on the same files; seconds from there until CONNECTED came.
 
         Raises StartError when it does not end within `patience` seconds or does not come up.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from bench.case import Metric, Sample
+from bench.latency import percentile
 from bench.report import Results, goal_rows, render
 from bench.run import main
-from bench.scenarios import SCENARIOS, percentile
+from bench.scenarios import SCENARIOS
 
 
 def filled() -> Results:

@@ -1,0 +1,92 @@
+"""Builds a stompserver from a source tree: compiled beside the interpreter's packages, or in a venv of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.subjects import ROOT, Home
+
+BUILDS = Path(sys.prefix) / "bench-builds"
+FILES = ("pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "README.md", "LICENSE")
+
+
+class BuildError(Exception):
+    """A source tree did not build; carries the end of what was printed."""
+
+
+def copy_source(tree: Path, destination: Path) -> None:
+    """What a build needs, so that it leaves nothing behind in `tree`."""
+    for name in FILES:
+        if (tree / name).exists():
+            shutil.copy2(tree / name, destination / name)
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", "build")
+    shutil.copytree(tree / "src", destination / "src", ignore=ignore)
+
+
+def digest(tree: Path) -> str:
+    """A name for what is in `tree`: the same files, the same name."""
+    found = hashlib.sha256()
+    paths = [tree / name for name in FILES if (tree / name).exists()]
+    paths += sorted((tree / "src").rglob("*.py"))
+    for path in paths:
+        found.update(f"{path.relative_to(tree)}\n".encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def is_compiled(directory: Path) -> bool:
+    """Whether mypyc's modules lie there."""
+    return any(directory.rglob("*__mypyc*.so"))
+
+
+def compiled_home(tree: Path = ROOT) -> Home:
+    """The server of `tree`, compiled, for this interpreter; kept until the source changes.
+
+    Raises BuildError when it cannot be compiled here.
+    """
+    place = BUILDS / digest(tree)
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as room:
+            source, target = Path(room, "source"), Path(room, "target")
+            source.mkdir()
+            copy_source(tree, source)
+            _pip(sys.executable, "install", "--no-deps", "--target", str(target), str(source))
+            if not is_compiled(target):
+                raise BuildError(
+                    "its wheel is not compiled (no mypyc, no C compiler, or STOMPSERVER_PURE is set)"
+                )
+            for old in place.parent.glob("????????????"):
+                shutil.rmtree(old, ignore_errors=True)
+            target.rename(place)
+    return Home(sys.executable, str(place))
+
+
+def venv_home(tree: Path, directory: Path) -> Home:
+    """The server of `tree` with its own dependencies in a new virtual environment; raises BuildError."""
+    source = directory / "source"
+    source.mkdir(parents=True)
+    copy_source(tree, source)
+    place = directory / "venv"
+    _run([sys.executable, "-m", "venv", str(place)])
+    python = str(place / "bin" / "python")
+    try:
+        _pip(python, "install", f"{source}[speed]")
+    except BuildError:
+        _pip(python, "install", str(source))
+    return Home(python, "")
+
+
+def _pip(python: str, *arguments: str) -> None:
+    _run([python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")

@@ -1,0 +1,191 @@
+"""`python -m bench.guard COMMIT`: this tree against a commit in one interleaved run; ends with 1 when it is worse.
+
+Both are installed the same way, each with its own dependencies in a virtual environment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import machine
+from bench.build import BuildError, is_compiled, venv_home
+from bench.report import Results, render, table
+from bench.run import Run, heading, say, stop_servers_when_told_to
+from bench.scenarios import SCENARIOS
+from bench.subject import Subject
+from bench.subjects import ROOT, STORES, Home, stompserver
+
+IN_MEMORY = ("auto", "individual", "cumulative", "receipt", "transactions", "fanout5", "latency", "idle")
+ON_LMDB = ("persistent", "persistent-fill", "drain")
+TOLERATED = ("latency p99",)
+"""Shown, not judged: the slowest hundredth of a second's messages is the machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`loss` (0.1: a tenth slower, or larger) and `noise` of one metric; what is past both is `worse`."""
+
+    metric: str
+    head: float
+    base: float
+    loss: float
+    noise: float
+    worse: bool
+
+
+def spread(values: Sequence[float]) -> float:
+    """Half the width of the middle half of the rounds, by their median; what a measurement is out by, by itself."""
+    if len(values) < 2:
+        return 0.0
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return (high - low) / 2 / statistics.median(values)
+
+
+def compare(results: Results, head: str, base: str, allowed: float) -> list[Finding]:
+    """One finding for each metric that both have."""
+    findings = []
+    for name, metric in results.metrics.items():
+        ratios = results.ratios(name, head, base)
+        if not ratios:
+            continue
+        ratio = statistics.median(ratios)
+        loss = 1 - ratio if metric.more_is_better else ratio - 1
+        noise = max(spread(results.values[name][subject]) for subject in (head, base))
+        worse = loss > allowed + noise and name not in TOLERATED
+        medians = [results.median(name, subject) or 0.0 for subject in (head, base)]
+        findings.append(Finding(name, medians[0], medians[1], loss, noise, worse))
+    return findings
+
+
+def text_of(findings: Sequence[Finding], base: str, allowed: float) -> str:
+    rows = [
+        [
+            found.metric,
+            f"{found.base:,.1f}",
+            f"{found.head:,.1f}",
+            f"{-found.loss:+.1%}",
+            f"{found.noise:.1%}",
+            "WORSE" if found.worse else "",
+        ]
+        for found in findings
+    ]
+    worse = sum(found.worse for found in findings)
+    verdict = f"{worse} worse" if worse else "nothing is worse"
+    return (
+        f"This tree against {base}; worse is past {allowed:.0%} and the noise of the rounds\n"
+        + table(["", "then", "now", "change", "noise", ""], rows)
+        + f"\n{verdict}"
+    )
+
+
+@contextmanager
+def checked_out(commit: str, place: Path) -> Iterator[Path]:
+    """A worktree of `commit`, removed again."""
+    _git("worktree", "add", "--quiet", "--detach", str(place), commit)
+    try:
+        yield place
+    finally:
+        _git("worktree", "remove", "--force", str(place))
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(done.stderr.strip())
+    return done.stdout.strip()
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(
+        prog="python -m bench.guard",
+        description="Compare this tree with a commit; end with 1 when it is worse.",
+    )
+    options.add_argument("commit", help="what to compare with")
+    options.add_argument("--rounds", type=int, default=9, help="rounds of each scenario (default: 9)")
+    options.add_argument("--seconds", type=float, default=1.0, help="seconds of a measurement (default: 1)")
+    options.add_argument("--loss", type=float, default=10.0, help="per cent that may be lost (default: 10)")
+    options.add_argument(
+        "--scenario", default="", metavar="NAME[,NAME]", help=f"of {', '.join((*IN_MEMORY, *ON_LMDB))}"
+    )
+    options.add_argument("--json", type=Path, metavar="FILE", help="also write the findings to FILE")
+    return options
+
+
+def measured(homes: Sequence[tuple[str, Home]], wanted: Sequence[str], rounds: int, seconds: float) -> Run:
+    """Both servers through all scenarios, in turn."""
+    run = Run(rounds, seconds, None, True)
+    if run.cores:
+        os.sched_setaffinity(0, run.cores[1])
+    for names, store in ((IN_MEMORY, ""), (ON_LMDB, "-lmdb")):
+        subjects: list[Subject] = [stompserver(name, home, STORES[store]) for name, home in homes]
+        for name in names:
+            if name in wanted:
+                run.scenario(SCENARIOS[name], subjects, rounds, seconds)
+    return run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when nothing is worse, 1 when something is or failed, 2 for bad options."""
+    options = parser().parse_args(arguments)
+    everything = (*IN_MEMORY, *ON_LMDB)
+    wanted = [name.strip() for name in options.scenario.split(",") if name.strip()] or list(everything)
+    unknown = [name for name in wanted if name not in everything]
+    if unknown:
+        say(f"bench: unknown scenario {unknown[0]!r}; known: {', '.join(everything)}")
+        return 2
+    facts = machine.facts()
+    try:
+        commit = _git("rev-parse", "--verify", "--short=12", f"{options.commit}^{{commit}}")
+        with tempfile.TemporaryDirectory(prefix="bench-guard-") as room:
+            say(f"bench: installing {commit} and this tree (some minutes)")
+            with checked_out(commit, Path(room, "tree")) as tree:
+                base = venv_home(tree, Path(room, "base"))
+            head = venv_home(ROOT, Path(room, "head"))
+            kinds = [
+                "compiled" if is_compiled(Path(room, name)) else "interpreted" for name in ("base", "head")
+            ]
+            run = measured((("now", head), ("then", base)), wanted, options.rounds, options.seconds)
+    except BuildError as error:
+        say(f"bench: {error}")
+        return 2
+    facts["cores_used"] = [sorted(cores) for cores in run.cores] if run.cores else None
+    allowed = options.loss / 100
+    findings = compare(run.results, "now", "then", allowed)
+    print(heading(facts, run.servers))
+    print(f"then: {kinds[0]}; now: {kinds[1]}")
+    print()
+    print(render(run.results, ["now", "then"]))
+    print()
+    print(text_of(findings, commit, allowed))
+    if options.json:
+        rows = [
+            {
+                "metric": found.metric,
+                "now": found.head,
+                "then": found.base,
+                "loss": found.loss,
+                "noise": found.noise,
+                "worse": found.worse,
+            }
+            for found in findings
+        ]
+        report = {"machine": facts, "commit": commit, "findings": rows, "failures": run.failures}
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    for failure in run.failures:
+        say(f"bench: {failure}")
+    return 1 if run.failures or any(found.worse for found in findings) else 0
+
+
+if __name__ == "__main__":
+    stop_servers_when_told_to()
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""`python -m bench.page RESULT.json` puts the figures of a run against the peers into README, docs and the plot."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.plot import COSTS, RATES, Summary, by_metric, draw, median, text_of
+from bench.subjects import ROOT
+
+PICTURE = "docs/images/bench-peers.svg"
+KEPT = "bench/results/peers.json"
+COLUMNS = (
+    ("stompserver", "stompserver"),
+    ("rabbitmq", "RabbitMQ"),
+    ("activemq", "ActiveMQ"),
+    ("coilmq", "CoilMQ"),
+    ("nats", "nats-server"),
+)
+
+
+def machine(report: Mapping[str, Any]) -> str:
+    """What it was measured on, as a sentence or two."""
+    facts = report["machine"]
+    how = {True: "compiled", False: "interpreted", None: "as installed"}[report["compiled"]]
+    servers = ", ".join(
+        sorted({name for name in report["servers"].values() if name and name != "relay"}, key=str.lower)
+    )
+    pinned = (
+        "each server on one core, the generator on another"
+        if facts["cores_used"]
+        else "nobody pinned to a core"
+    )
+    return (
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_mib'] // 1024} GiB, {facts['kernel']}; {pinned}. "
+        f"{facts['python']}, uvloop {facts['uvloop'] or 'none'}, {how}, commit {facts['commit']}; {servers}. "
+        f"Medians of {report['settings']['rounds']} rounds, load before the run {facts['load_before']:.2f}, "
+        f"{facts['time'][:10]}."
+    )
+
+
+def lines_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table in Markdown."""
+    return [
+        "| " + " | ".join(head) + " |",
+        "|---" * len(head) + "|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def figures(summary: Summary) -> list[str]:
+    rows = []
+    for metric, label in (*RATES, *COSTS):
+        if metric in summary:
+            values = [median(summary, metric, subject) for subject, _ in COLUMNS]
+            rows.append([label, *("-" if value is None else text_of(value) for value in values)])
+    return lines_of(["", *(name for _, name in COLUMNS)], rows)
+
+
+def dashes(report: Mapping[str, Any]) -> list[str]:
+    """Why there is a dash: one line for each server and reason."""
+    names = dict(COLUMNS)
+    labels = dict((*RATES, *COSTS))
+    found: dict[tuple[str, str], list[str]] = {}
+    for entry in report["summary"]:
+        if entry["metric"] not in labels:
+            continue
+        for subject, value in entry["subjects"].items():
+            reason = value.get("dash")
+            if subject in names and reason and reason != "not measured":
+                found.setdefault((subject, _plain(reason)), []).append(labels[entry["metric"]])
+    return [
+        f"- {names[subject]}, {'; '.join(metrics)}: {reason}" for (subject, reason), metrics in found.items()
+    ]
+
+
+def _plain(reason: str) -> str:
+    """Without what Markdown would take for its own."""
+    return re.sub(r"[<>|`\\*_\[\]]", " ", reason)
+
+
+def goals(report: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for row in report["must_reach"]:
+        against = "-" if row["theirs"] is None else f"{text_of(row['theirs'])} ({row['against']})"
+        rows.append(
+            [
+                row["label"],
+                "-" if row["own"] is None else text_of(row["own"]),
+                against,
+                "-" if row["ratio"] is None else f"{row['ratio']:.2f}",
+                f"{'at least' if row['at_least'] else 'at most'} {row['required']:g}",
+                row["state"].lower() + (" (aim)" if row["aim"] else ""),
+            ]
+        )
+    return lines_of(["", "here", "the better of the others", "ratio", "required", ""], rows)
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """All of it, for the page about benchmarks."""
+    parts = [
+        [f"![Rates and costs of stompserver and its peers](../../{PICTURE})"],
+        [machine(report)],
+        figures(by_metric(report)),
+        ["What the server set itself to reach:"],
+        goals(report),
+    ]
+    reasons = dashes(report)
+    if reasons:
+        parts += [["A dash means:"], reasons]
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def short(report: Mapping[str, Any]) -> str:
+    """The part for README."""
+    summary = by_metric(report)
+    rows = []
+    for row in report["must_reach"]:
+        if row["against"] not in ("rabbitmq", "activemq"):
+            continue
+        values = [median(summary, row["metric"], name) for name in ("rabbitmq", "activemq")]
+        cells = ["-" if value is None else text_of(value) for value in values]
+        own = "-" if row["own"] is None else text_of(row["own"])
+        rows.append([row["label"], own, *cells, f"{row['ratio']:.2g}" if row["ratio"] else "-"])
+    table = lines_of(["", "stompserver", "RabbitMQ", "ActiveMQ", "by the better"], rows)
+    return "\n\n".join(
+        [f"![Rates and costs of stompserver and its peers]({PICTURE})", "\n".join(table), machine(report)]
+    )
+
+
+def put(path: Path, text: str) -> None:
+    """Replace what stands between the markers in `path`; raises ValueError when they are not there."""
+    begin, end = "<!-- bench-peers -->", "<!-- /bench-peers -->"
+    old = path.read_text()
+    before, found, rest = old.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"{path} has no {begin} ... {end}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the picture, the page and README's table, and keep the result beside them."""
+    report = json.loads(Path(arguments[0]).read_text())
+    if report["settings"]["quick"]:
+        print(
+            "bench: this is the result of a --quick run; its figures are not for publishing", file=sys.stderr
+        )
+        return 2
+    draw(report, ROOT / PICTURE)
+    put(ROOT / "docs" / "explanation" / "benchmarks.md", page(report))
+    put(ROOT / "README.md", short(report))
+    (ROOT / KEPT).parent.mkdir(exist_ok=True)
+    (ROOT / KEPT).write_text(json.dumps({**report, "samples": []}, indent=1) + "\n")
+    print(short(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
