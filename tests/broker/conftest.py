@@ -70,8 +70,11 @@ class DictStore:
                 assert op.message is not None
                 assert (op.key, op.size) == (op.message.key, op.message.size)
                 assert op.key not in messages
-                assert op.key > max(messages, default=0)
+                below = op.key < max(messages, default=0)
                 messages[op.key] = op.message
+                if below:
+                    # Of a higher priority than others.
+                    self.queues[op.queue] = messages = dict(sorted(messages.items()))
                 self.attempts[op.key] = op.message.attempts
             elif op.kind == MARK:
                 assert op.key in messages

@@ -198,16 +198,13 @@ class Matching:
         if message.group:
             group = self._group(message)
             message.state = WAITING
-            if self._keep(message, group, None):
+            # Others of its group may come back with it, and go first.
+            if self._keep(message, group, None, False):
                 return
         self._place(message, None)
 
     def loaded(self, message: Message) -> None:
         """A message that the window read."""
-        if message.group:
-            group = self._group(message)
-            if self._keep(message, group, None):
-                return
         message.state = WAITING
         self.general.push(message)
         for filter in self.filters.values():
@@ -238,8 +235,10 @@ class Matching:
             if self.groups[name].line.first(RESERVED) is None:
                 del self.groups[name]
 
-    def _keep(self, message: Message, group: Group, taker: Subscription | None) -> bool:
-        """See to a message whose group says where it goes, unless that is ``taker``; whether that was done."""
+    def _keep(self, message: Message, group: Group, taker: Subscription | None, at_once: bool = True) -> bool:
+        """See to a message whose group says where it goes, unless that is ``taker``; whether that was done. It may be
+        delivered ``at_once`` when no earlier one of the group can wait elsewhere.
+        """
         owner = group.owner
         if group.blocked or (owner is None and group.out):
             message.state = RESERVED
@@ -253,7 +252,7 @@ class Matching:
         own = owner.own
         if own is None:
             own = owner.own = Line()
-        if own.first(RESERVED) is None and self._able(owner):
+        if at_once and own.first(RESERVED) is None and self._able(owner):
             self._give(owner, message)
         else:
             own.push(message)
