@@ -26,10 +26,12 @@ class Naming:
     neither ``/queue`` nor ``/topic``.
     """
 
-    __slots__ = ("bare",)
+    __slots__ = ("bare", "plain")
 
     def __init__(self, bare: str = "topic") -> None:
         self.bare = bare
+        self.plain: set[str] = set()
+        """Names, some of those in use, that mean themselves whoever sends to them, and ask for nothing special."""
 
     def kind(self, name: str) -> int:
         """QUEUE or TOPIC. Raises Refused for a name of the server's own, and for a bare one when those are errors."""

@@ -16,6 +16,9 @@ Specificity = tuple[int, int, int, int, str]
 
 _ONE: Final = "*"
 _MANY: Final = "#"
+HIDDEN: Final = frozenset(("$temp", "$user"))
+"""Levels that no wildcard stands for: what is below them belongs to one connection or one login."""
+
 _EXPRESSION_MARKS: Final = "[]()*+?\\|^$"
 
 
@@ -97,10 +100,12 @@ class Pattern:
                 retry = level
                 resume = at
                 level += 1
-            elif level < len(wanted) and (wanted[level] == _ONE or wanted[level] == names[at]):
+            elif level < len(wanted) and (
+                wanted[level] == names[at] or (wanted[level] == _ONE and names[at] not in HIDDEN)
+            ):
                 level += 1
                 at += 1
-            elif retry >= 0:
+            elif retry >= 0 and names[resume] not in HIDDEN:
                 resume += 1
                 at = resume
                 level = retry + 1

@@ -101,7 +101,8 @@ class Subscription:
     remembered under the unique name ``durable``; what a topic remembers, from ``replay`` on or all of it
     (``retroactive``); that the queue goes with its last subscription (``auto_delete``).
 
-    ``warning`` is the broker's answer where it could not have all it asked for.
+    ``warning`` is the broker's answer where it could not have all it asked for. ``shown`` is the destination as
+    its client calls it, where that is another name; with ``odd`` its deliveries differ from those of others.
     """
 
     __slots__ = (
@@ -123,6 +124,7 @@ class Subscription:
         "lease",
         "mode",
         "no_local",
+        "odd",
         "order",
         "own",
         "pending",
@@ -135,6 +137,7 @@ class Subscription:
         "retroactive",
         "ring",
         "selector",
+        "shown",
         "spare",
         "topic",
         "waiting",
@@ -174,6 +177,8 @@ class Subscription:
         self.pending: int = 0
         """Messages of a topic that may wait for it; it misses the oldest of more (0: any number)."""
         self.warning: str = ""
+        self.shown: str = ""
+        self.odd = False
 
         self.ring: Ring | None = None
         """Where its queue gives it turns."""

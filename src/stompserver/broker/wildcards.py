@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stompserver.broker.pattern import Pattern, levels_of
+from stompserver.broker.pattern import HIDDEN, Pattern, levels_of
 
 _ONE: Final = "*"
 _MANY: Final = "#"
@@ -78,15 +78,16 @@ class Wildcards:
             came = active
             active = []
             self._step += 1
+            hidden = level in HIDDEN
             for node in came:
-                if node.many:
+                if node.many and not hidden:
                     self._enter(node, active)
                 following = node.next.get(level)
                 # A level of the name may look like a wildcard; as such it is taken below.
                 if following is not None and level != _ONE and level != _MANY:
                     self._enter(following, active)
                 following = node.next.get(_ONE)
-                if following is not None:
+                if following is not None and not hidden:
                     self._enter(following, active)
             if not active:
                 return []

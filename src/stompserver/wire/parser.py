@@ -46,9 +46,11 @@ class Parser:
         "_rest",
         "_scanned",
         "_single",
+        "colons",
         "error",
         "limits",
         "offset",
+        "strays",
         "strict",
         "text",
     )
@@ -60,6 +62,10 @@ class Parser:
         self.error: ProtocolError | None = None
         self.offset: int = 0
         """Octets of this connection before the unparsed rest."""
+        self.colons: int = 0
+        """Header values that had a colon which was not escaped, and was forgiven."""
+        self.strays: int = 0
+        """Blanks and NULs between frames that were forgiven."""
         self._rest: bytes = _EMPTY
         self._scanned: int = 0
         self._lines: int = 0
@@ -287,9 +293,11 @@ class Parser:
                 value = value.strip(" \t")
                 if not name:
                     self._bad_header(lines[i], i, pos, True)
-            elif ":" in value and self.strict and text.decode:
-                self._raw_colon(lines[i], i, pos)
-            elif escaped:
+            elif ":" in value and text.decode:
+                if self.strict:
+                    self._raw_colon(lines[i], i, pos)
+                self.colons += 1
+            if escaped:
                 name = text.unescape(name)
                 value = text.unescape(value)
             if ":" in value:
@@ -348,6 +356,7 @@ class Parser:
         if octet == 13:
             return
         if octet in (0, 9, 32) and not self.strict:
+            self.strays += 1
             return
         where = f"byte {self.offset + pos}, octet 0x{octet:02x}"
         if octet == 0x16 and self._single:

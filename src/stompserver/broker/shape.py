@@ -1,0 +1,135 @@
+"""Properties that a queue takes from the first frame that asks for them, in RabbitMQ's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stompserver.broker.destination import SYSTEM
+from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.policy import Policy, Value
+from stompserver.broker.register import Register
+
+if TYPE_CHECKING:
+    from stompserver.broker.broker import Broker
+
+SHAPES: Final = SYSTEM + "shapes"
+"""The queue of the store that has them."""
+
+_NUMBERS: Final = {
+    "x-expires": "idle_expiry",
+    "x-max-length": "max_messages",
+    "x-max-length-bytes": "max_bytes",
+}
+_OVERFLOWS: Final = {
+    "drop-head": "drop-head",
+    "reject-publish": "reject",
+    "reject-publish-dlx": "dead-letter",
+}
+_SWITCHES: Final = {"auto-delete": "auto_delete", "x-single-active-consumer": "exclusive"}
+
+
+class Shapes:
+    """What each queue took, as options of a Policy; ``register`` keeps it over restarts."""
+
+    __slots__ = ("_broker", "given", "register")
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self.given: dict[str, dict[str, Value]] = {}
+        self.register = Register(broker.log, SHAPES)
+
+    def policy(self, name: str) -> Policy:
+        """What holds for the queue ``name``."""
+        found = self._broker.rules.policies.find(name)
+        options = self.given.get(name)
+        return found if options is None else found.changed(options)
+
+    def wish(self, name: str, wanted: dict[str, str]) -> str:
+        """Give the queue ``name`` the properties ``wanted``, unless it is in use with others; return what of them
+        could not be had, "" for nothing.
+        """
+        options, faults = options_of(wanted)
+        if options:
+            queue = self._broker.queues.get(name)
+            policy = self.policy(name) if queue is None else queue.policy
+            others = [option for option, value in options.items() if getattr(policy, option) != value]
+            if others and queue is not None and not queue.unused():
+                faults.append(
+                    f"queue {name[:80]} is in use with other properties ({', '.join(sorted(others))})"
+                )
+            elif others:
+                self._give(name, options)
+        return "; ".join(faults)
+
+    def _give(self, name: str, options: dict[str, Value]) -> None:
+        broker = self._broker
+        self.given[name] = options
+        headers = {option: str(value) for option, value in options.items()}
+        size = OVERHEAD + sum([len(option) + len(value) for option, value in headers.items()])
+        entry = Message(name, headers, b"", size)
+        broker.place(entry)
+        self.register.set(name, entry)
+        queue = broker.queue(name)
+        queue.follow(self.policy(name))
+
+    def forget(self, name: str) -> None:
+        """The queue is no more."""
+        if self.given.pop(name, None) is not None:
+            self.register.remove(name)
+
+    def restore(self, messages: list[Message]) -> None:
+        """Take back what an earlier run kept. What its queue did not survive, because it was empty, is forgotten: the
+        next frame that names it says it again.
+        """
+        self.register.restore(messages)
+        for name, entry in list(self.register.entries.items()):
+            queue = self._broker.queues.get(name)
+            options = _regained(entry.headers)
+            if queue is None or not options:
+                self.register.remove(name)
+                continue
+            self.given[name] = options
+            queue.follow(self.policy(name))
+
+
+def options_of(wanted: dict[str, str]) -> tuple[dict[str, Value], list[str]]:
+    """RabbitMQ's properties as options of a Policy, and what is wrong with the others."""
+    options: dict[str, Value] = {}
+    faults: list[str] = []
+    for name, value in wanted.items():
+        word = value.strip()
+        if name in _NUMBERS or name == "x-message-ttl":
+            if not word.isascii() or not word.isdigit() or len(word) > 15:
+                faults.append(f"{name} is not a number")
+            elif name == "x-message-ttl":
+                # 0 is at once in RabbitMQ, and no limit in a policy.
+                options["ttl"] = options["max_ttl"] = max(int(word), 1)
+            else:
+                options[_NUMBERS[name]] = int(word)
+        elif name in _SWITCHES:
+            options[_SWITCHES[name]] = word.lower() in ("true", "1", "yes")
+        elif name == "x-overflow":
+            if word in _OVERFLOWS:
+                options["overflow"] = _OVERFLOWS[word]
+            else:
+                faults.append(f"{name} is none of {', '.join(_OVERFLOWS)}")
+        elif name == "x-dead-letter-routing-key":
+            options["deadletter"] = word if word.startswith("/queue") else "/queue/" + word
+    if ("max_messages" in options or "max_bytes" in options) and "overflow" not in options:
+        # RabbitMQ's own default.
+        options["overflow"] = "drop-head"
+    return options, faults
+
+
+def _regained(headers: dict[str, str]) -> dict[str, Value]:
+    """Options as they were kept; what this version does not know is left out."""
+    options: dict[str, Value] = {}
+    for name, value in headers.items():
+        if name in ("idle_expiry", "max_messages", "max_bytes", "ttl", "max_ttl"):
+            if value.isascii() and value.isdigit():
+                options[name] = int(value)
+        elif name in ("auto_delete", "exclusive"):
+            options[name] = value == "True"
+        elif name in ("overflow", "deadletter"):
+            options[name] = value
+    return options
