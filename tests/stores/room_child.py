@@ -1,7 +1,8 @@
-"""Fills a store until there is no room, empties it, and does so again: ``KIND DIRECTORY LIMIT FILE_SIZE``.
+"""Fills a store until there is no room, empties it, and does so again: ``KIND DIRECTORY LIMIT FILE_SIZE SHARE``.
 
 LIMIT is the store's own (0: none), FILE_SIZE how many bytes more than now a file of this process may have (0: any).
-On a small file system both may be 0. Prints how many messages fitted each time; fails by an AssertionError.
+On a small file system both may be 0. SHARE of the messages is removed before the store is filled again: not each can
+use the room of less. Prints how many messages fitted each time; fails by an AssertionError.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from stompserver.stores.base import Place, open_store
 from stompserver.testing import Double, drop, mark, message, put, remove
 
 BODY = b"x" * 3000
+MARKS = 400
+"""In one commit: SQLite writes a page for each, and its room for that is bounded."""
 
 
 def fill(both: Double, key: int, queue: str) -> int:
@@ -35,7 +38,7 @@ def fill(both: Double, key: int, queue: str) -> int:
 
 def take_out(both: Double, chance: random.Random, queue: str, share: float) -> None:
     """Remove in any order, one by one and in batches, with marks; all of this must go when nothing fits."""
-    keys = [key for key in both.model[queue] if chance.random() < share]
+    keys = [key for key in both.model.get(queue, ()) if chance.random() < share]
     chance.shuffle(keys)
     while keys:
         ops: list[Op] = []
@@ -47,7 +50,7 @@ def take_out(both: Double, chance: random.Random, queue: str, share: float) -> N
         both.commit(*ops)
 
 
-def main(kind: str, directory: str, limit: int, file_size: int) -> None:
+def main(kind: str, directory: str, limit: int, file_size: int, share: float) -> None:
     place = Place(Path(directory) / "storage", Path(directory) / "etc", limit)
     both = Double(lambda: open_store(kind, place))
     if file_size:
@@ -58,12 +61,14 @@ def main(kind: str, directory: str, limit: int, file_size: int) -> None:
     for cycle in range(4):
         key = fill(both, key, "/queue/a")
         both.check()
-        both.commit(*[mark("/queue/a", each, cycle + 1) for each in list(both.model["/queue/a"])[::3]])
+        some = list(both.model["/queue/a"])[::3]
+        for start in range(0, len(some), MARKS):
+            both.commit(*[mark("/queue/a", each, cycle + 1) for each in some[start : start + MARKS]])
         print(len(both.model["/queue/a"]), flush=True)
-        take_out(both, chance, "/queue/a", 0.5)
+        take_out(both, chance, "/queue/a", share)
         both.check()
         # What was freed is of use, if not all of it.
-        before = len(both.model["/queue/a"])
+        before = len(both.model.get("/queue/a", ()))
         key = fill(both, key, "/queue/b")
         assert len(both.model.get("/queue/b", ())) > before // 4, (
             before,
@@ -71,7 +76,8 @@ def main(kind: str, directory: str, limit: int, file_size: int) -> None:
         )
         both.reopen()
         both.check()
-        if cycle % 2:
+        if cycle % 2 and kind != "activerecord":
+            # In one transaction, for which SQLite on a full disk may have no room.
             both.commit(drop("/queue/a"), drop("/queue/b"))
         else:
             take_out(both, chance, "/queue/b", 1)
@@ -86,4 +92,4 @@ def main(kind: str, directory: str, limit: int, file_size: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from stompserver.errors import StoreError
+from stompserver.stores.base import store_class
+
+SMALL = 24 << 20
 CHILD = Path(__file__).with_name("room_child.py")
 
 
 def run(kind: str, directory: Path, limit: int, file_size: int) -> list[int]:
     """How many messages fitted, each of the four times."""
-    command = [sys.executable, str(CHILD), kind, str(directory), str(limit), str(file_size)]
+    command = [sys.executable, str(CHILD), kind, str(directory), str(limit), str(file_size), "0.5"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [int(line) for line in done.stdout.split()]
@@ -67,3 +71,30 @@ def test_a_message_too_large_for_the_disk(tmp_path: Path) -> None:
         [sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "share"),
+    [("lmdb", 0.5), ("file", 0.5), ("activerecord", 0.5), ("dbm", 1)],  # dbm gives back what is nearly empty.
+)
+def test_a_small_file_system(kind: str, share: float, tmp_path: Path) -> None:
+    try:
+        store_class(kind)
+    except StoreError as missing:
+        pytest.skip(str(missing))
+    mount = f'mount -t tmpfs -o size={SMALL},mode=0700 tmpfs "$0" && echo mounted && exec "$@"'
+    child = [sys.executable, str(CHILD), kind, str(tmp_path), "0", "0", str(share)]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, str(tmp_path), *child],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said, *lines = done.stdout.split() or [""]
+    if said != "mounted":
+        pytest.skip(f"this user may not mount a small file system: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    fitted = [int(line) for line in lines]
+    print(fitted)
+    assert 1000 < min(fitted) <= max(fitted) < SMALL // 3000

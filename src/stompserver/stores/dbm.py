@@ -456,7 +456,19 @@ class DbmStore:
     def _keep(self, segments: list[Segment], log_number: int) -> None:
         """Make ``segments`` and that log what counts, and remove the rest."""
         marks = list(self._marks.values())
-        self._files.write_state(State(segments, marks, log_number, self._next))
+        state = State(segments, marks, log_number, self._next)
+        try:
+            self._files.write_state(state)
+        except StoreFull:
+            # What the log keeps for removals is lent: more than that comes back with what goes now.
+            log = self._opened()
+            log.trim()
+            try:
+                self._files.write_state(state)
+            except StoreFull:
+                with suppress(StoreError):
+                    log.reserve(0, self._reserve)
+                raise
         self._segments = {each.number: each for each in segments}
         self._log_number = log_number
         with suppress(OSError):

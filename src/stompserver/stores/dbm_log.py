@@ -179,6 +179,13 @@ class Log:
         except OSError as problem:
             raise refused(problem, f"enlarge {self.path}") from problem
 
+    def trim(self) -> None:
+        """Give back the room that was taken ahead."""
+        if self._file is not None and self._taken > self.end:
+            with suppress(OSError):
+                os.ftruncate(self._file, self.end)
+                self._taken = self.end
+
     def append(self, payload: bytes) -> int:
         """Write a batch; where its payload is. Raises StoreFull, StoreError; then nothing is in the log."""
         file = self._opened()
