@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import select
+import shlex
 import socket
 import subprocess
 import sys
@@ -152,6 +154,41 @@ class Client:
         while owed:
             self.expect("RECEIPT", owed.popleft())
 
+    def fill(self, queue: str, bodies: Iterator[str]) -> tuple[list[str], list[str], Frame]:
+        """Send until an ERROR comes: what has a receipt, what has none, the ERROR.
+
+        The first word of each body is its receipt.
+        """
+        sent: list[str] = []
+        kept = 0
+        while True:
+            body = next(bodies)
+            self.send(f"SEND\ndestination:{queue}\nreceipt:{body.partition(' ')[0]}\n\n{body}\0")
+            sent.append(body)
+            while self.poll(0.2 if len(sent) - kept > 20 else 0.0):
+                frame = self.next()
+                if frame.command == "ERROR":
+                    return sent[:kept], sent[kept:], frame
+                assert (frame.command, frame.headers["receipt-id"]) == (
+                    "RECEIPT",
+                    sent[kept].partition(" ")[0],
+                )
+                kept += 1
+
+    def consume(self, queue: str, bodies: list[str]) -> None:
+        """ACK these, which must come first and in this order, and read a receipt for each."""
+        self.subscribe(queue, "client-individual")
+        taken = owed = 0
+        while taken < len(bodies) or owed:
+            frame = self.next()
+            if frame.command == "RECEIPT":
+                owed -= 1
+            elif taken < len(bodies):
+                assert frame.body.decode() == bodies[taken]
+                self.send(f"ACK\nid:{frame.headers['ack']}\nreceipt:ack {taken}\n\n\0")
+                taken += 1
+                owed += 1
+
     def subscribe(self, queue: str, ack: str = "auto", headers: str = "") -> None:
         self.send(f"SUBSCRIBE\nid:{queue}\ndestination:{queue}\nack:{ack}\n{headers}\n\0")
 
@@ -244,3 +281,71 @@ def until_gone() -> Callable[[Client], list[Frame]]:
 def gone() -> type[GoneError]:
     """What clients raise when the server closed the connection or died."""
     return GoneError
+
+
+class SmallDisk:
+    """A file system of its own size at ``directory``, in a namespace of mounts where only ``program`` runs."""
+
+    def __init__(self, directory: Path, size: int, room: Path) -> None:
+        directory.mkdir(0o700)
+        mount = f'mount -t tmpfs -o size={size},mode=0700 tmpfs "$0" && echo mounted && exec cat'
+        self._holder = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", mount, str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._holder.stdout is not None
+        said = self._holder.stdout.readline()
+        if said != "mounted\n":
+            self.close()
+            pytest.skip(f"this user may not mount a small file system: {said}")
+        pid = self._holder.pid
+        self.path = Path(f"/proc/{pid}/root{directory}")
+        self._ballast = self.path / "ballast"
+        self.program = room / "python-on-a-small-disk"
+        enter = shlex.join(["nsenter", f"--mount=/proc/{pid}/ns/mnt", "--", sys.executable])
+        self.program.write_text(f'#!/bin/sh\nexec {enter} "$@"\n')
+        self.program.chmod(0o755)
+
+    def leave(self, bytes: int) -> None:
+        """Take all space but ``bytes``."""
+        with self._ballast.open("wb") as file:
+            while (spare := self.free() - bytes) > 0:
+                # The server takes some meanwhile, perhaps.
+                with contextlib.suppress(OSError):
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, spare)
+
+    def free(self) -> int:
+        status = os.statvfs(self.path)
+        return status.f_bavail * status.f_frsize
+
+    def clear(self) -> None:
+        """Give back what ``leave`` took."""
+        self._ballast.unlink()
+
+    def close(self) -> None:
+        assert self._holder.stdin is not None
+        assert self._holder.stdout is not None
+        self._holder.stdin.close()
+        self._holder.stdout.close()
+        self._holder.wait()
+
+
+@pytest.fixture
+def small_disk(
+    start_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int], SmallDisk]]:
+    """``small_disk(size)`` puts the storage of all servers that the test starts on a SmallDisk."""
+    made: list[SmallDisk] = []
+
+    def make(size: int) -> SmallDisk:
+        disk = SmallDisk(tmp_path / ".stompserver", size, tmp_path)
+        made.append(disk)
+        monkeypatch.setattr(sys, "executable", str(disk.program))
+        return disk
+
+    yield make
+    for disk in made:
+        disk.close()

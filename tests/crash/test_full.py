@@ -6,7 +6,7 @@ The room is made small by the limit that the system puts on the size of this pro
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +27,6 @@ def _largest(directory: Path) -> int:
     return max(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
-def _fill(client: Any, queue: str, bodies: Iterator[str]) -> tuple[list[str], list[str], Any]:
-    """Send until an ERROR comes: what has a receipt, what has none, the ERROR."""
-    sent: list[str] = []
-    kept = 0
-    while True:
-        body = next(bodies)
-        client.send(f"SEND\ndestination:{queue}\nreceipt:{body.partition(' ')[0]}\n\n{body}\0")
-        sent.append(body)
-        while client.poll(0.2 if len(sent) - kept > 20 else 0.0):
-            frame = client.next()
-            if frame.command == "ERROR":
-                return sent[:kept], sent[kept:], frame
-            assert (frame.command, frame.headers["receipt-id"]) == ("RECEIPT", sent[kept].partition(" ")[0])
-            kept += 1
-
-
-def _receipts(client: Any, count: int) -> None:
-    """Read until that many receipts have come."""
-    while count:
-        count -= client.next().command == "RECEIPT"
-
-
 @pytest.mark.parametrize("kind", ["lmdb"])
 def test_a_full_disk_refuses_producers_and_serves_consumers(
     kind: str,
@@ -64,7 +42,7 @@ def test_a_full_disk_refuses_producers_and_serves_consumers(
     client.put("/queue/full", first)
     _limit(server, _largest(tmp_path) + (2 << 20))
     try:
-        kept, open_, error = _fill(client, "/queue/full", bodies)
+        kept, open_, error = client.fill("/queue/full", bodies)
     except gone:
         pytest.fail(f"closed without an ERROR\n{server.log()}")
     assert error.headers["message"] == "The storage is full"
@@ -89,13 +67,7 @@ def test_a_full_disk_refuses_producers_and_serves_consumers(
     assert client.next().body == b"here"
 
     # Who consumes goes on; what is consumed makes room for what waits, and then receipts come.
-    consumer = connect(server)
-    consumer.subscribe("/queue/full", "client-individual")
-    for body in first[:80]:
-        frame = consumer.next()
-        assert frame.body.decode() == body
-        consumer.send(f"ACK\nid:{frame.headers['ack']}\nreceipt:{body.partition(' ')[0]}\n\n\0")
-    _receipts(consumer, 80)
+    connect(server).consume("/queue/full", first[:80])
 
     _limit(server, resource.RLIM_INFINITY)
     server.wait_for_log("There is room for messages again", 20)
@@ -122,15 +94,9 @@ def test_a_killed_server_that_was_full_keeps_what_got_a_receipt(
     kept = [next(bodies) for _ in range(100)]
     connect(server).put("/queue/full", kept)
     _limit(server, _largest(tmp_path) + (2 << 20))
-    more, open_, _ = _fill(connect(server), "/queue/full", bodies)
+    more, open_, _ = connect(server).fill("/queue/full", bodies)
     kept += more
-    consumer = connect(server)
-    consumer.subscribe("/queue/full", "client-individual")
-    for body in kept[:80]:
-        frame = consumer.next()
-        assert frame.body.decode() == body
-        consumer.send(f"ACK\nid:{frame.headers['ack']}\nreceipt:{body.partition(' ')[0]}\n\n\0")
-    _receipts(consumer, 80)
+    connect(server).consume("/queue/full", kept[:80])
     server.kill()
     found = connect(restart(kind)).bodies("/queue/full")
     assert found[: len(kept) - 80] == kept[80:]
@@ -145,7 +111,7 @@ def test_a_stop_while_full_says_what_it_could_not_store(
     server = restart(kind, "--storage-reserve=64KiB", "--shutdown-timeout=0.5")
     bodies = (f"{number} {BODY}" for number in range(10**6))
     _limit(server, _largest(tmp_path) + (3 << 20))
-    kept, open_, _ = _fill(connect(server), "/queue/full", bodies)
+    kept, open_, _ = connect(server).fill("/queue/full", bodies)
     server.stop()
     found = connect(restart(kind)).bodies("/queue/full")
     assert found[: len(kept)] == kept

@@ -160,10 +160,12 @@ class FreeSpace(Reserve):
             self.left -= self.size
         return self.held
 
-    def give_up(self) -> None:
-        if self.held:
-            self.held = False
-            self.left += self.size
+    def give_up(self) -> bool:
+        if not self.held:
+            return False
+        self.held = False
+        self.left += self.size
+        return True
 
     def free(self) -> int:
         return self.left
@@ -435,6 +437,26 @@ def test_when_even_the_reserve_is_not_enough_receipts_wait_and_the_way_out_is_op
     assert rig.heard(client) == "RECEIPT\nreceipt-id:big\n\n\0\n"
     assert [m.body for m in store.rows.values()] == [b"big"]
     assert rig.broker.log.bytes == 0
+
+
+def test_the_reserve_is_for_what_is_consumed_too(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    rig.say(client, send("old"))
+    rig.turn()
+    rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0")
+    rig.turn()
+    rig.heard(client)
+    rig.reserve.left = 0
+    rig.say(rig.client(), send("last", queue="/queue/b"))
+    rig.turn()
+    assert rig.broker.room == 0, "it is seen to be full, and no commit has failed"
+    assert rig.reserve.held
+    store.problems = [StoreFull("full")]
+    rig.say(client, "ACK\nid:1\nreceipt:acked\n\n\0")
+    rig.turn()
+    assert not rig.reserve.held
+    assert rig.heard(client) == "RECEIPT\nreceipt-id:acked\n\n\0\n"
+    assert [m.body for m in store.rows.values()] == [b"last"]
 
 
 def test_a_transaction_does_not_leave_in_parts_when_the_disk_is_full(rig: Rig, store: ModelStore) -> None:

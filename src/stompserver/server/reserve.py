@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -34,10 +33,13 @@ class Reserve:
         finally:
             os.close(file)
 
-    def give_up(self) -> None:
-        """Give the space back to the file system."""
-        with contextlib.suppress(OSError):
+    def give_up(self) -> bool:
+        """Give the space back to the file system; whether any was held."""
+        try:
             self._path.unlink()
+        except OSError:
+            return False
+        return True
 
     def free(self) -> int:
         """Bytes that the file system has for us beside the reserve."""
