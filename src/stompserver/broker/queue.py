@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
+from typing import Final
 
 from stompserver.broker import overflow, redelivery
 from stompserver.broker.browse import Browse
@@ -11,13 +12,16 @@ from stompserver.broker.deadlines import Clock, Deadlines, Timed
 from stompserver.broker.destination import DURABLE
 from stompserver.broker.matching import Matching
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import DEAD, OUT, RESERVED, WAITING, Message
+from stompserver.broker.message import DEAD, OUT, OVERHEAD, RESERVED, WAITING, Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policy
 from stompserver.broker.ring import Ring, Tiers
 from stompserver.broker.subscription import AUTO, Delivery, Subscription
 from stompserver.broker.sweep import Sweep
 from stompserver.broker.window import Reader, Window
+
+ROUND: Final = 60_000
+"""Milliseconds at least between two looks for what expired in the store."""
 
 
 class Keeper:
@@ -49,6 +53,7 @@ class Queue(Reader):
         "clock",
         "deadlines",
         "delayed",
+        "deleted",
         "dequeued",
         "enqueued",
         "exclusive",
@@ -60,12 +65,15 @@ class Queue(Reader):
         "log",
         "matching",
         "memory",
+        "mortal",
         "odd",
         "paged",
         "passed",
+        "passing",
         "paused",
         "policy",
         "ready",
+        "rested",
         "returned",
         "ring",
         "stopped",
@@ -124,6 +132,13 @@ class Queue(Reader):
         self.total: int = 0
         """Bytes of its messages, also of those in the store."""
         self.idle = False
+        self.rested: int = 0
+        """When it became idle, in ms."""
+        self.deleted = False
+        self.passing = False
+        """Whether it goes with its last subscription."""
+        self.mortal: int = 0
+        """When the first of the messages that only the store has expires, as far as is known; 0 for never."""
         self.odd = False
         """Whether a message that comes needs more than a place in line."""
         self.matching: Matching | None = None
@@ -144,7 +159,13 @@ class Queue(Reader):
     def follow(self, policy: Policy) -> None:
         """Take the rules of ``policy`` from now on."""
         self.policy = policy
-        self.guarded = policy.max_messages > 0 or policy.max_bytes > 0 or self.name.startswith(DURABLE)
+        self.guarded = (
+            policy.max_messages > 0
+            or policy.max_bytes > 0
+            or policy.ttl > 0
+            or policy.max_ttl > 0
+            or self.name.startswith(DURABLE)
+        )
         if policy.last_value:
             self.keep_last_values()
         exclusive = policy.exclusive or any(each.exclusive for each in self.subscriptions)
@@ -187,6 +208,8 @@ class Queue(Reader):
             return self._page(message)
         self._admit(message)
         self._append(message)
+        if message.expires:
+            self.deadlines.add(_Expiry(message.expires, self, message))
         number = log.put(self.name, message)
         window = self.window
         if window is not None and self.waiting - self.paged > 2 * window.count:
@@ -222,6 +245,8 @@ class Queue(Reader):
         self.held += message.size
         self._admit(message)
         matching.send(message)
+        if message.expires and message.state < OUT:
+            self.deadlines.add(_Expiry(message.expires, self, message))
         if old is not None:
             self.lose(old, "replaced")
         if alone:
@@ -251,6 +276,8 @@ class Queue(Reader):
         if key > self.last:
             self.last = key
         self.passed_by(key)
+        if message.expires:
+            self.expect(message.expires)
         if self.matching is not None:
             for filter in self.matching.filters.values():
                 filter.passed_by(key)
@@ -266,6 +293,8 @@ class Queue(Reader):
         kept = standing[: window.count]
         tail = kept[-1].key
         for message in standing[window.count :]:
+            # The object stands for nothing any more: the store's will be another.
+            message.state = DEAD
             self.bytes -= message.size
             self.held -= message.size
             self.paged += 1
@@ -367,6 +396,8 @@ class Queue(Reader):
             self.log.remove(self.name, message)
             return 1
         self.paged -= 1
+        if message.expires:
+            self.deadlines.add(_Expiry(message.expires, self, message))
         self._admit(message)
         if matching is None:
             self._append(message)
@@ -412,7 +443,7 @@ class Queue(Reader):
             subscription.credit -= 1
             self.unacked += 1
             if subscription.window:
-                subscription.bound += message.size
+                subscription.bound += message.size - OVERHEAD
                 if subscription.bound >= subscription.window and not subscription.spare:
                     subscription.spare = subscription.credit
                     subscription.credit = 0
@@ -449,6 +480,8 @@ class Queue(Reader):
     def add(self, subscription: Subscription) -> None:
         """Let ``subscription`` have its turns; nothing is delivered before the next ``dispatch``."""
         subscription.queue = self
+        if subscription.auto_delete:
+            self.passing = True
         if subscription.browser:
             self.odd = True
             self.browsers.append(subscription)
@@ -608,6 +641,8 @@ class Queue(Reader):
         self.waiting += 1
         self.held += message.size
         message.state = WAITING
+        if message.expires:
+            self.deadlines.add(_Expiry(message.expires, self, message))
         if self.matching is not None:
             self.matching.back(message)
         else:
@@ -628,7 +663,7 @@ class Queue(Reader):
         delivery.settled = True
         self.unacked -= 1
         if subscription.window:
-            subscription.bound -= delivery.message.size
+            subscription.bound -= delivery.message.size - OVERHEAD
             if subscription.spare and subscription.bound < subscription.window:
                 subscription.credit += subscription.spare
                 subscription.spare = 0
@@ -665,6 +700,20 @@ class Queue(Reader):
             return False
         self.lose(message, "expired")
         return True
+
+    def expect(self, expires: int) -> None:
+        """Look through the store when something in it expires, but not all the time."""
+        if self.window is None or (self.mortal and self.mortal <= expires):
+            return
+        self.mortal = expires
+        self.deadlines.add(_Round(max(expires, self.clock.now + ROUND), self))
+
+    def go_round(self) -> None:
+        """It is time to look."""
+        if self.sweep is None and self.window is not None and self.paged and self.mortal <= self.clock.now:
+            self.mortal = 0
+            self.sweep = Sweep(self, self.window, False)
+            self.sweep.start()
 
     def lose(self, message: Message, reason: str) -> None:
         """Give up a waiting message that is in memory, wherever it stands."""
@@ -845,6 +894,34 @@ class _Delayed(Timed):
 
     def due(self, now: int) -> None:
         self._queue.come_back(self._message, self._strictly)
+
+
+class _Expiry(Timed):
+    """The end of a message's time."""
+
+    __slots__ = ("_message", "_queue")
+
+    def __init__(self, when: int, queue: Queue, message: Message) -> None:
+        super().__init__(when)
+        self._queue = queue
+        self._message = message
+
+    def due(self, now: int) -> None:
+        if self._message.state < OUT:
+            self._queue.lose(self._message, "expired")
+
+
+class _Round(Timed):
+    """A look at what expired in the store."""
+
+    __slots__ = ("_queue",)
+
+    def __init__(self, when: int, queue: Queue) -> None:
+        super().__init__(when)
+        self._queue = queue
+
+    def due(self, now: int) -> None:
+        self._queue.go_round()
 
 
 def _key(message: Message) -> int:
