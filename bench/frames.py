@@ -39,8 +39,8 @@ class Stream:
     every lap unique (`seq`, `correlation-id`, and `receipt` when asked for) for about 80 ns each.
 
     `destinations` are taken in turn, message i goes to `destinations[i % len(destinations)]`; their number
-    must divide the block's size.  `transaction` frames at a time lie between BEGIN and COMMIT, and no chunk
-    ends within one.
+    must divide the block's size.  With `receipts`, every `receipt_each`-th asks for one.  `transaction` frames
+    at a time lie between BEGIN and COMMIT, and no chunk ends within one.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Stream:
         receipts: bool = False,
         single: bool = False,
         persistent: bool = False,
+        receipt_each: int = 1,
         transaction: int = 0,
         block: int = 10_000,
         per_chunk: int = 0,
@@ -64,6 +65,7 @@ class Stream:
         self.lap_digits = DIGITS - low
         self.mark = b"@" * self.lap_digits
         self.receipts = receipts
+        self.receipt_each = receipt_each
         self.persistent = persistent
         self.transaction = transaction
         noise = random.Random(1)
@@ -72,7 +74,7 @@ class Stream:
             number = b"%s%0*d" % (self.mark, low, index)
             heads.append(self._head(destinations[index % len(destinations)], index, number, noise))
         self._tail = self._end()
-        step = max(1, transaction)
+        step = max(receipt_each, transaction)
         most = per_chunk or max(1, CHUNK_BYTES // (len(heads[0]) + len(self._tail)))
         self.frames_per_chunk = 1 if single else step * _divisor(size // step, max(1, most // step))
         self.chunks_per_lap = size // self.frames_per_chunk
@@ -101,7 +103,7 @@ class Stream:
             parts.append(b"transaction:t%d\n" % name)
             if index % self.transaction == 0:
                 parts.insert(0, b"BEGIN\ntransaction:t%d\n\n\0" % name)
-        if self.receipts:
+        if self.receipts and (index + 1) % self.receipt_each == 0:
             parts.append(b"receipt:%s\n" % number)
         return b"".join(parts) + b"\n"
 

@@ -152,6 +152,7 @@ PEERS: dict[str, Subject] = {
             start_seconds=240,
             patience=60,
             warm_up_seconds=5,
+            later_warm_up_seconds=2,
             connect_headers=(("host", "/"), ("login", "guest"), ("passcode", "guest")),
         ),
         Subject(

@@ -53,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"servers, the one to judge first (default: {DEFAULT_SUBJECTS}; known: {', '.join(SUBJECTS)})",
     )
     options.add_argument(
-        "--rounds", type=int, default=5, help="rounds, servers in turn within each (default: 5)"
+        "--rounds",
+        type=int,
+        help="rounds, servers in turn within each (default: 5, with --peers 3)",
     )
     options.add_argument(
         "--seconds", type=float, default=1.0, help="about how long one measurement takes (default: 1)"
@@ -316,6 +318,8 @@ def stop_servers_when_told_to() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns 0, 1 when one's own server failed or lost a message, 2 for bad options."""
     options = parser().parse_args(arguments)
+    if options.rounds is None:
+        options.rounds = 3 if options.peers else 5
     try:
         steps = steps_of(options, list(SUBJECTS))
     except ValueError as error:
