@@ -73,11 +73,10 @@ def decode(key: int, record: bytes) -> Message:
         raise StoreForeign(f"record format {format}; this version knows {FORMAT}")
     if len(record) != _START + text_length + body_length:
         raise StoreDamaged(f"record of {len(record)} bytes should have {_START + text_length + body_length}")
-    content = record[_START:]
-    if check != crc32(content, crc32(record[: _HEAD.size])):
+    end = _START + text_length
+    if check != crc32(record[_START:], crc32(record[: _HEAD.size])):
         raise StoreDamaged("checksum does not fit")
-    body = content[text_length:]
-    text = content[:text_length]
+    text = record[_START:end]
     try:
         parts = text.decode().split("\0")
     except UnicodeDecodeError:
@@ -86,11 +85,17 @@ def decode(key: int, record: bytes) -> Message:
     start = 1
     if flags & _KEPT:
         start = 2 + 2 * int(parts[1])
-    headers = dict(zip(parts[start::2], parts[start + 1 :: 2], strict=True))
+    count = len(parts)
+    if (count - start) % 2:
+        raise StoreDamaged("a header without a value")
+    # Compiled, a loop is twice as fast as dict(zip()) (bench: drain).
+    headers: dict[str, str] = {}
+    for i in range(start, count, 2):
+        headers[parts[i]] = parts[i + 1]
     message = Message(
         destination,
         headers,
-        body,
+        record[end:],
         size,
         flags & _PLAIN != 0,
         flags & _PERSISTENT != 0,
