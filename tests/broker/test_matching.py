@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stompserver.broker.deadlines import Clock, Deadlines
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import Message
+from stompserver.broker.message import OVERHEAD, Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policy
 from stompserver.broker.queue import Queue
@@ -32,6 +32,7 @@ class World:
         self.clock = Clock(1000)
         self.deadlines = Deadlines()
         self.memory = Memory(1 << 30)
+        self.size = SIZE
         self.queue = Queue("/queue/q", self.log, self.memory, self.window, policy, self.clock, self.deadlines)
         self.sent: dict[int, Message] = {}
         self.heard: list[int] = []
@@ -66,7 +67,7 @@ class World:
     ) -> int:
         number = len(self.sent) + 1
         message = Message(
-            "/queue/q", {"colour": colour} if colour else {}, b"%d" % number, SIZE, persistent=persistent
+            "/queue/q", {"colour": colour} if colour else {}, b"%d" % number, self.size, persistent=persistent
         )
         message.number = number
         message.key = number | (9 - priority) * LANES
@@ -352,6 +353,7 @@ def test_a_higher_consumer_priority_is_served_while_it_can_take_more(
 
 def test_a_window_of_bytes(new_consumer: Any, new_store: Any) -> None:
     world = World(new_consumer, new_store(), 0)
+    world.size = OVERHEAD + SIZE
     reader = Subscription(new_consumer(), "s", "/queue/q", INDIVIDUAL, 100)
     reader.window = 2 * SIZE
     world.subscriptions.append(reader)

@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Final
 
 from stompserver.broker import deadletter, duplicates, overflow
-from stompserver.broker.deadlines import Clock, Deadlines
+from stompserver.broker.deadlines import Clock, Deadlines, Timed
 from stompserver.broker.destination import DURABLE, QUEUE, Naming
 from stompserver.broker.fanout import Fanout, pattern_sent_to
+from stompserver.broker.feed import virtual_topic
 from stompserver.broker.lease import Lease
 from stompserver.broker.memory import Memory
 from stompserver.broker.message import DEAD, Message
 from stompserver.broker.oplog import FOREVER, OpLog
 from stompserver.broker.pattern import is_pattern
+from stompserver.broker.plan import Plan
 from stompserver.broker.policy import Policies, Policy
 from stompserver.broker.queue import Keeper, Queue
+from stompserver.broker.schedule import SCHEDULE, Schedule
+from stompserver.broker.shape import SHAPES, Shapes
 from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
 from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
 from stompserver.broker.topic import Topic
+from stompserver.broker.watch import Watches
 from stompserver.broker.window import Window
 from stompserver.errors import Refused
 
@@ -39,8 +44,8 @@ class Rules:
     ``bare`` as in Naming; ``deadletter`` names the dead letter queue; ``max_redeliveries`` counts how often a
     message may come back before it goes there (0: for ever); ``max_queues`` and ``idle_queues`` bound how many
     queues exist, and how many of those are empty and unused, ``max_durables`` how many durable subscriptions;
-    ``lag`` is how many bytes a topic's subscriber may fall behind; ``memory_limit`` in bytes; ``policies`` say
-    what holds for which destination.
+    ``max_scheduled`` how many messages wait for their time; ``lag`` is how many bytes a topic's subscriber may fall
+    behind; ``memory_limit`` in bytes; ``policies`` say what holds for which destination.
     """
 
     __slots__ = (
@@ -51,6 +56,7 @@ class Rules:
         "max_durables",
         "max_queues",
         "max_redeliveries",
+        "max_scheduled",
         "memory_limit",
         "policies",
     )
@@ -66,12 +72,14 @@ class Rules:
         lag: int = 16 << 20,
         memory_limit: int = 1 << 30,
         policies: Policies | None = None,
+        max_scheduled: int = 1_000_000,
     ) -> None:
         self.bare = bare
         self.deadletter = deadletter
         self.max_redeliveries: int = max_redeliveries
         self.max_durables: int = max_durables
         self.max_queues: int = max_queues
+        self.max_scheduled: int = max_scheduled
         self.idle_queues: int = idle_queues
         self.lag: int = lag
         self.memory_limit: int = memory_limit
@@ -83,10 +91,10 @@ class Rules:
 
 class Action:
     """One part of a transaction: SEND of a message, or ACK or NACK of a delivery (for NACK with ``requeue``,
-    ``delay`` and ``cause`` as Broker.nack takes them).
+    ``delay`` and ``cause`` as Broker.nack takes them); a SEND with a ``plan`` is for later.
     """
 
-    __slots__ = ("cause", "delay", "delivery", "kind", "message", "requeue")
+    __slots__ = ("cause", "delay", "delivery", "kind", "message", "plan", "requeue")
 
     def __init__(
         self,
@@ -96,8 +104,10 @@ class Action:
         requeue: bool = True,
         delay: int = -1,
         cause: str = "",
+        plan: Plan | None = None,
     ) -> None:
         self.kind: int = kind
+        self.plan = plan
         self.message = message
         self.delivery = delivery
         self.requeue = requeue
@@ -113,6 +123,7 @@ class Broker(Keeper):
     """
 
     __slots__ = (
+        "clients",
         "clock",
         "deadlines",
         "duplicates",
@@ -126,7 +137,11 @@ class Broker(Keeper):
         "queues",
         "room",
         "rules",
+        "schedule",
+        "shapes",
+        "temps",
         "topics",
+        "watches",
         "window",
     )
 
@@ -145,8 +160,15 @@ class Broker(Keeper):
         self.queues: dict[str, Queue] = {}
         self.fanout = Fanout(self)
         self.topics: dict[str, Topic] = self.fanout.topics
+        self.watches = Watches(self)
         self.idle: dict[str, Queue] = {}
         """Unused queues, the longest unused first: kept for their statistics, up to ``idle_queues``."""
+        self.shapes = Shapes(self)
+        self.schedule = Schedule(self)
+        self.clients: dict[str, Consumer] = {}
+        """Who is connected, by client-id."""
+        self.temps: dict[str, set[str]] = {}
+        """Temporary destinations by the session that has them."""
         self.enqueued: int = 0
 
     def adjust(self, rules: Rules) -> None:
@@ -193,7 +215,7 @@ class Broker(Keeper):
             queue = self.queue(name)
         elif message.size > self.room and message.persistent:
             self._refuse_full()
-        if queue.guarded and not self.admit(queue, message):
+        if queue.guarded and not self.admit(queue, message, sender):
             return self.log.number
         self._number(message)
         queue.send(message)
@@ -233,24 +255,38 @@ class Broker(Keeper):
         self.number += 1
         return self.number
 
-    def admit(self, queue: Queue, message: Message) -> bool:
+    def admit(self, queue: Queue, message: Message, sender: Consumer | None = None) -> bool:
         """See whether ``queue`` has room for ``message``, and make it where its policy says so; false when it is to
         be dropped. Raises Refused when its sender is to hear of it.
         """
         if queue.name.startswith(DURABLE):
-            raise self.fanout.durable_sent_to(queue.name)
+            raise self.fanout.durables.sent_to(queue.name)
         policy = queue.policy
+        self.limit_time(message, policy)
         while overflow.over(queue, message.size):
             if policy.overflow == overflow.REJECT:
-                raise overflow.refusal(queue)
+                raise overflow.refusal(queue.name, policy)
             if policy.overflow == overflow.DROP_TAIL:
                 return False
-            if policy.overflow == overflow.BLOCK or not queue.shed(policy.overflow == overflow.DEAD_LETTER):
+            if policy.overflow == overflow.BLOCK:
+                if sender is not None:
+                    sender.choked = queue
+                break
+            if not queue.shed(policy.overflow == overflow.DEAD_LETTER):
                 break
         return True
 
+    def limit_time(self, message: Message, policy: Policy) -> None:
+        """Let ``message`` expire when the policy says so."""
+        now: int = self.clock.now
+        if policy.ttl and not message.expires:
+            message.expires = now + policy.ttl
+        if policy.max_ttl and (not message.expires or message.expires > now + policy.max_ttl):
+            message.expires = now + policy.max_ttl
+
     def put(self, queue: Queue, copy: Message) -> None:
         """Let ``queue`` have a copy of a message that a topic was sent, which is refused no more."""
+        self.limit_time(copy, queue.policy)
         if queue.policy.overflow != overflow.REJECT and queue.policy.overflow != overflow.BLOCK:
             while overflow.over(queue, copy.size):
                 if queue.policy.overflow == overflow.DROP_TAIL:
@@ -291,7 +327,7 @@ class Broker(Keeper):
         queue = self.queues.get(name)
         if queue is None:
             if name.startswith(DURABLE):
-                raise self.fanout.no_such_durable(name)
+                raise self.fanout.durables.none_such(name)
             self._check_room(1)
             queue = self._make(name)
         return queue
@@ -302,17 +338,19 @@ class Broker(Keeper):
             self.log,
             self.memory,
             self.window,
-            self.rules.policies.find(name),
+            self.shapes.policy(name),
             self.clock,
             self.deadlines,
             self,
         )
         self._rule(queue)
+        if self.watches.owners:
+            self.watches.seen(queue)
         return queue
 
     def _rule(self, queue: Queue) -> None:
         """Have ``queue`` follow the rules of today."""
-        queue.follow(self.rules.policies.find(queue.name))
+        queue.follow(self.shapes.policy(queue.name))
 
     def _check_room(self, more: int) -> None:
         if len(self.queues) - len(self.idle) + more > self.rules.max_queues:
@@ -341,8 +379,11 @@ class Broker(Keeper):
         name = subscription.destination
         if self.naming.kind(name) != QUEUE:
             return self.fanout.subscribe(subscription)
+        if is_pattern(name) and not virtual_topic(name):
+            self.watches.subscribe(subscription)
+            return self.log.number
         queue = self.queue(name)
-        self.fanout.bind_virtual(name)
+        self.fanout.durables.bind_virtual(name)
         self.attach(queue, subscription)
         return self.log.number
 
@@ -363,6 +404,8 @@ class Broker(Keeper):
         """Deliver what waits for ``subscription``."""
         if subscription.topic is not None:
             self.fanout.start(subscription)
+        elif subscription in self.watches.owners:
+            self.watches.start(subscription)
         elif subscription.queue is not None:
             subscription.queue.dispatch()
 
@@ -372,9 +415,14 @@ class Broker(Keeper):
         queue = subscription.queue
         if topic is not None:
             self.fanout.unsubscribe(subscription)
+        elif subscription in self.watches.owners:
+            self.watches.unsubscribe(subscription)
         elif queue is not None:
             queue.discard(subscription)
-            self._rest(queue)
+            if not queue.subscriptions and (queue.passing or queue.policy.auto_delete):
+                self.delete(queue)
+            else:
+                self._rest(queue)
         return self.log.number
 
     def ack(self, delivery: Delivery) -> int:
@@ -422,7 +470,7 @@ class Broker(Keeper):
         queue = delivery.subscription.queue
         assert queue is not None
         message = delivery.message
-        if delivery.subscription.closed and delivery.subscription.topic is not None:
+        if queue.deleted or (delivery.subscription.closed and delivery.subscription.topic is not None):
             # Its own queue ended with the subscription: there is nobody to come back to.
             queue.settle(delivery)
             return
@@ -476,26 +524,40 @@ class Broker(Keeper):
         Raises Refused, with nothing done, when one of them cannot be done.
         """
         fresh: dict[str, None] = {}
+        limited: dict[str, list[int]] = {}
         size: int = 0
+        later: int = 0
         for action in actions:
             message = action.message
             if message is None:
                 continue
-            if self.naming.kind(message.destination) != QUEUE:
+            if action.plan is not None:
+                later += 1
+                size += message.size
+            elif self.naming.kind(message.destination) != QUEUE:
                 self.fanout.check(message, sender)
             else:
                 if message.destination.startswith(DURABLE):
-                    raise self.fanout.durable_sent_to(message.destination)
+                    raise self.fanout.durables.sent_to(message.destination)
                 size += message.size if message.persistent else 0
                 queue = self.queues.get(message.destination)
                 if queue is None and is_pattern(message.destination):
                     raise pattern_sent_to(message.destination)
                 if queue is None or queue.idle:
                     fresh[message.destination] = None
+                policy = self.shapes.policy(message.destination) if queue is None else queue.policy
+                if policy.overflow == overflow.REJECT and (policy.max_messages or policy.max_bytes):
+                    taken = limited.setdefault(message.destination, [0, 0])
+                    taken[0] += 1
+                    taken[1] += message.size
+                    if overflow.beyond(policy, queue, taken[1], taken[0]):
+                        raise overflow.refusal(message.destination, policy)
         if size > self.room:
             self._refuse_full()
         if fresh:
             self._check_room(len(fresh))
+        if later:
+            self.schedule.check(later, 0)
         self.log.begin()
         for name in fresh:
             # All now: neither a dead letter queue made meanwhile nor an idle one forgotten may fail a SEND below.
@@ -503,7 +565,9 @@ class Broker(Keeper):
             if queue.idle:
                 self._use(queue)
         for action in actions:
-            if action.message is not None:
+            if action.message is not None and action.plan is not None:
+                self.schedule.add(action.message, action.plan)
+            elif action.message is not None:
                 self.send(action.message, sender)
             elif action.delivery is not None:
                 if action.kind == ACK:
@@ -512,6 +576,10 @@ class Broker(Keeper):
                     self.nack([action.delivery], action.requeue, action.delay, action.cause)
         self.log.end()
         return self.log.number
+
+    def postpone(self, message: Message, plan: Plan) -> int:
+        """Send ``message`` when ``plan`` says. Raises Refused when too many wait, or there is no room."""
+        return self.schedule.add(message, plan)
 
     def resume(self, consumer: Consumer) -> None:
         """``consumer`` can take messages again: deliver what its queues hold for it."""
@@ -555,24 +623,41 @@ class Broker(Keeper):
             return
         queue.idle = True
         self.idle[queue.name] = queue
+        queue.rested = self.clock.now
+        if queue.policy.idle_expiry:
+            self.deadlines.add(_End(self.clock.now + queue.policy.idle_expiry, self, queue))
         if len(self.idle) > self.rules.idle_queues:
             oldest = next(iter(self.idle))
             del self.idle[oldest]
             del self.queues[oldest]
+            self.shapes.forget(oldest)
+
+    def end(self, queue: Queue, when: int) -> None:
+        """Forget ``queue`` if nobody used it in the time that its policy says, which is over at ``when``."""
+        patience: int = queue.policy.idle_expiry
+        if queue.idle and patience and queue.rested + patience <= when:
+            self.delete(queue)
 
     def delete(self, queue: Queue) -> None:
         """Let ``queue`` be no more, with all that waits in it. What is delivered may still be settled."""
-        self.fanout.unbind(queue.name)
+        queue.deleted = True
+        self.fanout.durables.unbind(queue.name)
+        self.watches.forget(queue)
         for message in queue.standing():
             message.state = DEAD
             self.memory.used -= message.size
         self.log.drop(queue.name)
         self.idle.pop(queue.name, None)
         self.queues.pop(queue.name, None)
+        self.shapes.forget(queue.name)
+
+    def shape(self, name: str, wanted: dict[str, str]) -> str:
+        """Give the queue ``name`` properties in RabbitMQ's words; return what of them it cannot have, as text."""
+        return self.shapes.wish(name, wanted)
 
     def forget_durable(self, name: str) -> int:
         """Delete a durable subscription and what waits for it. Raises Refused when there is none, or it is in use."""
-        return self.fanout.forget_durable(name)
+        return self.fanout.durables.forget(name)
 
     def restore_register(self, name: str, messages: list[Message]) -> list[str]:
         """What the system queue ``name`` has of an earlier run, after all other queues; return what of it cannot be
@@ -580,6 +665,15 @@ class Broker(Keeper):
         """
         for message in messages:
             self.number = max(self.number, message.key & _NUMBER)
+        if name == duplicates.QUEUE:
+            self.duplicates.restore(messages)
+            return []
+        if name == SCHEDULE:
+            self.schedule.restore(messages)
+            return []
+        if name == SHAPES:
+            self.shapes.restore(messages)
+            return []
         if self.fanout.restores(name):
             return self.fanout.restore(name, messages)
         return [f"{name} is not known"]
@@ -587,6 +681,9 @@ class Broker(Keeper):
     def _use(self, queue: Queue) -> None:
         queue.idle = False
         self.idle.pop(queue.name, None)
+        if self.watches.owners:
+            self.watches.seen(queue)
+            queue.dispatch()
 
     def is_queue(self, destination: str) -> bool:
         """Whether that name is a queue's. Raises Refused when it is nobody's."""
@@ -616,3 +713,17 @@ class Broker(Keeper):
             self.memory.limit,
             self.enqueued,
         )
+
+
+class _End(Timed):
+    """The end of an empty queue that nobody used for a time."""
+
+    __slots__ = ("_broker", "_queue")
+
+    def __init__(self, when: int, broker: Broker, queue: Queue) -> None:
+        super().__init__(when)
+        self._broker = broker
+        self._queue = queue
+
+    def due(self, now: int) -> None:
+        self._broker.end(self._queue, self.when)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stompserver.errors import Refused
 
 if TYPE_CHECKING:
+    from stompserver.broker.policy import Policy
     from stompserver.broker.queue import Queue
 
 REJECT: Final = "reject"
@@ -20,22 +21,28 @@ BLOCK: Final = "block"
 
 def over(queue: Queue, size: int, count: int = 1) -> bool:
     """Whether ``count`` messages of ``size`` bytes together are more than the limits of ``queue`` let in."""
-    policy = queue.policy
+    return beyond(queue.policy, queue, size, count)
+
+
+def beyond(policy: Policy, queue: Queue | None, size: int, count: int) -> bool:
+    """The same, also for a queue that is not there yet."""
     messages: int = policy.max_messages
     bytes: int = policy.max_bytes
-    return (0 < messages < queue.waiting + queue.delayed + count) or (0 < bytes < queue.total + size)
+    if queue is not None:
+        count += queue.waiting + queue.delayed
+        size += queue.total
+    return 0 < messages < count or 0 < bytes < size
 
 
-def refusal(queue: Queue) -> Refused:
+def refusal(name: str, policy: Policy) -> Refused:
     """What the sender is told."""
-    policy = queue.policy
     limits = []
     if policy.max_messages:
         limits.append(f"{policy.max_messages} messages (max-messages)")
     if policy.max_bytes:
         limits.append(f"{policy.max_bytes} bytes (max-bytes)")
     return Refused(
-        f"Queue {queue.name[:80]} is full",
+        f"Queue {name[:80]} is full",
         where="header destination",
         rule=f"Its policy lets {' and '.join(limits)} wait, and rejects what is more (overflow: reject)",
         mend="Send again when some of them were consumed.",

@@ -288,7 +288,12 @@ class Queue(Reader):
         return self.log.put(self.name, message, True)
 
     def _evict(self, window: Window) -> None:
-        """Let go of the messages with the highest keys: the store has them, and there are too many."""
+        """Let go of the messages with the highest keys: the store has them, and there are too many.
+
+        Not while any is out: the window may not go back behind one that comes back by itself.
+        """
+        if self.unacked or self.delayed:
+            return
         standing = self.standing()
         kept = standing[: window.count]
         tail = kept[-1].key

@@ -52,15 +52,16 @@ class Consumer:
     back until ``Broker.resume`` and notes in ``stalled`` which subscriptions missed their turn for that.
     ``deliveries`` are the unsettled ones, under whatever name the consumer settles them by. ``behind`` is
     counted as memory: bytes that wait for its socket among messages of topics. ``client_id`` is who it says it
-    is, over many connections.
+    is, over many connections. ``choked`` is a queue to which it sent more than fits, and which wants it to wait.
     """
 
-    __slots__ = ("behind", "client_id", "deliveries", "ready", "stalled", "subscriptions")
+    __slots__ = ("behind", "choked", "client_id", "deliveries", "ready", "stalled", "subscriptions")
 
     def __init__(self) -> None:
         self.ready = False
         self.behind: int = 0
         self.client_id: str = ""
+        self.choked: Queue | None = None
         self.subscriptions: dict[str, Subscription] = {}
         self.deliveries: dict[str, Delivery] = {}
         self.stalled: list[Subscription] = []

@@ -46,6 +46,8 @@ class Sweep(Reader):
         for message in messages:
             if message.key <= self._limit and (self._all or queue.lapsed(message)):
                 queue.lose_paged(message, "purged" if self._all else "expired")
+            elif message.expires:
+                queue.expect(message.expires)
         self._cursor = max(self._cursor, last)
         if self._cursor < self._limit and queue.paged:
             self.want(self._window)
