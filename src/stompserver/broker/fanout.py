@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from stompserver.broker.destination import DURABLE, SYSTEM
-from stompserver.broker.feed import Feed, feed_of, virtual_topic
+from stompserver.broker.durables import DURABLES, Durables
 from stompserver.broker.history import HISTORY, History, wanted
 from stompserver.broker.mailbox import DISCONNECT, Mailbox
 from stompserver.broker.message import Message
-from stompserver.broker.overflow import REJECT, over, refusal
 from stompserver.broker.pattern import is_pattern
-from stompserver.broker.queue import Queue
-from stompserver.broker.register import Register
 from stompserver.broker.replay import Replay, Start
 from stompserver.broker.retained import Retained
 from stompserver.broker.subscription import AUTO, Consumer, Subscription
 from stompserver.broker.topic import Topic
 from stompserver.broker.wildcards import Wildcards
-from stompserver.errors import Refused, Teaching
+from stompserver.errors import Refused
 
 if TYPE_CHECKING:
     from stompserver.broker.broker import Broker
-
-DURABLES: Final = SYSTEM + "durables"
-"""The system queue with what feeds which queue."""
 
 PASSING: Final = 10_000
 """Topics that are remembered only because patterns have them."""
@@ -45,11 +38,10 @@ class Fanout:
 
     __slots__ = (
         "broker",
+        "durables",
         "epoch",
-        "feeds",
         "histories",
         "passing",
-        "register",
         "remembered",
         "resolved",
         "retained",
@@ -66,9 +58,7 @@ class Fanout:
         """Those with subscriptions of patterns in their lists."""
         self.passing: dict[str, Topic] = {}
         """Those in ``topics`` that nobody asked for by name."""
-        self.feeds: dict[str, Feed] = {}
-        """By the names of their queues."""
-        self.register = Register(broker.log, DURABLES)
+        self.durables = Durables(broker, self)
         self.retained = Retained(broker.log, broker.memory)
         self.histories: dict[str, History] = {}
         """By the names of their topics, the longest unused first."""
@@ -94,7 +84,7 @@ class Fanout:
         if topic.history is not None:
             self._remember(topic.history, message)
         topic.offer(message, sender)
-        self._feed(feeds, message)
+        self.durables.deliver(feeds, message)
         if retain == "set":
             kept = self.retained.prepare(message)
             broker.place(kept)
@@ -124,9 +114,7 @@ class Fanout:
             copies += 1
         for feed in topic.feeds:
             if feed.takes(message, sender):
-                queue = self.queue_of(feed)
-                if queue.policy.overflow == REJECT and over(queue, message.size):
-                    raise refusal(queue)
+                self.durables.check(feed, message)
                 copies += 1
         if copies and message.persistent:
             broker.check_storage(message.size * copies)
@@ -145,22 +133,6 @@ class Fanout:
         # The one that was unused for longest is the first.
         name = message.destination
         self.histories[name] = self.histories.pop(name)
-
-    def _feed(self, feeds: list[Feed], message: Message) -> None:
-        broker = self.broker
-        for feed in feeds:
-            twin = message.copy()
-            broker.place(twin)
-            if not feed.durable:
-                # Consumer groups' queues are queues like others: one consumer may have several of them, and must
-                # be able to tell the copies apart.
-                twin.number = twin.key
-                twin.head = None
-                twin.variants = None
-            broker.put(self.queue_of(feed), twin)
-            if feed.durable:
-                message.head = twin.head
-                message.variants = twin.variants
 
     def _unheard(self, name: str, message: Message) -> Topic | None:
         """A topic for a message to a name that nobody subscribes to, if it is to be kept, or patterns have it."""
@@ -232,7 +204,7 @@ class Fanout:
         if topic is not None:
             topic.history = None
             topic.change()
-            self._rest(topic)
+            self.rest(topic)
 
     # Subscribing
 
@@ -243,12 +215,12 @@ class Fanout:
             subscription.browser = False
             subscription.warning = "A topic has nothing to browse: messages come when they are sent"
         if subscription.durable:
-            return self._subscribe_durably(subscription)
+            return self.durables.subscribe(subscription)
         name = subscription.destination
         start: Start | None = None
         if subscription.replay or subscription.retroactive:
             start = Start(subscription.replay or "first", broker.now)
-        topic = self._topic(name)
+        topic = self.topic(name)
         box: Mailbox | None = None
         if (
             subscription.mode != AUTO
@@ -266,7 +238,7 @@ class Fanout:
                 broker.rules.lag,
             )
             if start is not None:
-                histories = self._histories_of(topic)
+                histories = self.histories_of(topic)
                 if histories:
                     box.replay = Replay(start, histories)
                 elif topic.pattern is None and not wanted(topic.policy):
@@ -274,11 +246,10 @@ class Fanout:
             broker.let(box, subscription)
         topic.add(subscription, box)
         if topic.pattern is not None:
-            self.wildcards.add(topic.pattern)
-            self.change()
+            self.widen(topic)
         return broker.log.number
 
-    def _topic(self, name: str) -> Topic:
+    def topic(self, name: str) -> Topic:
         topic = self.topics.get(name)
         if topic is None:
             topic = Topic(name, self.broker.rules.policies.find(name))
@@ -286,7 +257,13 @@ class Fanout:
         self.passing.pop(name, None)
         return topic
 
-    def _histories_of(self, topic: Topic) -> list[History]:
+    def widen(self, topic: Topic) -> None:
+        """There is a new subscription to a pattern."""
+        if topic.pattern is not None:
+            self.wildcards.add(topic.pattern)
+        self.change()
+
+    def histories_of(self, topic: Topic) -> list[History]:
         if topic.pattern is None:
             history = self.histories.get(topic.name)
             return [history] if history is not None else []
@@ -313,9 +290,9 @@ class Fanout:
         topic = subscription.topic
         assert topic is not None
         topic.discard(subscription)
-        self._rest(topic)
+        self.rest(topic)
 
-    def _rest(self, topic: Topic) -> None:
+    def rest(self, topic: Topic) -> None:
         """Forget a topic that is not needed any more; a pattern's subscriptions have changed in any case."""
         unused = topic.unused()
         if topic.pattern is not None:
@@ -326,169 +303,6 @@ class Fanout:
             del self.topics[topic.name]
             self.resolved.pop(topic.name, None)
 
-    # Queues that are fed
-
-    def queue_of(self, feed: Feed) -> Queue:
-        """The queue of ``feed``, made when there is none."""
-        return self.broker.queues.get(feed.queue) or self.broker._make(feed.queue)
-
-    def _attach(self, feed: Feed) -> None:
-        topic = self._topic(feed.topic)
-        topic.own_feeds.append(feed)
-        topic.change()
-        if topic.pattern is not None:
-            self.wildcards.add(topic.pattern)
-            self.change()
-        self.feeds[feed.queue] = feed
-
-    def _detach(self, feed: Feed) -> None:
-        del self.feeds[feed.queue]
-        topic = self.topics[feed.topic]
-        topic.own_feeds.remove(feed)
-        topic.change()
-        self._rest(topic)
-
-    def _bind(self, feed: Feed) -> None:
-        """Feed a queue from now on, also after a restart."""
-        self._attach(feed)
-        entry = feed.entry()
-        self.broker.place(entry)
-        entry.number = entry.key
-        self.register.set(feed.queue, entry)
-
-    def unbind(self, queue: str) -> None:
-        """``queue`` is to be no more: feed it no more."""
-        feed = self.feeds.get(queue)
-        if feed is not None:
-            self._detach(feed)
-            self.register.remove(queue)
-
-    def bind_virtual(self, queue: str) -> None:
-        """Feed ``queue`` from now on, if it is a consumer group's of a virtual topic. Raises Refused."""
-        if queue in self.feeds:
-            return
-        topic = virtual_topic(queue)
-        if topic:
-            self._check_feeds()
-            self._bind(Feed(queue, topic))
-
-    def _check_feeds(self) -> None:
-        most: int = self.broker.rules.max_durables
-        if len(self.feeds) >= most:
-            raise Refused(
-                "Too many durable subscriptions",
-                where="header destination",
-                rule=f"This server keeps {most} durable subscriptions and consumer groups of virtual topics"
-                " (max-durables)",
-                mend="Delete those that are not used, or ask the administrator to raise that option.",
-            )
-
-    def _subscribe_durably(self, subscription: Subscription) -> int:
-        broker = self.broker
-        name = DURABLE + subscription.durable
-        wish = Feed(
-            name,
-            subscription.destination,
-            subscription.selector,
-            subscription.no_local,
-            subscription.consumer.client_id,
-        )
-        start: Start | None = None
-        if subscription.replay or subscription.retroactive:
-            start = Start(subscription.replay or "first", broker.now)
-        feed = self.feeds.get(name)
-        fresh = feed is None
-        if feed is None:
-            self._check_feeds()
-        elif not feed.same(wish):
-            queue = self.queue_of(feed)
-            if queue.subscriptions:
-                subscription.warning = (
-                    f"Durable subscription {subscription.durable} goes on with its destination {feed.topic}"
-                    + (f" and selector {feed.condition()}" if feed.selector is not None else "")
-                    + ": others are subscribed to it"
-                )
-            else:
-                # As in JMS: another topic, selector or noLocal is another subscription of the same name.
-                fresh = True
-        alone = broker.log.begin()
-        if fresh:
-            if feed is not None:
-                broker.delete(self.queue_of(feed))
-            self._bind(wish)
-        queue = self.queue_of(self.feeds[name])
-        if fresh:
-            self._fill(queue, wish, start)
-        if alone:
-            broker.log.end()
-        # The feed has seen to these.
-        subscription.selector = None
-        subscription.no_local = False
-        broker.attach(queue, subscription)
-        return broker.log.number
-
-    def _fill(self, queue: Queue, feed: Feed, start: Start | None) -> None:
-        """Begin with what the topics kept."""
-        broker = self.broker
-        topic = self.topics[feed.topic]
-        if start is not None:
-            replay = Replay(start, self._histories_of(topic))
-            kept = replay.take(1 << 60, broker.now)
-        else:
-            kept = self.retained.find(feed.topic, feed.pattern, broker.now)
-        for message in kept:
-            if feed.takes(message, None):
-                twin = message.copy()
-                twin.extras = None
-                broker.place(twin)
-                broker.put(queue, twin)
-
-    def forget_durable(self, name: str) -> int:
-        """Delete a durable subscription and what waits for it; return the newest op's number.
-
-        Raises Refused when there is none, or somebody is subscribed to it.
-        """
-        broker = self.broker
-        feed = self.feeds.get(DURABLE + name)
-        if feed is None:
-            raise Refused(
-                f"There is no durable subscription {name[:80]!r}",
-                where="UNSUBSCRIBE",
-                rule="A durable subscription is deleted under the client-id and name that it was made with",
-                mend="SUBSCRIBE with the same client-id and name makes one; those there are have queues in /dsub/.",
-            )
-        if self.queue_of(feed).subscriptions:
-            raise Refused(
-                f"Durable subscription {name[:80]!r} is in use",
-                where="UNSUBSCRIBE",
-                rule="What another connection is subscribed to is not deleted (JMS, unsubscribe)",
-                mend="End all subscriptions to it first.",
-            )
-        alone = broker.log.begin()
-        self.broker.delete(self.queue_of(feed))
-        if alone:
-            broker.log.end()
-        return broker.log.number
-
-    def durable_sent_to(self, name: str) -> Refused:
-        """What a sender to a durable subscription's queue is told."""
-        feed = self.feeds.get(name)
-        return Refused(
-            f"Destination {name[:80]!r} is a durable subscription",
-            where="header destination",
-            rule="Its messages come from its topic",
-            mend=f"Send to {feed.topic}." if feed is not None else "Send to its topic.",
-        )
-
-    def no_such_durable(self, name: str) -> Refused:
-        """What one is told who subscribes, or sends, to a queue of that name."""
-        return Refused(
-            f"There is no durable subscription {name[len(DURABLE) :][:80]!r}",
-            where="header destination",
-            rule="Names that start with /dsub/ are those of durable subscriptions there are",
-            mend="Subscribe to the topic with a durable name first.",
-        )
-
     # After a restart
 
     def restore(self, name: str, messages: list[Message]) -> list[str]:
@@ -496,18 +310,9 @@ class Fanout:
 
         Queues of the store must be known before.
         """
-        broken: list[str] = []
         if name == DURABLES:
-            self.register.restore(messages)
-            for queue, entry in self.register.entries.items():
-                try:
-                    feed = feed_of(queue, entry)
-                except Teaching as fault:
-                    broken.append(f"{queue} gets nothing any more: {fault}")
-                    continue
-                self._attach(feed)
-                self.queue_of(feed)
-        elif name == self.retained.register.queue:
+            return self.durables.restore(messages)
+        if name == self.retained.register.queue:
             self.retained.restore(messages)
         else:
             topic = name[len(HISTORY) :]
@@ -517,8 +322,8 @@ class Fanout:
             history.restore(messages)
             self.remembered += history.bytes
             self.histories[topic] = history
-            self._topic(topic).change()
-        return broken
+            self.topic(topic).change()
+        return []
 
     def restores(self, name: str) -> bool:
         """Whether that system queue is one of those here."""
