@@ -193,6 +193,7 @@ class Shell:
     def __init__(self, users: Users | None, options: dict[str, Any]) -> None:
         self.loop = HandLoop()
         self.server = self.run(self._make(Config(**options), users))
+        self.server.alarm.wall = lambda: 1_700_000_000 + self.loop.now
         self.turn = self.loop.turn
         self.advance = self.loop.advance
 
@@ -254,3 +255,17 @@ def shell() -> Iterator[Callable[..., Shell]]:
     yield make
     for each in shells:
         each.close()
+
+
+@pytest.fixture
+def new_loop() -> type[HandLoop]:
+    """What makes loops for tests that need more than one."""
+    return HandLoop
+
+
+@pytest.fixture
+def hand_loop() -> Iterator[HandLoop]:
+    """A loop whose time the test moves, closed after the test."""
+    loop = HandLoop()
+    yield loop
+    loop.close()

@@ -26,7 +26,7 @@ class Alarm:
     ) -> None:
         self._broker = broker
         self._loop = loop
-        self._wall = wall
+        self.wall = wall
         self._rang = rang
         self._due: int = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -34,7 +34,7 @@ class Alarm:
 
     def look(self) -> None:
         """Have the broker know what time it is."""
-        self._broker.clock.now = int(self._wall() * 1000)
+        self._broker.clock.now = int(self.wall() * 1000)
 
     def set(self) -> None:
         """Be called when the earliest of what is due now is."""
@@ -44,7 +44,7 @@ class Alarm:
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        delay = due / 1000 - self._wall()
+        delay = due / 1000 - self.wall()
         self._timer = self._loop.call_later(min(max(delay, 0.0), LONGEST), self._ring)
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import socket
 from typing import TYPE_CHECKING, Final, cast
@@ -32,6 +33,9 @@ UNREAD: Final = 4
 """Its client does not read the answers to what it sends."""
 TURN: Final = 8
 """It has been read enough for this turn of the loop."""
+
+CHOKED: Final = 16
+"""It sent to a queue that is full and lets its producers wait."""
 
 FULL: Final = 128 * 1024
 """Bytes that came at once, of which there are probably more: uvloop would go on reading up to 32 times before it
@@ -215,7 +219,7 @@ class Connection(asyncio.Protocol):
         self._finishing = True
         session.lost()
         self._server.leave(self)
-        self.release(LOGIN | THROTTLED | UNREAD | TURN)
+        self.release(LOGIN | THROTTLED | UNREAD | TURN | CHOKED)
         self._count(session, 0)
         self._log_notes(session)
         if self._timer is not None:
@@ -233,7 +237,7 @@ class Connection(asyncio.Protocol):
     # Reading or not
 
     def hold(self, reason: int) -> None:
-        """Stop reading for ``reason`` (LOGIN, THROTTLED, UNREAD or TURN)."""
+        """Stop reading for ``reason`` (LOGIN, THROTTLED, UNREAD, TURN or CHOKED)."""
         if not self._held and self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
             if self.session is not None:
@@ -284,6 +288,8 @@ class Connection(asyncio.Protocol):
         if session.sends != self._sends:
             self._sends = session.sends
             self._server.producers.sent(self)
+            if session.choked is not None:
+                self._server.producers.choke(self)
         if session.answers > OUTBOX_HIGH and not self._finishing:
             # Until they are at the socket.
             self.hold(UNREAD)
@@ -329,8 +335,23 @@ class Connection(asyncio.Protocol):
                     self._server.loop.call_soon(self.wake)
             elif event == "error":
                 log.warning("Refused %s: %s", self.address, detail, extra=extra)
+            elif event == "warning":
+                log.warning("Not as asked by %s: %s", self.address, detail, extra=extra)
+            elif event == "sins":
+                log.info("Forgiven %s: %s", self.address, detail, extra=extra | {"sins": detail})
             elif event == "subscribed":
                 log.info("Subscribing to %s", detail, extra=extra | {"destination": detail})
             elif event == "unsubscribed":
                 log.info("Unsubscribing from %s", detail, extra=extra | {"destination": detail})
         session.notes.clear()
+
+
+def is_loopback(address: str) -> bool:
+    """Whether that is an address of this machine alone, also in the form in which IPv6 sockets show IPv4."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if ip.version == 6 and ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped.is_loopback
+    return ip.is_loopback

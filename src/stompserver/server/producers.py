@@ -7,8 +7,9 @@ import logging
 import select
 from typing import TYPE_CHECKING, Final
 
+from stompserver.broker import overflow
 from stompserver.broker.subscription import Consumer, Subscription
-from stompserver.server.connection import THROTTLED, Connection
+from stompserver.server.connection import CHOKED, THROTTLED, Connection
 
 if TYPE_CHECKING:
     from stompserver.server.server import Server
@@ -42,6 +43,8 @@ class Producers:
         self._captive = 0
         self._active: set[Connection] = set()
         """Those who have sent, and do not wait."""
+        self.choked: list[Connection] = []
+        """Those who wait for room in a queue."""
         self._timer: asyncio.TimerHandle | None = None
         self._told = -TELL
         self._silent = False
@@ -84,6 +87,39 @@ class Producers:
         memory.used += unread
         return True
 
+    def choke(self, connection: Connection) -> None:
+        """Let ``connection`` wait until the queue it sent to has room, unless it may be needed for that."""
+        session = connection.session
+        if session is None or not connection.may_wait:
+            if session is not None:
+                session.choked = None
+        elif connection not in self.choked:
+            if self._timer is None:
+                self._timer = self._server.loop.call_later(LOOK, self._look)
+            self.choked.append(connection)
+            connection.hold(CHOKED)
+
+    def _unchoke(self) -> None:
+        choked = self.choked
+        self.choked = []
+        for connection in choked:
+            session = connection.session
+            queue = session.choked if session is not None else None
+            if (
+                queue is not None
+                and not queue.deleted
+                and connection.may_wait
+                and overflow.over(queue, 0, 0)
+                and queue.policy.overflow == overflow.BLOCK
+            ):
+                self.choked.append(connection)
+            else:
+                if session is not None:
+                    session.choked = None
+                connection.release(CHOKED)
+        if not self.waiting:
+            self._end()
+
     def free(self, connection: Connection) -> None:
         """Read ``connection`` again, whatever the others do."""
         self.waive(connection)
@@ -99,7 +135,11 @@ class Producers:
                 self._end()
 
     def settle(self) -> None:
-        """Let all go on when memory is below the low mark and the storage has caught up."""
+        """Let all go on when memory is below the low mark and the storage has caught up, and those go on who waited
+        for a queue that has room again.
+        """
+        if self.choked:
+            self._unchoke()
         if self.waiting and self._memory.used - self._captive <= self._memory.low and not self.behind:
             released = list(self.waiting)
             self.waiting.clear()
@@ -113,7 +153,8 @@ class Producers:
                 connection.release(THROTTLED)
 
     def _begin(self) -> None:
-        self._timer = self._server.loop.call_later(LOOK, self._look)
+        if self._timer is None:
+            self._timer = self._server.loop.call_later(LOOK, self._look)
         now = self._server.time()
         self._silent = now - self._told < TELL
         if not self._silent:
@@ -122,22 +163,25 @@ class Producers:
             log.warning(text, self._memory.used, self._memory.limit, extra={"event": "throttled"})
 
     def _end(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and not self.choked:
             self._timer.cancel()
             self._timer = None
 
     def _look(self) -> None:
         """Producers have waited for a while: find those who are gone, and those who are to blame."""
-        self._timer = self._server.loop.call_later(LOOK, self._look)
+        self._timer = None
+        if self.waiting or self.choked:
+            self._timer = self._server.loop.call_later(LOOK, self._look)
         self._find_gone()
-        self._relieve()
+        if self.waiting:
+            self._relieve()
         self._server.soon()
 
     def _find_gone(self) -> None:
         """One that is not read is not seen to leave, and would keep its place among max-connections."""
         numbers: dict[int, Connection] = {}
         poll = select.poll()
-        for connection in self.waiting:
+        for connection in [*self.waiting, *self.choked]:
             number = connection.fileno()
             if number >= 0:
                 numbers[number] = connection

@@ -22,7 +22,8 @@ from stompserver.config import Config
 from stompserver.errors import Refused
 from stompserver.security.users import Users
 from stompserver.server.alarm import Alarm
-from stompserver.server.connection import LOGIN, TURN, Connection
+from stompserver.server.connection import LOGIN, TURN, Connection, is_loopback
+from stompserver.server.cron import next_cron
 from stompserver.server.listeners import listener_of
 from stompserver.server.policies import policies_of
 from stompserver.server.process import connections_that_fit
@@ -85,6 +86,7 @@ class Server:
         self.pump: Pump | None = None
         self._lock: Lock | None = None
         self.broker = self._open_store(config)
+        self.broker.schedule.next_cron = next_cron
         self.alarm = Alarm(self.broker, self.loop, time.time, self.soon)
         self._settings = _settings(config)
         """By listener: that of host and port, then those of ``listeners``."""
@@ -241,6 +243,7 @@ class Server:
         session = Session(
             self.broker, self._settings[connection.listener], uuid4().hex, self.time(), self._dirty
         )
+        session.local = is_loopback(connection.address)
         if self.config.debug:
             session.trace = []
         self.connections[session] = connection
@@ -285,6 +288,7 @@ class Server:
             self._dirty
             or self._resting
             or self.producers.waiting
+            or self.producers.choked
             or self.pump is not None
             or self.broker.deadlines.sooner
         ):
@@ -376,6 +380,7 @@ def _rules(config: Config) -> Rules:
         deadletter=config.deadletter,
         max_redeliveries=config.max_redeliveries,
         max_queues=config.max_queues,
+        max_scheduled=config.max_scheduled,
         idle_queues=config.idle_queues,
         lag=config.slow_subscriber_limit,
         memory_limit=config.memory_limit,
@@ -409,4 +414,5 @@ def _settings_of(config: Config, strict: bool, server_header: str) -> Settings:
         max_transaction_frames=config.max_transaction_frames,
         max_transaction_bytes=config.max_transaction_bytes,
         lag=config.slow_subscriber_limit,
+        management=config.management,
     )
