@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import tempfile
@@ -32,24 +31,6 @@ from stompserver.server.storage import PATIENCE, RETRY, UNDURABLE, Pump
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
 from stompserver.stores.base import STORES, Damage, Place, Stored, open_store
-
-
-class HandLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.now = 1000.0
-        super().__init__()
-
-    def time(self) -> float:
-        return self.now
-
-    def turn(self, times: int = 1) -> None:
-        for _ in range(times):
-            self.call_soon(self.stop)
-            self.run_forever()
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-        self.turn(4)
 
 
 class ModelStore:
@@ -224,13 +205,6 @@ def store() -> ModelStore:
 @pytest.fixture
 def rig(hand_loop: Any, tmp_path: Path, store: ModelStore) -> Rig:
     return Rig(hand_loop, tmp_path, store)
-
-
-@pytest.fixture
-def hand_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = HandLoop()
-    yield loop
-    loop.close()
 
 
 def send(body: str, *, queue: str = "/queue/a", more: str = "") -> str:
@@ -709,11 +683,12 @@ def test_a_dead_letter_leaves_one_queue_and_enters_the_other_or_neither(rig: Rig
 class Crashes(RuleBasedStateMachine):
     """Clients, broker, pump and a real store against what receipts promise, with crashes at any step."""
 
-    kind = "lmdb"
+    kind: str
+    new_loop: Callable[[], Any]
 
     @initialize()
     def start(self) -> None:
-        self.loop = HandLoop()
+        self.loop = self.new_loop()
         self.directory = Path(tempfile.mkdtemp(prefix="stompserver-model-"))
         self.sent = 0
         self.kept: set[str] = set()
@@ -853,20 +828,19 @@ class Crashes(RuleBasedStateMachine):
         shutil.rmtree(self.directory)
 
 
-def model(kind: str) -> Any:
-    machine = type(f"Crashes{kind.title()}", (Crashes,), {"kind": kind})
-    return machine
+def model(kind: str, new_loop: type) -> Any:
+    return type(f"Crashes{kind.title()}", (Crashes,), {"kind": kind, "new_loop": new_loop})
 
 
 @pytest.mark.parametrize("kind", ["lmdb", "dbm"])
-def test_receipts_hold_whenever_it_crashes(kind: str) -> None:
+def test_receipts_hold_whenever_it_crashes(kind: str, new_loop: type) -> None:
     run_state_machine_as_test(
-        model(kind), settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
+        model(kind, new_loop), settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
     )
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", sorted(set(STORES) - {"memory"}))
-def test_receipts_hold_whenever_it_crashes_for_long(kind: str) -> None:
+def test_receipts_hold_whenever_it_crashes_for_long(kind: str, new_loop: type) -> None:
     steps = settings(max_examples=60 if kind != "lmdb" else 300, stateful_step_count=60, deadline=None)
-    run_state_machine_as_test(model(kind), settings=steps)
+    run_state_machine_as_test(model(kind, new_loop), settings=steps)

@@ -11,7 +11,7 @@ from typing import Final
 from stompserver.migrate import berkeley, gnu, marshal
 from stompserver.migrate.files import PREFIX
 from stompserver.migrate.frame import Frame, decode, from_marshal
-from stompserver.migrate.order import merge, stamp
+from stompserver.migrate.order import gathered, stamp
 from stompserver.migrate.original import DEADLETTER, Item, Notes, Queue, check_name, item
 from stompserver.migrate.pairs import Octets, Pairs
 from stompserver.migrate.qinfo import Index, Listed, flat
@@ -91,16 +91,9 @@ class _Reader:
     def read(self) -> list[Queue]:
         for name, path in self._paths.items():
             self._open[name] = self._look(path)
-        queues: dict[str, Queue] = {}
-        for listed in self._index.queues:
-            found = self._listed(listed)
-            if found:
-                queues.setdefault(listed.name, Queue(listed.name)).items.extend(found)
-        recovered = self._unlisted()
-        for name in sorted(recovered):
-            queue = queues.setdefault(name, Queue(name))
-            queue.items = merge(queue.items, recovered[name])
-        return list(queues.values())
+        # Taken first: what is left is not listed.
+        listed = [(each.name, self._listed(each)) for each in self._index.queues]
+        return gathered(listed, self._unlisted())
 
     def _look(self, path: Path) -> dict[bytes, bytes]:
         try:

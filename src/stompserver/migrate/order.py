@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from stompserver.migrate.original import Item
+from stompserver.migrate.original import Item, Queue
 
 # HOST-SECONDS-MICROSECONDS-N; N starts again whenever a queue was empty, the time does not.
 _ID: Final = re.compile(r".*-([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,18})", re.DOTALL)
@@ -31,3 +32,15 @@ def merge(listed: list[Item], recovered: list[Item]) -> list[Item]:
         merged.append(item)
     merged.extend(reversed(waiting))
     return merged
+
+
+def gathered(listed: Iterable[tuple[str, list[Item]]], recovered: dict[str, list[Item]]) -> list[Queue]:
+    """The queues with what the index has for each, in its order, and with what no index lists."""
+    queues: dict[str, Queue] = {}
+    for name, items in listed:
+        if items:
+            queues.setdefault(name, Queue(name)).items.extend(items)
+    for name in sorted(recovered):
+        queue = queues.setdefault(name, Queue(name))
+        queue.items = merge(queue.items, recovered[name])
+    return list(queues.values())
