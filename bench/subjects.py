@@ -52,6 +52,8 @@ def stompserver(name: str, home: Home, options: Sequence[str] = ()) -> Subject:
         missing=home.missing,
         # An LMDB with a million messages may take its time.
         start_seconds=60,
+        # One file a message: what was taken is forgotten so slowly that the answer to a DISCONNECT waits for it.
+        patience=60 if "file" in options else 10,
         cannot={} if "-q" in options else IN_MEMORY,
     )
 
