@@ -91,6 +91,6 @@ def virtual_topic(queue: str) -> str:
     if not queue.startswith(_GROUP):
         return ""
     group, _, topic = queue[len(_GROUP) :].partition(".")
-    if not group or not topic.startswith(_VIRTUAL) or len(topic) == len(_VIRTUAL):
+    if not group or is_pattern(group) or not topic.startswith(_VIRTUAL) or len(topic) == len(_VIRTUAL):
         return ""
     return "/topic/" + topic
