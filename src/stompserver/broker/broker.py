@@ -14,6 +14,7 @@ from stompserver.broker.memory import Memory
 from stompserver.broker.message import DEAD, Message
 from stompserver.broker.oplog import FOREVER, OpLog
 from stompserver.broker.pattern import is_pattern
+from stompserver.broker.pauses import PAUSES, Pauses
 from stompserver.broker.plan import Plan
 from stompserver.broker.policy import Policies, Policy
 from stompserver.broker.queue import Keeper, Queue
@@ -134,6 +135,7 @@ class Broker(Keeper):
         "memory",
         "naming",
         "number",
+        "pauses",
         "queues",
         "room",
         "rules",
@@ -165,6 +167,7 @@ class Broker(Keeper):
         """Unused queues, the longest unused first: kept for their statistics, up to ``idle_queues``."""
         self.shapes = Shapes(self)
         self.schedule = Schedule(self)
+        self.pauses = Pauses(self)
         self.clients: dict[str, Consumer] = {}
         """Who is connected, by client-id."""
         self.temps: dict[str, set[str]] = {}
@@ -407,7 +410,7 @@ class Broker(Keeper):
         elif subscription in self.watches.owners:
             self.watches.start(subscription)
         elif subscription.queue is not None:
-            subscription.queue.dispatch()
+            subscription.queue.dispatch(subscription)
 
     def unsubscribe(self, subscription: Subscription) -> int:
         """Deliver nothing more to ``subscription``; what it was handed stays its to settle."""
@@ -492,10 +495,12 @@ class Broker(Keeper):
             queue.put_back(delivery, delay)
 
     def _spent(self, message: Message, policy: Policy) -> bool:
-        """Whether one more return is too many (the original counted max-exceptions in the same way)."""
+        """Whether one more return is too many (the original counted max-exceptions in the same way). A subscription's
+        limit may be -1: none at all, where a policy's 0 is no limit.
+        """
         attempts: int = message.attempts
         limit: int = policy.max_redeliveries
-        return 0 <= message.exceptions <= attempts or 0 < limit <= attempts
+        return 0 <= message.exceptions <= attempts or 0 < limit <= attempts or limit < 0
 
     def bury(self, queue: Queue, message: Message, reason: str, cause: str) -> None:
         """Put a message that left ``queue`` for good into its dead letter queue, as the newest there, unless it is
@@ -671,6 +676,8 @@ class Broker(Keeper):
         if name == SCHEDULE:
             self.schedule.restore(messages)
             return []
+        if name == PAUSES:
+            return self.pauses.restore(messages)
         if name == SHAPES:
             self.shapes.restore(messages)
             return []

@@ -7,6 +7,7 @@ from typing import Final
 
 from stompserver.broker.broker import Broker
 from stompserver.broker.message import Message
+from stompserver.broker.schedule import SCHEDULE
 from stompserver.stores.base import Store, Stored
 
 log = logging.getLogger("stompserver.storage")
@@ -33,6 +34,10 @@ def recall(store: Store, broker: Broker, queues: list[Stored]) -> None:
                         each,
                         extra={"event": "damage", "destination": queue.name},
                     )
+            if queue.name == SCHEDULE:
+                # May be more than memory holds.
+                broker.restore_register(queue.name, messages)
+                messages = []
             if len(found) == 0 or after >= queue.highest:
                 break
         for problem in broker.restore_register(queue.name, messages):

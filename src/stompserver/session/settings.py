@@ -10,7 +10,8 @@ class Settings:
 
     ``heart_beat`` is what the server can send and wants to get, in ms; ``login_timeout`` in s; ``prefetch``
     and ``prefetch10`` (for 1.0 with ack:client) in messages; ``lag`` is the bytes that a topic's subscriber
-    may fall behind; ``authenticate`` makes each CONNECT wait for the shell's answer.
+    may fall behind; ``authenticate`` makes each CONNECT wait for the shell's answer; ``management`` says who may
+    send to management destinations: local, all, off.
     """
 
     __slots__ = (
@@ -20,6 +21,7 @@ class Settings:
         "lag",
         "limits",
         "login_timeout",
+        "management",
         "max_subscriptions",
         "max_transaction_bytes",
         "max_transaction_frames",
@@ -46,6 +48,7 @@ class Settings:
         max_transaction_frames: int = 10_000,
         max_transaction_bytes: int = 64 << 20,
         lag: int = 16 << 20,
+        management: str = "local",
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -61,3 +64,4 @@ class Settings:
         self.max_transaction_frames: int = max_transaction_frames
         self.max_transaction_bytes: int = max_transaction_bytes
         self.lag: int = lag
+        self.management = management
