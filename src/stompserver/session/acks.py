@@ -2,15 +2,93 @@
 
 from __future__ import annotations
 
-from collections import deque
+from typing import TYPE_CHECKING, Final
 
+from stompserver.broker.broker import ACK, NACK, Action
 from stompserver.broker.destination import MONITOR
 from stompserver.broker.subscription import AUTO, UNLIMITED, Consumer, Delivery, Subscription
 from stompserver.errors import ProtocolError
+from stompserver.session import faults, values
 from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
+from stompserver.wire.frame import Frame
 
-MONITOR_ACK = "monitor"
+if TYPE_CHECKING:
+    from stompserver.session.session import Session
+
+MONITOR_ACK: Final = "monitor"
 """The ``ack`` header of the monitor's reports: they never count as unsettled, as in the original."""
+
+BROWSER_ACK: Final = "browser"
+"""The same of what a browser was shown."""
+
+_LAPSED: Final = 1000
+"""Deliveries whose lease ended that a connection remembers, so that a late ACK is not an ERROR."""
+
+
+def settle(session: Session, frame: Frame, kind: int) -> int:
+    """ACK or NACK (``kind``), at once or in a transaction."""
+    headers = frame.headers
+    command = frame.command.upper()
+    for name in session.version.required[command]:
+        if name not in headers:
+            raise faults.missing(name, frame, session.version)
+    found = find(session, session.version, command, headers, session.settings.strict, session.lapsed)
+    transaction = headers.get("transaction")
+    if found is None:
+        if transaction is not None:
+            session.need_transactions().get(transaction)
+        _excuse(session, headers)
+        return 0
+    deliveries = covered(found)
+    requeue = True
+    delay: int = -1
+    reason = ""
+    if kind == NACK:
+        if values.truth(headers.get("touch"), False):
+            return session.broker.touch(deliveries)
+        requeue = values.truth(headers.get("requeue"), True)
+        reason = headers.get("reason", "")
+        if "delay" in headers:
+            delay = max(values.number(headers, "delay"), 0)
+    if transaction is not None:
+        actions = [Action(kind, None, delivery, requeue, delay, reason) for delivery in deliveries]
+        session.queue_up(transaction, actions, 0)
+        for delivery in deliveries:
+            delivery.held = transaction
+        return 0
+    for delivery in deliveries:
+        del session.deliveries[delivery.name]
+    number: int = 0
+    if kind == ACK:
+        for delivery in deliveries:
+            number = session.broker.ack(delivery)
+    elif found.subscription.odd:
+        # Those of a composite destination come from several queues.
+        for delivery in deliveries:
+            number = session.broker.nack([delivery], requeue, delay, reason)
+    else:
+        number = session.broker.nack(deliveries, requeue, delay, reason)
+    trim(found)
+    return number
+
+
+def _excuse(session: Session, headers: dict[str, str]) -> None:
+    name = headers.get("id") or headers.get("message-id", "")
+    if session.version.settles != BY_ACK_ID:
+        name = pair(name, headers.get("subscription", ""))
+    if name in session.lapsed:
+        session.warn("Its ack-timeout is over, so the message went back before")
+    elif name not in (MONITOR_ACK, BROWSER_ACK):
+        session.sin("ack-of-auto")
+
+
+def lapse(consumer: Consumer, lapsed: dict[str, None], delivery: Delivery) -> None:
+    """The lease of ``delivery`` is over: it is not the consumer's any more."""
+    if consumer.deliveries.get(delivery.name) is delivery:
+        del consumer.deliveries[delivery.name]
+    if len(lapsed) >= _LAPSED:
+        del lapsed[next(iter(lapsed))]
+    lapsed[delivery.name] = None
 
 
 def pair(message_id: str, subscription_id: str) -> str:
@@ -19,10 +97,15 @@ def pair(message_id: str, subscription_id: str) -> str:
 
 
 def find(
-    consumer: Consumer, version: Version, command: str, headers: dict[str, str], strict: bool
+    consumer: Consumer,
+    version: Version,
+    command: str,
+    headers: dict[str, str],
+    strict: bool,
+    lapsed: dict[str, None],
 ) -> Delivery | None:
     """The unsettled delivery that ``command`` (ACK or NACK) names; None when it names one that needs none
-    (ack:auto, unless ``strict``).
+    (ack:auto, unless ``strict``, or one whose lease ended).
 
     Raises ProtocolError for an unknown, foreign or settled one.
     """
@@ -31,7 +114,7 @@ def find(
         delivery = consumer.deliveries.get(name)
         if delivery is not None:
             return delivery
-        if name == MONITOR_ACK:
+        if name in (MONITOR_ACK, BROWSER_ACK) or name in lapsed:
             return None
         raise _unknown(command, headers, name, "header id", version)
     message_id = headers["message-id"]
@@ -41,14 +124,14 @@ def find(
         if delivery is not None:
             return delivery
         subscription = consumer.subscriptions.get(id)
-        if subscription is not None and _free(subscription, strict):
+        if (subscription is not None and _free(subscription, strict)) or pair(message_id, id) in lapsed:
             return None
         raise _unknown(
             command, headers, message_id, "headers message-id and subscription " + repr(id[:80]), version
         )
     auto = False
-    for id, subscription in consumer.subscriptions.items():
-        delivery = consumer.deliveries.get(pair(message_id, id))
+    for subscription in consumer.subscriptions.values():
+        delivery = consumer.deliveries.get(pair(message_id, subscription.id))
         if delivery is not None:
             return delivery
         auto = auto or _free(subscription, strict)
@@ -56,14 +139,14 @@ def find(
     for name, delivery in consumer.deliveries.items():
         if name.partition("\0")[0] == message_id:
             return delivery
-    if auto:
+    if auto or message_id in [name.partition("\0")[0] for name in lapsed]:
         return None
     raise _unknown(command, headers, message_id, "header message-id", version)
 
 
 def _free(subscription: Subscription, strict: bool) -> bool:
     """Whether ACKs for ``subscription`` have nothing to do and harm nobody."""
-    if subscription.destination == MONITOR:
+    if subscription.destination == MONITOR or subscription.browser:
         return True
     return subscription.mode == AUTO and (not strict or subscription.topic is not None)
 
@@ -104,7 +187,10 @@ def trim(delivery: Delivery) -> None:
     # One that an open transaction holds at the head must not keep all that are settled after it.
     unsettled = (subscription.prefetch or UNLIMITED) - subscription.credit
     if len(order) > 2 * unsettled + 100:
-        subscription.order = deque([later for later in order if not later.settled])
+        # In place: the subscriptions of a composite destination share it.
+        kept = [later for later in order if not later.settled]
+        order.clear()
+        order.extend(kept)
 
 
 def _unknown(command: str, headers: dict[str, str], name: str, where: str, version: Version) -> ProtocolError:

@@ -190,3 +190,34 @@ def too_many_subscriptions(limit: int) -> Refused:
         rule=f"This server takes {limit} on a connection (max-subscriptions)",
         mend="Subscribe to less, or ask the administrator to raise that option.",
     )
+
+
+def too_many_temporary(limit: int) -> Refused:
+    """One temporary destination more than a connection may have."""
+    return Refused(
+        "Too many temporary destinations",
+        where="headers destination and reply-to",
+        rule=f"This server keeps {limit} for a connection (max-subscriptions)",
+        mend="Use one for many answers and tell them apart by correlation-id, or ask the administrator to raise"
+        " that option.",
+    )
+
+
+def client_id_in_use(id: str) -> Refused:
+    """A client-id that another login has."""
+    return Refused(
+        f"Client id is in use {id[:80]!r}",
+        where="header client-id",
+        rule="A client-id names one live connection; only one of the same login takes it over",
+        mend="Choose another client-id.",
+    )
+
+
+def client_id_taken(id: str) -> Refused:
+    """To the connection that had a client-id before."""
+    return Refused(
+        f"Another connection took over client id {id[:80]!r}",
+        where="header client-id",
+        rule="A client-id names one live connection, the newest one of its login",
+        mend="Give each process a client-id of its own, or none.",
+    )

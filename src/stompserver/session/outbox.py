@@ -30,6 +30,7 @@ class Outbox(Consumer):
         "_owed",
         "answers",
         "broker",
+        "lapsed",
         "outbox",
         "outbox_bytes",
         "queued",
@@ -52,6 +53,8 @@ class Outbox(Consumer):
         self.queued = False
         """Whether ``dirty`` has this one."""
         self.trace: list[str] | None = None
+        self.lapsed: dict[str, None] = {}
+        """Names of deliveries whose lease ended, the oldest first."""
         self._dirty = dirty
         self._acks: int = 0
         self._ahead: int = 0
@@ -111,10 +114,12 @@ class Outbox(Consumer):
                 out.append(subscription.prefix)
             delivery = Delivery(name, subscription, message)
             self.deliveries[name] = delivery
+            if subscription.lease is not None:
+                subscription.lease.add(delivery)
             if subscription.order is not None:
                 subscription.order.append(delivery)
-        if message.attempts:
-            out.append(b"redelivered:true\n")
+        if message.attempts or subscription.odd:
+            head = self._particular(subscription, message, head)
         out.append(head)
         out.append(message.body)
         out.append(b"\0\n")
@@ -134,10 +139,46 @@ class Outbox(Consumer):
         if not self.queued:
             self._mark()
 
+    def ended(self, subscription: Subscription) -> None:
+        """Append the mark that a browser has seen all there is, as ActiveMQ and Apollo write it."""
+        if self.state != CONNECTED:
+            return
+        text = self.text()
+        lines = ""
+        if not subscription.shown:
+            lines = text.line("destination", subscription.destination)
+        lines += "message-id:browser-end\nbrowser:end\ncontent-length:0\n\n\0\n"
+        octets = subscription.prefix + text.octetize(lines)
+        self.outbox.append(octets)
+        self.outbox_bytes += len(octets)
+        self._mark()
+
+    def expired(self, delivery: Delivery) -> None:
+        """A lease ended: the delivery may be settled no more, and trying to is no ERROR."""
+        acks.lapse(self, self.lapsed, delivery)
+
     def judge(self) -> None:
         """The socket was full: see whether too much of a topic waits for it."""
         if self._late is not None and self._ahead > self.settings.lag:
             self.lag(self._late)
+
+    def _particular(self, subscription: Subscription, message: Message, head: bytes) -> bytes:
+        """Append the header lines that this delivery has before others do; return what follows of ``head``."""
+        lines = ""
+        attempts: int = message.attempts
+        if attempts:
+            count = str(attempts + 1)
+            lines = "redelivered:true\ndelivery-count:" + count + "\nJMSXDeliveryCount:" + count + "\n"
+        if subscription.replay and message.extras is not None:
+            offset = message.extras.get("offset")
+            if offset is not None:
+                lines += "x-stream-offset:" + offset + "\n"
+        if subscription.shown:
+            # The prefix has the destination as the client calls it; here it is the first line.
+            head = head[head.index(b"\n") + 1 :]
+        if lines:
+            self.outbox.append(lines.encode())
+        return head
 
     def _head(self, message: Message) -> bytes:
         """The header lines that all deliveries of ``message`` share, and the empty line."""
@@ -150,7 +191,7 @@ class Outbox(Consumer):
             parts.append("\n")
             head = message.head = "".join(parts).encode()
             return head
-        text = self._text()
+        text = self.text()
         variants = message.variants
         if variants is None:
             variants = message.variants = {}
@@ -165,15 +206,20 @@ class Outbox(Consumer):
             variant = variants[text.version] = encode_block(ours, text) + b"\n"
         return variant
 
-    def _text(self) -> Text:
+    def text(self) -> Text:
+        """How headers are written to this client."""
         return self.version.strict_text if self.settings.strict else self.version.text
 
-    def _owe(self, number: int, receipt: str) -> None:
-        if receipt.isalnum() and receipt.isascii():
+    def _owe(self, number: int, receipt: str, warning: str = "") -> None:
+        if warning:
+            text = self.text()
+            lines = text.line("receipt-id", receipt) + text.line("warning", warning)
+            octets = text.octetize("RECEIPT\n" + lines + "\n\0\n")
+        elif receipt.isalnum() and receipt.isascii():
             # Nothing to escape, in one step (bench: receipt).
             octets = b"RECEIPT\nreceipt-id:%b\n\n\0\n" % receipt.encode()
         else:
-            text = self._text()
+            text = self.text()
             octets = text.octetize("RECEIPT\n" + text.line("receipt-id", receipt) + "\n\0\n")
         self._settle_debt(number, octets)
 

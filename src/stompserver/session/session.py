@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker
-from stompserver.broker.destination import MONITOR
+from stompserver.broker.broker import ACK, NACK, Action, Broker
 from stompserver.broker.message import OVERHEAD, Message
-from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, Subscription
+from stompserver.broker.subscription import INDIVIDUAL, Subscription
 from stompserver.errors import Teaching
-from stompserver.session import acks, dialect, faults
+from stompserver.session import acks, dialect, faults, naming, sending, subscribing, values
 from stompserver.session.heartbeat import HeartBeat, agree, parse
+from stompserver.session.naming import Speaker
 from stompserver.session.outbox import Outbox
 from stompserver.session.settings import Settings
 from stompserver.session.state import (
@@ -29,7 +29,7 @@ from stompserver.wire.frame import Frame
 from stompserver.wire.headers import RAW, encode_frame
 from stompserver.wire.parser import Parser
 
-_SPECIAL: Final = dialect.PRIVATE | {"max-exceptions", *dialect.PERSISTENT}
+_SPECIAL: Final = dialect.SPECIAL
 
 
 class Session(Outbox):
@@ -40,31 +40,37 @@ class Session(Outbox):
     ``outbox`` (take it with ``take``); a session with something new in it has put itself into ``dirty``.
     When ``state`` is AUTHENTICATING the shell checks ``login`` and ``passcode`` and calls ``authenticated``.
     When ``closing`` is true it flushes, calls ``lost`` and closes. ``notes`` are events to be logged,
-    ``trace`` frames when it is a list.
+    ``trace`` frames when it is a list; ``sins`` counts what lenience forgave.
     """
 
     __slots__ = (
         "_beat",
         "_full",
         "_made",
-        "_receipt",
+        "_request",
         "_requested",
         "_transactions",
+        "_warning",
         "heard",
         "id",
+        "local",
         "login",
         "notes",
         "opened",
         "parser",
         "passcode",
         "paused",
+        "receipt",
         "sends",
         "sent",
+        "sins",
     )
 
     def __init__(self, broker: Broker, settings: Settings, id: str, now: float, dirty: list[Outbox]) -> None:
         super().__init__(broker, settings, dirty)
         self.id = id
+        self.local = False
+        """Whether the client is on the server's own machine; the shell knows."""
         self.parser = Parser(settings.before_login, settings.strict)
         self.opened = now
         self.heard = now
@@ -77,7 +83,11 @@ class Session(Outbox):
         self.notes: list[tuple[str, str]] = []
         self._beat: HeartBeat | None = None
         self._made: int = 0
-        self._receipt: str | None = None
+        self.receipt: str | None = None
+        """What the frame in hand wants its RECEIPT to be called."""
+        self.sins: dict[str, int] = {}
+        self._request: str | None = None
+        self._warning = ""
         self._requested: tuple[int, int] = (0, 0)
         self._full = False
         self._transactions: Transactions | None = None
@@ -103,7 +113,7 @@ class Session(Outbox):
                 break
             data = b""
         if parser.error is not None and self.state <= CONNECTED:
-            self._receipt = parser.error.receipt
+            self.receipt = parser.error.receipt
             self.fail(parser.error)
 
     def _process(self, frames: list[Frame]) -> None:
@@ -113,21 +123,22 @@ class Session(Outbox):
             for frame in frames:
                 if self.trace is not None:
                     self.trace.append("received " + str(frame))
-                self._receipt = frame.headers.pop("receipt", None)
-                if strict and frame.body and frame.command != "SEND":
-                    raise faults.needless_body(frame)
+                self.receipt = frame.headers.pop("receipt", None)
+                if frame.body and frame.command != "SEND":
+                    if strict:
+                        raise faults.needless_body(frame)
+                    self.sin("body")
                 handler = handlers.get(frame.command)
                 if handler is None:
                     handler = self._odd_command(frame)
                 number: int = handler(self, frame)
                 if self.state != CONNECTED:
-                    if self.state == LEAVING and self._receipt is not None:
-                        self._owe(number, self._receipt)
+                    if self.state == LEAVING and self.receipt is not None:
+                        self._owe(number, self.receipt)
                     break
-                if self._receipt is not None:
-                    self._owe(number, self._receipt)
+                if self.receipt is not None:
                     # An ERROR that comes later, of something else, must not name it.
-                    self._receipt = None
+                    self.answer(number)
         except Teaching as error:
             self.fail(error)
 
@@ -137,7 +148,10 @@ class Session(Outbox):
         if self.state != AUTHENTICATING:
             return
         if welcome:
-            self._welcome()
+            try:
+                self._welcome()
+            except Teaching as error:
+                self.fail(error)
             self.receive(b"", now)
         else:
             self.fail(faults.invalid_login())
@@ -208,6 +222,14 @@ class Session(Outbox):
         self.broker.memory.used -= self.behind
         self.behind = 0
         self.broker.drop(self)
+        self._leave_temps()
+        if self.broker.clients.get(self.client_id) is self:
+            del self.broker.clients[self.client_id]
+        self.sin("colon", self.parser.colons)
+        self.sin("stray-octets", self.parser.strays)
+        if self.sins:
+            told = [f"{name} {times}" for name, times in sorted(self.sins.items())]
+            self.notes.append(("sins", ", ".join(told)))
 
     def fail(self, error: Teaching) -> None:
         """Tell the client what was wrong; nothing is read or sent after it (STOMP 1.2, ERROR)."""
@@ -219,20 +241,20 @@ class Session(Outbox):
         self.parser.stop()
         body = error.explanation().encode("utf-8", "replace")
         headers = [("message", error.summary.partition("\n")[0][:200])]
-        if self._receipt is not None:
-            headers.append(("receipt-id", self._receipt))
+        if self.receipt is not None:
+            headers.append(("receipt-id", self.receipt))
         if isinstance(error, faults.VersionError):
             headers.append(("version", OFFERED))
         headers.append(("content-type", "text/plain;charset=utf-8"))
         headers.append(("content-length", str(len(body))))
         self.notes.append(("error", str(error)))
-        octets = encode_frame("ERROR", headers, body, self._text() if known else RAW)
+        octets = encode_frame("ERROR", headers, body, self.text() if known else RAW)
         if not self.broker.room:
             # Receipts wait until the storage has room, which may take hours: the client is told now.
             self._owed = None
         owed = self._owed
         self._settle_debt(owed[-1][0] if owed is not None else 0, octets)
-        self._receipt = None
+        self.receipt = None
 
     # What the broker calls
 
@@ -241,7 +263,7 @@ class Session(Outbox):
         if self.state != CONNECTED:
             return
         self.take()
-        self._receipt = None
+        self.receipt = None
         self.fail(faults.too_slow(subscription.destination, subscription.label, self.settings.lag))
 
     # Connecting
@@ -255,14 +277,20 @@ class Session(Outbox):
         self.version = version
         if version is V10:
             headers = {name.strip(): value.strip() for name, value in headers.items()}
-            if self._receipt is not None:
-                self._receipt = self._receipt.strip()
+            if self.receipt is not None:
+                self.receipt = self.receipt.strip()
         if version.beats:
             self._requested = parse(headers.get("heart-beat"), self.settings.strict)
-            if self.settings.strict and dialect.first(headers, dialect.HOST) is None:
-                raise faults.no_host(version)
+            if values.first(headers, dialect.HOST) is None:
+                if self.settings.strict:
+                    raise faults.no_host(version)
+                self.sin("no-host")
+            if " " in headers["accept-version"]:
+                self.sin("blanks")
         self.login = headers.get("login")
         self.passcode = headers.get("passcode")
+        self.client_id = headers.get("client-id", "")
+        self._request = headers.get("request-id")
         if self.settings.authenticate:
             self.state = AUTHENTICATING
             return 0
@@ -273,6 +301,8 @@ class Session(Outbox):
         settings = self.settings
         version = self.version
         self.passcode = None
+        if self.client_id:
+            self._claim(self.client_id)
         headers = [("version", version.number), ("session", self.id), ("server", settings.server)]
         if version.beats:
             ours, asked = settings.heart_beat
@@ -280,20 +310,35 @@ class Session(Outbox):
             beat = agree(self._requested, settings.heart_beat)
             if beat.send or beat.expect:
                 self._beat = beat
-        if self._receipt is not None:
+        if self.receipt is not None:
             # No RECEIPT frame answers CONNECT; ActiveMQ's clients look for this header (dialects.md 1.13).
-            headers.append(("receipt-id", self._receipt))
-            self._receipt = None
+            headers.append(("receipt-id", self.receipt))
+            self.receipt = None
+        if self._request is not None:
+            headers.append(("response-id", self._request))
         self._write(encode_frame("CONNECTED", headers, b"", RAW))
-        self.parser.open(self._text(), settings.limits)
+        self.parser.open(self.text(), settings.limits)
         self.state = CONNECTED
         self.ready = True
         self.notes.append(("connected", version.number))
 
+    def _claim(self, id: str) -> None:
+        """Be the client of that id. A connection of the same login that has it is likely the client's own, from
+        before it lost the network, and ends; another login's is not touched.
+        """
+        clients = self.broker.clients
+        other = clients.get(id)
+        if isinstance(other, Session) and other is not self:
+            if other.login != self.login:
+                raise faults.client_id_in_use(id)
+            other.receipt = None
+            other.fail(faults.client_id_taken(id))
+        clients[id] = self
+
     # Sending
 
     def on_send(self, frame: Frame) -> int:
-        """SEND: to the broker, or into a transaction."""
+        """SEND: to the broker, into a transaction, or into the schedule."""
         headers = frame.headers
         destination = headers.pop("destination", None)
         if not destination:
@@ -305,27 +350,23 @@ class Session(Outbox):
         self.sends += 1
         if self._full:
             raise faults.out_of_memory(self.broker.memory.limit, "header destination")
-        if not _SPECIAL.isdisjoint(headers):
-            transaction = headers.get("transaction")
-            message.persistent = dialect.truth(dialect.first(headers, dialect.PERSISTENT), True)
-            message.exceptions = dialect.exceptions(headers)
-            for name in dialect.PRIVATE.intersection(headers):
-                del headers[name]
-            if transaction is not None:
-                self._queue_up(transaction, [Action(SEND, message)], message.size)
-                return 0
-        return self.broker.send(message)
+        # Nearly all need no more than this (bench: send).
+        if destination not in self.broker.naming.plain or not _SPECIAL.isdisjoint(headers):
+            return sending.send(self, message)
+        return self.broker.send(message, self)
 
     # Transactions
 
-    def _queue_up(self, id: str, actions: list[Action], size: int) -> None:
-        transactions = self._need_transactions()
+    def queue_up(self, id: str, actions: list[Action], size: int) -> None:
+        """Add ``actions`` to a transaction, each of ``size`` bytes. Raises ProtocolError without one of that name."""
+        transactions = self.need_transactions()
         transaction = transactions.get(id)
         for action in actions:
             transactions.add(transaction, action, size)
             self.broker.memory.used += size
 
-    def _need_transactions(self) -> Transactions:
+    def need_transactions(self) -> Transactions:
+        """The open transactions."""
         transactions = self._transactions
         if transactions is None:
             settings = self.settings
@@ -336,14 +377,14 @@ class Session(Outbox):
 
     def on_begin(self, frame: Frame) -> int:
         """BEGIN: open a transaction."""
-        self._need_transactions().begin(self._required(frame, "transaction"))
+        self.need_transactions().begin(self.required(frame, "transaction"))
         return 0
 
     def on_commit(self, frame: Frame) -> int:
         """COMMIT: all of the transaction at once, or an ERROR and nothing of it."""
-        transaction = self._need_transactions().end(self._required(frame, "transaction"))
+        transaction = self.need_transactions().end(self.required(frame, "transaction"))
         self.broker.memory.used -= transaction.bytes
-        number = self.broker.apply(transaction.actions)
+        number = self.broker.apply(transaction.actions, self)
         for action in transaction.actions:
             delivery = action.delivery
             if delivery is not None:
@@ -355,7 +396,7 @@ class Session(Outbox):
 
     def on_abort(self, frame: Frame) -> int:
         """ABORT: forget the transaction; the deliveries it held may be settled again."""
-        transaction = self._need_transactions().end(self._required(frame, "transaction"))
+        transaction = self.need_transactions().end(self.required(frame, "transaction"))
         self.broker.memory.used -= transaction.bytes
         for action in transaction.actions:
             if action.delivery is not None:
@@ -374,122 +415,94 @@ class Session(Outbox):
             if delivery is not None and delivery.held is None and delivery.subscription.mode == INDIVIDUAL:
                 del self.deliveries[delivery.name]
                 return self.broker.ack(delivery)
-        return self._settle(frame, ACK, False)
+        return acks.settle(self, frame, ACK)
 
     def on_nack(self, frame: Frame) -> int:
-        """NACK: this delivery, or with ack:client all up to it, comes back; requeue:false gives it up."""
+        """NACK: this delivery, or with ack:client all up to it, comes back, as its headers say."""
         if "NACK" not in self.version.commands:
             raise faults.unknown_command(frame, self.version, self.state)
-        return self._settle(frame, NACK, dialect.truth(frame.headers.get("requeue"), True))
-
-    def _settle(self, frame: Frame, kind: int, requeue: bool) -> int:
-        headers = frame.headers
-        for name in self.version.required[frame.command.upper()]:
-            if name not in headers:
-                raise faults.missing(name, frame, self.version)
-        found = acks.find(self, self.version, frame.command.upper(), headers, self.settings.strict)
-        transaction = headers.get("transaction")
-        if found is None:
-            if transaction is not None:
-                self._need_transactions().get(transaction)
-            return 0
-        deliveries = acks.covered(found)
-        if transaction is not None:
-            actions = [Action(kind, None, delivery, requeue) for delivery in deliveries]
-            self._queue_up(transaction, actions, 0)
-            for delivery in deliveries:
-                delivery.held = transaction
-            return 0
-        for delivery in deliveries:
-            del self.deliveries[delivery.name]
-        number: int = 0
-        if kind == NACK:
-            number = self.broker.nack(deliveries, requeue)
-        else:
-            for delivery in deliveries:
-                number = self.broker.ack(delivery)
-        acks.trim(found)
-        return number
+        return acks.settle(self, frame, NACK)
 
     # Subscribing
 
     def on_subscribe(self, frame: Frame) -> int:
-        """SUBSCRIBE: the RECEIPT goes out before what already waits in a queue."""
-        headers = frame.headers
-        destination = self._required(frame, "destination")
-        label = headers.get("id", "")
-        if "id" in self.version.required["SUBSCRIBE"]:
-            id = self._required(frame, "id")
-            if id in self.subscriptions:
-                raise faults.id_in_use(id, self.version)
-        else:
-            self._made += 1
-            id = str(self._made)
-        asked = headers.get("ack", "auto")
-        mode = dialect.ACK_MODES.get(asked)
-        if mode is None:
-            raise faults.unknown_ack_mode(asked)
-        if len(self.subscriptions) >= self.settings.max_subscriptions:
-            raise faults.too_many_subscriptions(self.settings.max_subscriptions)
-        subscription = Subscription(self, id, destination, *self._mode(destination, mode, headers))
-        subscription.label = label
-        prefix = [("subscription", label)] if label or self.version is not V10 else []
-        if destination == MONITOR and mode != AUTO and self.version.settles == BY_ACK_ID:
-            prefix.append(("ack", acks.MONITOR_ACK))
-        text = self._text()
-        subscription.prefix = text.octetize(
-            "MESSAGE\n" + "".join([text.line(name, value) for name, value in prefix])
-        )
-        number = self.broker.subscribe(subscription)
-        self.subscriptions[id] = subscription
-        self.notes.append(("subscribed", destination))
-        if self._receipt is not None:
-            self._owe(number, self._receipt)
-            self._receipt = None
-        self.broker.start(subscription)
-        return number
-
-    def _mode(self, destination: str, mode: int, headers: dict[str, str]) -> tuple[int, int]:
-        """The mode and prefetch that a subscription really has.
-
-        As in the original, the monitor's reports never count as unsettled, nor does 1.0 acknowledge topics. In
-        1.1 and 1.2 a topic's subscriber may, but is not held back unless it asks for a prefetch.
-        """
-        settings = self.settings
-        if destination == MONITOR:
-            return AUTO, 0
-        if self.broker.is_queue(destination):
-            ten = mode == CLIENT and self.version is V10
-            return mode, dialect.prefetch(headers, settings.prefetch10 if ten else settings.prefetch)
-        if self.version is V10:
-            return AUTO, 0
-        return mode, dialect.prefetch(headers, 0)
+        """SUBSCRIBE."""
+        return subscribing.subscribe(self, frame)
 
     def on_unsubscribe(self, frame: Frame) -> int:
-        """UNSUBSCRIBE: by id, or in 1.0 by destination too; what was handed out may still be settled."""
-        headers = frame.headers
-        if self.version is not V10:
-            id = self._required(frame, "id")
-            subscription = self.subscriptions.get(id)
-            if subscription is None:
-                raise faults.unknown_subscription(id, self.version)
-            ended = [subscription]
-        else:
-            label = headers.get("id")
-            destination = headers.get("destination")
-            if label is None and destination is None:
-                raise faults.missing("destination", frame, self.version)
-            ended = [
-                s
-                for s in self.subscriptions.values()
-                if (s.label == label if label is not None else s.destination == destination)
-            ]
-        number: int = 0
-        for subscription in ended:
-            del self.subscriptions[subscription.id]
-            number = self.broker.unsubscribe(subscription)
-            self.notes.append(("unsubscribed", subscription.destination))
-        return number
+        """UNSUBSCRIBE."""
+        return subscribing.unsubscribe(self, frame)
+
+    def name_subscription(self) -> str:
+        """An id for a subscription of 1.0, where clients need not give one."""
+        self._made += 1
+        return str(self._made)
+
+    # Temporary destinations
+
+    def own(self, name: str) -> None:
+        """``name`` is a temporary destination of this connection from now on."""
+        temps = self.broker.temps
+        names = temps.get(self.id)
+        if names is None:
+            temps[self.id] = {name}
+        elif name not in names:
+            if len(names) >= self.settings.max_subscriptions:
+                raise faults.too_many_temporary(self.settings.max_subscriptions)
+            names.add(name)
+
+    def expect_answers(self, text: str) -> str:
+        """The name under which others may answer to a temporary destination. Who has not subscribed to it is, as
+        RabbitMQ does it: the subscription's id is then the destination as the client calls it.
+        """
+        target = naming.resolve(text, Speaker(self.id, self.login, self.broker.naming.bare))
+        name = target.name
+        self.own(name)
+        for subscription in self.subscriptions.values():
+            if subscription.destination == name:
+                return name
+        headers = {"id": text, "destination": text}
+        receipt = self.receipt
+        self.receipt = None
+        subscribing.subscribe(self, Frame("SUBSCRIBE", headers, b""))
+        self.receipt = receipt
+        return name
+
+    def _leave_temps(self) -> None:
+        names = self.broker.temps.pop(self.id, None)
+        if names is not None:
+            for name in names:
+                queue = self.broker.queues.get(name)
+                if queue is not None:
+                    self.broker.delete(queue)
+
+    # What lenience forgives, and what could not be done as asked
+
+    def sin(self, name: str, times: int = 1) -> None:
+        """Count something that is against the rules and was forgiven (see dialect.SINS)."""
+        if times:
+            self.sins[name] = self.sins.get(name, 0) + times
+
+    def warn(self, text: str) -> None:
+        """Log what could not be done as asked, and say so on the frame's RECEIPT; "" is nothing to say."""
+        if text:
+            self.notes.append(("warning", text))
+            self._warning = self._warning + "; " + text if self._warning else text
+
+    def take_options(self, headers: dict[str, str], options: dict[str, str], known: frozenset[str]) -> None:
+        """Options of a destination are headers, unless there are such headers."""
+        for name, value in options.items():
+            if name not in known:
+                self.sin("option")
+            elif name not in headers:
+                headers[name] = value
+
+    def answer(self, number: int) -> None:
+        """Owe the RECEIPT of the frame in hand, if it wants one, before what follows from it is sent."""
+        if self.receipt is not None:
+            self._owe(number, self.receipt, self._warning)
+            self.receipt = None
+        self._warning = ""
 
     # Leaving
 
@@ -500,7 +513,8 @@ class Session(Outbox):
         self._mark()
         return self.broker.log.number
 
-    def _required(self, frame: Frame, name: str) -> str:
+    def required(self, frame: Frame, name: str) -> str:
+        """A header's value. Raises ProtocolError when it is not there, or empty."""
         value = frame.headers.get(name)
         if not value:
             raise faults.missing(name, frame, self.version)
@@ -512,12 +526,14 @@ class Session(Outbox):
         if self.state == CONNECTING:
             original = frame.headers.get("accept-version") is None and not self.settings.strict
             if original and word == "CONNECT":
+                self.sin("command-case")
                 frame.command = word
                 return _HANDLERS[CONNECTING][word]
             raise faults.first_command(frame, self.version, self.state)
         handler = _HANDLERS[self.state].get(word)
         if handler is None or not self.version.any_case or self.settings.strict:
             raise faults.unknown_command(frame, self.version, self.state)
+        self.sin("command-case")
         frame.command = word
         return handler
 
