@@ -139,7 +139,7 @@ bench-peers: $(VENV)/.stamp-bench
 		test ! -f $(RESULT).json || $(BIN)/python -m bench.plot $(RESULT).json $(RESULT).svg; exit $$status
 
 bench-page: $(VENV)/.stamp-bench
-	$(BIN)/python -m bench.page $(RESULT).json
+	$(BIN)/python -m bench.page $(RESULT).json $(wildcard bench/results/local-long.json)
 
 bench-guard: $(VENV)/.stamp-bench
 	@test -n "$(BASE)" || { echo "make: say against which commit: make bench-guard BASE=v2.0.0" >&2; exit 2; }

@@ -13,6 +13,8 @@ from bench.subjects import ROOT, Home
 
 BUILDS = Path(sys.prefix) / "bench-builds"
 FILES = ("pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "README.md", "LICENSE")
+REASON = "stompserver: "
+"""How lines of setup.py begin."""
 
 
 class BuildError(Exception):
@@ -56,11 +58,20 @@ def compiled_home(tree: Path = ROOT) -> Home:
             source, target = Path(room, "source"), Path(room, "target")
             source.mkdir()
             copy_source(tree, source)
-            _pip(sys.executable, "install", "--no-deps", "--target", str(target), str(source))
+            said = _run(
+                [
+                    *(sys.executable, "-m", "pip", "--verbose", "--disable-pip-version-check", "install"),
+                    *("--no-deps", "--target", str(target), str(source)),
+                ]
+            )
             if not is_compiled(target):
-                raise BuildError(
-                    "its wheel is not compiled (no mypyc, no C compiler, or STOMPSERVER_PURE is set)"
-                )
+                # pip shows what the build said only when it is asked to be verbose.
+                lines = [
+                    line.strip()
+                    for line in said.splitlines()
+                    if "error:" in line or line.strip().startswith(REASON)
+                ]
+                raise BuildError("\n".join(lines[-6:]) or "its wheel is not compiled")
             for old in place.parent.glob("????????????"):
                 shutil.rmtree(old, ignore_errors=True)
             target.rename(place)
@@ -86,7 +97,8 @@ def _pip(python: str, *arguments: str) -> None:
     _run([python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments])
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout + done.stderr

@@ -1,4 +1,7 @@
-"""`python -m bench.page RESULT.json` puts the figures of a run against the peers into README, docs and the plot."""
+"""`python -m bench.page RESULT.json [MORE.json]` puts the figures of a run against the peers into README and docs.
+
+Further results add what the first has not: a long run, for example.
+"""
 
 from __future__ import annotations
 
@@ -143,10 +146,21 @@ def put(path: Path, text: str) -> None:
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
+def merged(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first report, and of the others the metrics and verdicts that it has not."""
+    report = dict(reports[0])
+    for more in reports[1:]:
+        for key, name in (("summary", "metric"), ("must_reach", "label")):
+            present = {entry[name] for entry in report[key]}
+            report[key] = [*report[key], *(entry for entry in more[key] if entry[name] not in present)]
+    return report
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write the picture, the page and README's table, and keep the result beside them."""
-    report = json.loads(Path(arguments[0]).read_text())
-    if report["settings"]["quick"]:
+    reports = [json.loads(Path(argument).read_text()) for argument in arguments]
+    report = merged(reports)
+    if any(each["settings"]["quick"] for each in reports):
         print(
             "bench: this is the result of a --quick run; its figures are not for publishing", file=sys.stderr
         )

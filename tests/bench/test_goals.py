@@ -144,6 +144,17 @@ def test_the_page_has_figures_verdicts_and_the_reasons_of_dashes() -> None:
     assert "| auto ack | 100 | 5 | 10 | 10 |" in page.short(report())
 
 
+def test_a_further_result_adds_what_the_first_has_not() -> None:
+    more = {
+        "summary": [{"metric": "auto", "subjects": {}}, {"metric": "long rate", "subjects": {}}],
+        "must_reach": [{"label": "auto ack"}, {"label": "an hour"}],
+    }
+    both = page.merged([report(), more])
+    assert [entry["metric"] for entry in both["summary"]] == ["auto", "long rate"]
+    assert both["summary"][0]["subjects"]["rabbitmq"]["median"] == 5.0
+    assert [row["label"] for row in both["must_reach"]] == ["auto ack", "an hour"]
+
+
 def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("a\n<!-- bench-peers -->\nold\n<!-- /bench-peers -->\nz\n")
