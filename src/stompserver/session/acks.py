@@ -72,6 +72,24 @@ def settle(session: Session, frame: Frame, kind: int) -> int:
     return number
 
 
+def settled(consumer: Consumer, actions: list[Action]) -> None:
+    """A transaction did ``actions``: forget the deliveries that they settled."""
+    for action in actions:
+        delivery = action.delivery
+        if delivery is not None:
+            # What came back may have been delivered again meanwhile, under the same name in 1.0 and 1.1.
+            if consumer.deliveries.get(delivery.name) is delivery:
+                del consumer.deliveries[delivery.name]
+            trim(delivery)
+
+
+def free(actions: list[Action]) -> None:
+    """A transaction with ``actions`` was aborted: the deliveries it held may be settled again."""
+    for action in actions:
+        if action.delivery is not None:
+            action.delivery.held = None
+
+
 def _excuse(session: Session, headers: dict[str, str]) -> None:
     name = headers.get("id") or headers.get("message-id", "")
     if session.version.settles != BY_ACK_ID:

@@ -9,7 +9,7 @@ from stompserver.broker.destination import DURABLE, QUEUE
 from stompserver.broker.message import Message
 from stompserver.broker.plan import Plan
 from stompserver.errors import Refused
-from stompserver.session import dialect, management, naming, values
+from stompserver.session import dialect, management, naming, temporary, values
 from stompserver.session.naming import Speaker
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def send(session: Session, message: Message) -> int:
         return done
     actions: list[Action] = []
     for name in names:
-        if not _reachable(session, name):
+        if not temporary.reachable(session, name):
             session.warn("Nobody has the temporary destination " + name[:80])
             continue
         twin = message if not actions else message.copy()
@@ -153,7 +153,7 @@ def _prepare(session: Session, message: Message) -> Plan | None:
         )
     answer = headers.get("reply-to")
     if answer is not None and answer.startswith(_TEMPORARY):
-        headers["reply-to"] = session.expect_answers(answer)
+        headers["reply-to"] = temporary.expect_answers(session, answer)
     plan = values.plan(headers)
     if not dialect.TIMED.isdisjoint(headers):
         message.expires = values.expires(headers)
@@ -182,15 +182,3 @@ def _extra(message: Message, name: str, value: str) -> None:
     if message.extras is None:
         message.extras = {}
     message.extras[name] = value
-
-
-def _reachable(session: Session, name: str) -> bool:
-    """Whether a name has somebody behind it: a temporary one goes with its connection."""
-    owner = naming.temp_owner(name)
-    if not owner:
-        return True
-    if owner == session.id:
-        session.own(name)
-        return True
-    living = session.broker.temps.get(owner)
-    return living is not None and name in living

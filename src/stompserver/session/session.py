@@ -9,9 +9,8 @@ from stompserver.broker.broker import ACK, NACK, Action, Broker
 from stompserver.broker.message import OVERHEAD, Message
 from stompserver.broker.subscription import INDIVIDUAL, Subscription
 from stompserver.errors import Teaching
-from stompserver.session import acks, dialect, faults, naming, sending, subscribing, values
+from stompserver.session import acks, dialect, faults, sending, subscribing, temporary, values
 from stompserver.session.heartbeat import HeartBeat, agree, parse
-from stompserver.session.naming import Speaker
 from stompserver.session.outbox import Outbox
 from stompserver.session.settings import Settings
 from stompserver.session.state import (
@@ -222,7 +221,7 @@ class Session(Outbox):
         self.broker.memory.used -= self.behind
         self.behind = 0
         self.broker.drop(self)
-        self._leave_temps()
+        temporary.leave(self)
         if self.broker.clients.get(self.client_id) is self:
             del self.broker.clients[self.client_id]
         self.sin("colon", self.parser.colons)
@@ -385,22 +384,14 @@ class Session(Outbox):
         transaction = self.need_transactions().end(self.required(frame, "transaction"))
         self.broker.memory.used -= transaction.bytes
         number = self.broker.apply(transaction.actions, self)
-        for action in transaction.actions:
-            delivery = action.delivery
-            if delivery is not None:
-                # What came back may have been delivered again meanwhile, under the same name in 1.0 and 1.1.
-                if self.deliveries.get(delivery.name) is delivery:
-                    del self.deliveries[delivery.name]
-                acks.trim(delivery)
+        acks.settled(self, transaction.actions)
         return number
 
     def on_abort(self, frame: Frame) -> int:
         """ABORT: forget the transaction; the deliveries it held may be settled again."""
         transaction = self.need_transactions().end(self.required(frame, "transaction"))
         self.broker.memory.used -= transaction.bytes
-        for action in transaction.actions:
-            if action.delivery is not None:
-                action.delivery.held = None
+        acks.free(transaction.actions)
         return 0
 
     # Acknowledging
@@ -437,44 +428,6 @@ class Session(Outbox):
         """An id for a subscription of 1.0, where clients need not give one."""
         self._made += 1
         return str(self._made)
-
-    # Temporary destinations
-
-    def own(self, name: str) -> None:
-        """``name`` is a temporary destination of this connection from now on."""
-        temps = self.broker.temps
-        names = temps.get(self.id)
-        if names is None:
-            temps[self.id] = {name}
-        elif name not in names:
-            if len(names) >= self.settings.max_subscriptions:
-                raise faults.too_many_temporary(self.settings.max_subscriptions)
-            names.add(name)
-
-    def expect_answers(self, text: str) -> str:
-        """The name under which others may answer to a temporary destination. Who has not subscribed to it is, as
-        RabbitMQ does it: the subscription's id is then the destination as the client calls it.
-        """
-        target = naming.resolve(text, Speaker(self.id, self.login, self.broker.naming.bare))
-        name = target.name
-        self.own(name)
-        for subscription in self.subscriptions.values():
-            if subscription.destination == name:
-                return name
-        headers = {"id": text, "destination": text}
-        receipt = self.receipt
-        self.receipt = None
-        subscribing.subscribe(self, Frame("SUBSCRIBE", headers, b""))
-        self.receipt = receipt
-        return name
-
-    def _leave_temps(self) -> None:
-        names = self.broker.temps.pop(self.id, None)
-        if names is not None:
-            for name in names:
-                queue = self.broker.queues.get(name)
-                if queue is not None:
-                    self.broker.delete(queue)
 
     # What lenience forgives, and what could not be done as asked
 

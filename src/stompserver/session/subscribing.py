@@ -8,7 +8,7 @@ from stompserver.broker.destination import MONITOR
 from stompserver.broker.pattern import is_pattern
 from stompserver.broker.selector import compile_selector
 from stompserver.broker.subscription import AUTO, CLIENT, Subscription
-from stompserver.session import acks, dialect, faults, naming, values
+from stompserver.session import acks, dialect, faults, naming, temporary, values
 from stompserver.session.naming import Speaker, Target
 from stompserver.session.versions import BY_ACK_ID, V10
 from stompserver.wire.frame import Frame
@@ -106,7 +106,7 @@ def _make(
         if not naming.owns(name, session.id, session.login):
             raise naming.foreign(target.shown)
         if naming.temp_owner(name):
-            session.own(name)
+            temporary.own(session, name)
     # Raises where a bare name, or one of the server's own, is an error.
     queue = broker.is_queue(name)
     durable = "" if queue or name == MONITOR else _durable(session, frame, headers, target, label)
