@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from stompserver.broker.destination import DURABLE, SYSTEM
 from stompserver.broker.feed import Feed, feed_of, virtual_topic
 from stompserver.broker.message import Message
-from stompserver.broker.overflow import REJECT, over, refusal
+from stompserver.broker.overflow import BLOCK, REJECT, over, refusal
 from stompserver.broker.queue import Queue
 from stompserver.broker.register import Register
 from stompserver.broker.replay import Replay, Start
-from stompserver.broker.subscription import Subscription
+from stompserver.broker.subscription import Consumer, Subscription
 from stompserver.errors import Refused, Teaching
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ class Durables:
         if queue.policy.overflow == REJECT and over(queue, message.size):
             raise refusal(queue.name, queue.policy)
 
-    def deliver(self, feeds: list[Feed], message: Message) -> None:
-        """Put a copy of ``message`` into the queue of each."""
+    def deliver(self, feeds: list[Feed], message: Message, sender: Consumer | None) -> None:
+        """Put a copy of ``message`` into the queue of each; ``sender`` may have to wait then."""
         broker = self.broker
         for feed in feeds:
             twin = message.copy()
@@ -211,7 +211,10 @@ class Durables:
                 twin.number = twin.key
                 twin.head = None
                 twin.variants = None
-            broker.put(self.queue_of(feed), twin)
+            queue = self.queue_of(feed)
+            broker.put(queue, twin)
+            if sender is not None and queue.policy.overflow == BLOCK and over(queue, 0, 0):
+                sender.choked = queue
             if feed.durable:
                 message.head = twin.head
                 message.variants = twin.variants

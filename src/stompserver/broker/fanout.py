@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from stompserver.broker.deadlines import Timed
 from stompserver.broker.durables import DURABLES, Durables
 from stompserver.broker.history import HISTORY, History, wanted
 from stompserver.broker.mailbox import DISCONNECT, Mailbox
@@ -25,6 +26,10 @@ PASSING: Final = 10_000
 HISTORIES: Final = 10_000
 """Topics that may have a history; the one that was unused for longest gives way to another."""
 
+AGING: Final = 1000
+HOUR: Final = 3_600_000
+"""Milliseconds between looks at what is too old: not less and not more."""
+
 KEPT: Final = 4
 """The share of the memory limit that all histories together may take: one part in KEPT."""
 
@@ -37,6 +42,7 @@ class Fanout:
     """
 
     __slots__ = (
+        "_aging",
         "broker",
         "durables",
         "epoch",
@@ -64,6 +70,7 @@ class Fanout:
         """By the names of their topics, the longest unused first."""
         self.remembered: int = 0
         """Bytes in all of them."""
+        self._aging = _Aging(self)
 
     # Sending
 
@@ -78,13 +85,18 @@ class Fanout:
         broker._number(message)
         if topic is None:
             return broker.log.number
+        broker.limit_time(message, topic.policy)
         retain = _retain(topic, message)
+        if message.extras is not None:
+            # Copies must not ask for it again when they are sent on.
+            message.extras.pop("retain", None)
+            message.extras = message.extras or None
         feeds = [feed for feed in topic.feeds if feed.takes(message, sender)]
         alone = broker.log.begin() if feeds or retain or topic.history is not None else False
         if topic.history is not None:
             self._remember(topic.history, message)
         topic.offer(message, sender)
-        self.durables.deliver(feeds, message)
+        self.durables.deliver(feeds, message, sender)
         if retain == "set":
             kept = self.retained.prepare(message)
             broker.place(kept)
@@ -127,12 +139,30 @@ class Fanout:
         broker.place(twin)
         history.add(twin, broker.now)
         self.remembered += history.bytes - before
+        if history.policy.history_age:
+            self._watch_age(history)
         most: int = broker.memory.limit // KEPT
         while self.remembered > most and len(history) > 1:
             self.remembered -= history.forget_oldest()
         # The one that was unused for longest is the first.
         name = message.destination
         self.histories[name] = self.histories.pop(name)
+
+    def _watch_age(self, history: History) -> None:
+        """See that what becomes too old is forgotten also when nothing new is sent."""
+        if not self._aging.live:
+            self._aging.when = self.broker.now + max(AGING, min(history.policy.history_age, HOUR))
+            self.broker.deadlines.add(self._aging)
+
+    def forget_old(self, now: int) -> None:
+        """Forget what is too old in all histories."""
+        for history in self.histories.values():
+            if history.policy.history_age:
+                before: int = history.bytes
+                history.trim(now)
+                self.remembered += history.bytes - before
+                if len(history) > 1:
+                    self._watch_age(history)
 
     def _unheard(self, name: str, message: Message) -> Topic | None:
         """A topic for a message to a name that nobody subscribes to, if it is to be kept, or patterns have it."""
@@ -189,10 +219,11 @@ class Fanout:
     def adjust(self) -> None:
         """The rules are others now."""
         self.change()
-        lag: int = self.broker.rules.lag
+        rules = self.broker.rules
         for topic in self.topics.values():
+            topic.policy = rules.policies.find(topic.name)
             for box in topic.queues:
-                box.lag = lag
+                box.rule(topic.policy, rules.lag)
 
     # History
 
@@ -323,11 +354,27 @@ class Fanout:
             self.remembered += history.bytes
             self.histories[topic] = history
             self.topic(topic).change()
+            if history.policy.history_age:
+                self._watch_age(history)
         return []
 
     def restores(self, name: str) -> bool:
         """Whether that system queue is one of those here."""
         return name in (DURABLES, self.retained.register.queue) or name.startswith(HISTORY)
+
+
+class _Aging(Timed):
+    """The next look at what is too old; one for all histories."""
+
+    __slots__ = ("_fanout",)
+
+    def __init__(self, fanout: Fanout) -> None:
+        super().__init__(0)
+        self.live = False
+        self._fanout = fanout
+
+    def due(self, now: int) -> None:
+        self._fanout.forget_old(now)
 
 
 def _retain(topic: Topic, message: Message) -> str:

@@ -16,6 +16,7 @@ from stompserver.broker.subscription import Consumer, Subscription
 
 DISCONNECT: Final = "disconnect"
 DROP_OLDEST: Final = "drop-oldest"
+BLOCK: Final = "block"
 
 PAGE: Final = 64
 """Messages that a replay brings at a time."""
@@ -25,8 +26,8 @@ class Mailbox(Queue):
     """``owner``'s alone, and in memory alone: credit, redelivery and order are a queue's.
 
     ``slow`` says what is done when more than ``lag`` bytes wait: the owner is told (``disconnect``), it misses the
-    oldest (``drop-oldest``), or nothing (``block``: producers wait when memory is short). It misses the oldest in any
-    case when more than ``pending`` messages wait (0: any number may).
+    oldest (``drop-oldest``), or who sends waits until it has room (``block``). It misses the oldest in any case when
+    more than ``pending`` messages wait (0: any number may).
     """
 
     __slots__ = ("lag", "no_local", "owner", "pending", "replay", "selector", "slow")
@@ -46,6 +47,7 @@ class Mailbox(Queue):
         self.owner = owner
         self.lag: int = lag
         self.slow: str = policy.slow
+        self.rule(policy, lag)
         self.pending: int = owner.pending
         self.no_local = owner.no_local
         # What does not match is not even put in.
@@ -53,6 +55,13 @@ class Mailbox(Queue):
         owner.selector = None
         self.replay: Replay | None = None
         self.add(owner)
+
+    def rule(self, policy: Policy, lag: int) -> None:
+        """Follow these rules from now on."""
+        self.lag = lag
+        self.slow = policy.slow
+        # A queue's limits are none of a topic's; who sends is kept waiting as by a queue that is full.
+        self.policy = policy.changed({"max_messages": 0, "max_bytes": lag, "overflow": self.slow})
 
     @property
     def chooses(self) -> bool:
@@ -110,4 +119,5 @@ class Mailbox(Queue):
         self.returned.clear()
         self.waiting = 0
         self.held = 0
+        self.deleted = True
         self.discard(self.owner)

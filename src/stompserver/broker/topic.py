@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from stompserver.broker.feed import Feed
 from stompserver.broker.history import History
-from stompserver.broker.mailbox import Mailbox
+from stompserver.broker.mailbox import BLOCK, Mailbox
 from stompserver.broker.message import Message
+from stompserver.broker.overflow import over
 from stompserver.broker.pattern import Pattern, is_pattern
 from stompserver.broker.policy import Policy
 from stompserver.broker.subscription import Consumer, Subscription
@@ -82,6 +83,8 @@ class Topic:
                 history is not None and box.replay is not None and box.replay.covers(history)
             ):
                 box.post(message)
+                if box.slow == BLOCK and sender is not None and over(box, 0, 0):
+                    sender.choked = box
 
     def add(self, subscription: Subscription, box: Mailbox | None) -> None:
         """Deliver to ``subscription`` whatever is sent from now on, by ``box`` if there is one."""
@@ -128,10 +131,18 @@ class Topic:
             self.feeds = self.feeds + topic.own_feeds
             self.boxes = self.boxes + topic.queues
         self.resolved = now
-        if self.chosen or self.feeds or self.history is not None or self.policy.retain:
+        policy = self.policy
+        if (
+            self.chosen
+            or self.feeds
+            or self.history is not None
+            or policy.retain
+            or policy.ttl
+            or policy.max_ttl
+        ):
             return
         for box in self.boxes:
-            if box.chooses or box.replay is not None:
+            if box.chooses or box.replay is not None or box.slow == BLOCK:
                 return
         self.epoch = now
 

@@ -203,3 +203,16 @@ def test_a_start_that_means_nothing_is_refused(world: Any, new_client: Any, repl
         world.subscribe(new_client(), "/topic/h.a", replay=replay)
     assert "offset=N" in refused.value.rule
     assert not world.broker.topics
+
+
+def test_a_quiet_topic_forgets_in_time(world: Any) -> None:
+    world.policies(given={"/topic/h.>": {"history_age": 150_000}})
+    fill(world, 4)
+    history = world.broker.fanout.histories["/topic/h.a"]
+    assert len(history) == 3
+    world.restart()
+    world.pass_time(150_000)
+    world.pass_time(150_000)
+    history = world.broker.fanout.histories["/topic/h.a"]
+    assert len(history) == 1 and world.broker.fanout.remembered == world.broker.memory.used
+    assert world.broker.deadlines.next() is None

@@ -133,8 +133,10 @@ def test_who_falls_behind_is_told_or_misses_the_oldest_or_nothing(memory_world: 
             world.subscribe(client, name, mode, pending=2)
         else:
             world.subscribe(client, name, mode)
+        sender = new_client()
         for number in range(10):
-            world.send(name, b"%d" % number)
+            world.send(name, b"%d" % number, sender)
+            assert (sender.choked is not None) == (name == "/topic/block.a" and number > 4)
         assert client.take() == [b"0"]
         client.room = None
         client.ready = True
