@@ -64,9 +64,11 @@ def _config(words: list[str]) -> Config:
 
 def run() -> None:
     """The entry point."""
+    from stompserver.ctl.live import COMMANDS
     from stompserver.ctl.store import store
 
-    main.add_command(store)
+    for command in (store, *COMMANDS):
+        main.add_command(command)
     try:
         main(prog_name="stompctl")
     except BrokenPipeError:
