@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stompserver.broker import deadletter, duplicates, overflow
+from stompserver.broker.backlog import Backlog, Keeper
 from stompserver.broker.deadlines import Clock, Deadlines, Timed
 from stompserver.broker.destination import DURABLE, QUEUE, Naming
 from stompserver.broker.fanout import Fanout, pattern_sent_to
@@ -17,7 +18,7 @@ from stompserver.broker.pattern import is_pattern
 from stompserver.broker.pauses import PAUSES, Pauses
 from stompserver.broker.plan import Plan
 from stompserver.broker.policy import Policies, Policy
-from stompserver.broker.queue import Keeper, Queue
+from stompserver.broker.queue import Queue
 from stompserver.broker.schedule import SCHEDULE, Schedule
 from stompserver.broker.shape import SHAPES, Shapes
 from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
@@ -502,7 +503,7 @@ class Broker(Keeper):
         limit: int = policy.max_redeliveries
         return 0 <= message.exceptions <= attempts or 0 < limit <= attempts or limit < 0
 
-    def bury(self, queue: Queue, message: Message, reason: str, cause: str) -> None:
+    def bury(self, queue: Backlog, message: Message, reason: str, cause: str) -> None:
         """Put a message that left ``queue`` for good into its dead letter queue, as the newest there, unless it is
         one that nobody wants to see again.
         """

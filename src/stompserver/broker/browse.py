@@ -10,7 +10,7 @@ from stompserver.broker.subscription import Subscription
 from stompserver.broker.window import Reader
 
 if TYPE_CHECKING:
-    from stompserver.broker.queue import Queue
+    from stompserver.broker.backlog import Backlog
 
 PAGE: Final = (256, 1 << 20)
 """Messages and bytes that a browser reads from the store at a time."""
@@ -24,7 +24,7 @@ class Browse(Reader):
 
     __slots__ = ("_cursor", "_ended", "_limit", "_queue", "_seen", "subscription")
 
-    def __init__(self, queue: Queue, subscription: Subscription) -> None:
+    def __init__(self, queue: Backlog, subscription: Subscription) -> None:
         super().__init__(queue.name)
         self._queue = queue
         self.subscription = subscription

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stompserver.broker.deadlines import Clock, Deadlines, Timed
 
 if TYPE_CHECKING:
-    from stompserver.broker.queue import Keeper
+    from stompserver.broker.backlog import Keeper
     from stompserver.broker.subscription import Delivery
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from stompserver.broker.backlog import Keeper
 from stompserver.broker.deadlines import Clock, Deadlines
 from stompserver.broker.memory import Memory
 from stompserver.broker.message import DEAD, Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policy
-from stompserver.broker.queue import Keeper, Queue
+from stompserver.broker.queue import Queue
 from stompserver.broker.replay import Replay
 from stompserver.broker.selector import Selector
 from stompserver.broker.subscription import Consumer, Subscription

@@ -2,89 +2,30 @@
 
 from __future__ import annotations
 
-from collections import deque
 from heapq import heappop, heappush
-from typing import Final
 
 from stompserver.broker import overflow, redelivery
-from stompserver.broker.browse import Browse
+from stompserver.broker.backlog import Expiry, Keeper
 from stompserver.broker.deadlines import Clock, Deadlines, Timed
-from stompserver.broker.destination import DURABLE
 from stompserver.broker.matching import Matching
 from stompserver.broker.memory import Memory
 from stompserver.broker.message import DEAD, OUT, OVERHEAD, RESERVED, WAITING, Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policy
-from stompserver.broker.ring import Ring, Tiers
+from stompserver.broker.served import Served
 from stompserver.broker.subscription import AUTO, Delivery, Subscription
 from stompserver.broker.sweep import Sweep
-from stompserver.broker.window import Reader, Window
-
-ROUND: Final = 60_000
-"""Milliseconds at least between two looks for what expired in the store."""
+from stompserver.broker.window import Window
 
 
-class Keeper:
-    """What a queue asks of the broker that keeps it."""
-
-    __slots__ = ()
-
-    def bury(self, queue: Queue, message: Message, reason: str, cause: str) -> None:
-        """``message`` left ``queue`` for good without being consumed: see whether a dead letter queue takes it."""
-
-    def overdue(self, deliveries: list[Delivery]) -> None:
-        """The leases of ``deliveries``, all of one subscription, ended."""
-
-
-class Queue(Reader):
-    """Ready messages are in key order: ``ready`` in the order they came, ``returned`` (a heap) those that were
-    delivered and came back, and those of a higher priority. With a store behind it only a window is in memory:
-    messages above its tail are ``paged``, counted here and found in the store.
-
-    ``window`` says how much may be in memory; without one all is. ``policy`` has its rules. ``matching`` is there
-    while selectors or message groups decide who may have what.
-    """
+class Queue(Served):
+    """Gives each message to one of its subscriptions, and keeps it until that has settled it."""
 
     __slots__ = (
-        "active",
-        "blocked",
-        "browsers",
-        "bytes",
-        "clock",
-        "deadlines",
-        "delayed",
         "deleted",
-        "dequeued",
-        "enqueued",
-        "exclusive",
-        "guarded",
-        "held",
         "idle",
-        "keeper",
-        "last",
-        "log",
-        "matching",
-        "memory",
-        "mortal",
-        "odd",
-        "paged",
         "passed",
-        "passing",
-        "paused",
-        "policy",
-        "ready",
         "rested",
-        "returned",
-        "ring",
-        "stopped",
-        "subscriptions",
-        "sweep",
-        "tail",
-        "total",
-        "unacked",
-        "values",
-        "waiting",
-        "window",
     )
 
     def __init__(
@@ -98,86 +39,13 @@ class Queue(Reader):
         deadlines: Deadlines | None = None,
         keeper: Keeper | None = None,
     ) -> None:
-        super().__init__(name)
-        self.log = log
-        self.memory = memory
-        self.window = window
-        self.policy: Policy = policy or Policy()
-        self.clock: Clock = clock or Clock()
-        self.deadlines: Deadlines = deadlines or Deadlines()
-        self.keeper: Keeper = keeper or Keeper()
-        self.ready: deque[Message] = deque()
-        self.returned: list[tuple[int, Message]] = []
-        self.paged: int = 0
-        self.tail: int = 0
-        """Key of the newest message that is, or was, in the window."""
-        self.last: int = 0
-        """Highest key that was paged."""
-        self.waiting: int = 0
-        """Messages ready, returned and paged: not those that are delivered and not settled, nor ``delayed`` ones."""
-        self.delayed: int = 0
-        """Messages that wait for the time of their redelivery."""
+        super().__init__(name, log, memory, window, policy, clock, deadlines, keeper)
         self.passed: int = 0
         """Messages that were consumed as they came; neither ``enqueued`` nor ``dequeued`` counts them."""
-        self.subscriptions: list[Subscription] = []
-        self.browsers: list[Subscription] = []
-        self.ring: Ring = Ring()
-        self.enqueued: int = 0
-        self.dequeued: int = 0
-        self.unacked: int = 0
-        self.bytes: int = 0
-        """Bytes of its messages in memory, ready or unacked."""
-        self.held: int = 0
-        """Of these, bytes of what is ready."""
-        self.total: int = 0
-        """Bytes of its messages, also of those in the store."""
         self.idle = False
         self.rested: int = 0
         """When it became idle, in ms."""
         self.deleted = False
-        self.passing = False
-        """Whether it goes with its last subscription."""
-        self.mortal: int = 0
-        """When the first of the messages that only the store has expires, as far as is known; 0 for never."""
-        self.odd = False
-        """Whether a message that comes needs more than a place in line."""
-        self.matching: Matching | None = None
-        self.values: dict[str, Message] | None = None
-        """The newest message of each key of a last-value queue."""
-        self.guarded = False
-        """Whether a message needs room under the policy's limits."""
-        self.sweep: Sweep | None = None
-        self.exclusive = self.policy.exclusive
-        self.active: Subscription | None = None
-        """The one that is served while the queue is ``exclusive``."""
-        self.paused = False
-        self.blocked: int = 0
-        """Messages whose redelivery the whole queue waits for."""
-        self.stopped = False
-        """Whether nobody gets anything now."""
-
-    def follow(self, policy: Policy) -> None:
-        """Take the rules of ``policy`` from now on."""
-        self.policy = policy
-        self.guarded = (
-            policy.max_messages > 0
-            or policy.max_bytes > 0
-            or policy.ttl > 0
-            or policy.max_ttl > 0
-            or self.name.startswith(DURABLE)
-        )
-        if policy.last_value:
-            self.keep_last_values()
-        exclusive = policy.exclusive or any(each.exclusive for each in self.subscriptions)
-        if exclusive != self.exclusive:
-            self.exclusive = exclusive
-            if exclusive:
-                self._choose()
-            else:
-                self.active = None
-                for each in self.subscriptions:
-                    self.offer(each)
-            self.dispatch(None)
 
     # What comes
 
@@ -209,7 +77,7 @@ class Queue(Reader):
         self._admit(message)
         self._append(message)
         if message.expires:
-            self.deadlines.add(_Expiry(message.expires, self, message))
+            self.deadlines.add(Expiry(message.expires, self, message))
         number = log.put(self.name, message)
         window = self.window
         if window is not None and self.waiting - self.paged > 2 * window.count:
@@ -219,7 +87,7 @@ class Queue(Reader):
     def _send_oddly(self, message: Message) -> int:
         """The same for a queue with selectors, groups, last values or browsers."""
         if self.matching is None and (message.group or self.odd):
-            self._match()
+            self.begin_matching()
         matching = self.matching
         assert matching is not None
         for browser in self.browsers:
@@ -246,7 +114,7 @@ class Queue(Reader):
         self._admit(message)
         matching.send(message)
         if message.expires and message.state < OUT:
-            self.deadlines.add(_Expiry(message.expires, self, message))
+            self.deadlines.add(Expiry(message.expires, self, message))
         if old is not None:
             self.lose(old, "replaced")
         if alone:
@@ -256,36 +124,6 @@ class Queue(Reader):
         if window is not None and crowded and self.values is None and matching.spent():
             self._evict(window)
         return max(number, self.log.number)
-
-    def _overflows(self, message: Message) -> bool:
-        """Whether the window has no room for it."""
-        window = self.window
-        if window is None or message.key < self.tail or (self.values is not None and not self.paged):
-            return False
-        return (
-            self.paged > 0
-            or self.waiting > window.count
-            or self.held + message.size > window.bytes
-            # Memory is for what somebody will take: many small backlogs must not keep all who send waiting.
-            or (not self.subscriptions and self.memory.used > self.memory.ample)
-        )
-
-    def _page(self, message: Message) -> int:
-        self.paged += 1
-        key: int = message.key
-        if key > self.last:
-            self.last = key
-        self.passed_by(key)
-        if message.expires:
-            self.expect(message.expires)
-        if self.matching is not None:
-            for filter in self.matching.filters.values():
-                filter.passed_by(key)
-        # In memory until the commit: the pump takes it off again.
-        self.memory.used += message.size
-        if self.subscriptions and self.window is not None:
-            self._look(self.window)
-        return self.log.put(self.name, message, True)
 
     def _evict(self, window: Window) -> None:
         """Let go of the messages with the highest keys: the store has them, and there are too many.
@@ -318,29 +156,6 @@ class Queue(Reader):
         if self.matching is not None:
             self.matching = Matching(self)
 
-    def standing(self) -> list[Message]:
-        """The waiting messages that are in memory, in the order of their keys."""
-        found = [message for message in self.ready if message.state == WAITING]
-        if self.returned:
-            found.extend([message for _, message in self.returned if message.state == WAITING])
-            found.sort(key=_key)
-        return found
-
-    def _admit(self, message: Message) -> None:
-        size: int = message.size
-        self.bytes += size
-        self.memory.used += size
-        if message.key > self.tail:
-            self.tail = message.key
-
-    def _append(self, message: Message) -> None:
-        self.held += message.size
-        ready = self.ready
-        if not ready or message.key > ready[-1].key:
-            ready.append(message)
-        else:
-            heappush(self.returned, (message.key, message))
-
     def detach(self, message: Message) -> None:
         """Take in a message from the store before the window comes to it."""
         assert self.matching is not None
@@ -352,19 +167,6 @@ class Queue(Reader):
         self.memory.used += message.size
 
     # The window
-
-    def restore(self, count: int, lowest: int, highest: int, bytes: int) -> None:
-        """Begin with ``count`` messages in the store, with keys from ``lowest`` to ``highest``."""
-        self.waiting += count
-        self.paged += count
-        self.enqueued += count
-        self.total += bytes
-        self.tail = lowest - 1
-        self.last = highest
-
-    def after(self) -> int:
-        """The window's tail."""
-        return self.tail
 
     def load(self, messages: list[Message], last: int, lost: list[int]) -> None:
         """Take what the store read for the window; what cannot be read is counted no more."""
@@ -393,7 +195,7 @@ class Queue(Reader):
     def _take_in(self, message: Message) -> int:
         """A message from the store into the line; 1 when it is not wanted there any more."""
         if message.group and self.matching is None:
-            self._match()
+            self.begin_matching()
         matching = self.matching
         if self.values is not None and self._outdated(message):
             self.total -= message.size
@@ -402,7 +204,7 @@ class Queue(Reader):
             return 1
         self.paged -= 1
         if message.expires:
-            self.deadlines.add(_Expiry(message.expires, self, message))
+            self.deadlines.add(Expiry(message.expires, self, message))
         self._admit(message)
         if matching is None:
             self._append(message)
@@ -418,26 +220,12 @@ class Queue(Reader):
         self.paged = 0
         self.dispatch(None)
 
-    def room(self) -> tuple[int, int]:
-        """Messages and bytes that the window may take."""
-        window = self.window
-        if window is None:
-            return 0, 0
-        return max(1, window.count - len(self.ready)), max(1, window.bytes - self.held)
-
-    def _look(self, window: Window) -> None:
-        """Ask for paged messages when the window runs low and somebody listens."""
-        if self.hungry:
-            return
-        if self.values is None:
-            if len(self.ready) > window.count // 2 or self.held > window.bytes // 2:
-                return
-            # Groups that wait must not bring the whole queue into memory.
-            if self.matching is not None and self.waiting - self.paged > 16 * window.count:
-                return
-        self.want(window)
-
     # Who gets what
+
+    def add(self, subscription: Subscription) -> None:
+        """Let ``subscription`` have its turns; nothing is delivered before the next ``dispatch``."""
+        subscription.queue = self
+        super().add(subscription)
 
     def hand(self, subscription: Subscription, message: Message) -> None:
         """Deliver ``message``; with AUTO it is consumed by that (STOMP 1.2, SUBSCRIBE ack header)."""
@@ -482,102 +270,15 @@ class Queue(Reader):
         if self.paged and self.window is not None and (self.subscriptions or self.values is not None):
             self._look(self.window)
 
-    def add(self, subscription: Subscription) -> None:
-        """Let ``subscription`` have its turns; nothing is delivered before the next ``dispatch``."""
-        subscription.queue = self
-        if subscription.auto_delete:
-            self.passing = True
-        if subscription.browser:
-            self.odd = True
-            self.browsers.append(subscription)
-            subscription.browse = Browse(self, subscription)
-            return
-        self.subscriptions.append(subscription)
-        if subscription.priority and not isinstance(self.ring, Tiers):
-            members = self.ring.members[:]
-            self.ring.clear()
-            self.ring = Tiers()
-            for member in self.subscriptions:
-                if member.filter is None:
-                    member.ring = self.ring
-            for member in members:
-                self.ring.offer(member)
-        if subscription.selector is not None and self.matching is None:
-            self._match()
-        subscription.ring = self.ring if self.matching is None else self.matching.add(subscription)
-        if subscription.exclusive:
-            self.exclusive = True
-        if self.exclusive:
-            self._choose()
-        self.offer(subscription)
-
-    def _match(self) -> None:
+    def begin_matching(self) -> None:
+        """Have selectors and groups decide from now on."""
         self.odd = True
         self.matching = Matching(self)
         for subscription in self.subscriptions:
             if subscription.ring is None:
                 subscription.ring = self.ring
 
-    def _choose(self) -> None:
-        """See who is served alone: the first of those that asked for it, of the highest priority."""
-        asked = [each for each in self.subscriptions if each.exclusive] or self.subscriptions
-        best: Subscription | None = None
-        for each in asked:
-            if best is None or each.priority > best.priority:
-                best = each
-        current = self.active
-        if (
-            current is not None
-            and best is not None
-            and not current.closed
-            and current.exclusive == best.exclusive
-            and current.priority >= best.priority
-        ):
-            return
-        self.active = best
-        for each in self.subscriptions:
-            if each is not best and each.ring is not None:
-                each.ring.withdraw(each)
-        if best is not None:
-            self.offer(best)
-
-    def offer(self, subscription: Subscription) -> None:
-        """Put a subscription that may take a message again into the round."""
-        if subscription.waiting or subscription.closed or subscription.browser or self.stopped:
-            return
-        if self.exclusive and subscription is not self.active:
-            return
-        ring = subscription.ring
-        if ring is not None:
-            ring.offer(subscription)
-
-    def discard(self, subscription: Subscription) -> None:
-        """Deliver nothing more to ``subscription``."""
-        subscription.closed = True
-        if subscription.browser:
-            self.browsers.remove(subscription)
-            self._settle_down()
-            return
-        self.subscriptions.remove(subscription)
-        if subscription.ring is not None:
-            subscription.ring.withdraw(subscription)
-        if self.matching is not None:
-            self.matching.discard(subscription)
-        if self.exclusive:
-            self.exclusive = self.policy.exclusive or any(each.exclusive for each in self.subscriptions)
-            if subscription is self.active:
-                self.active = None
-            if self.exclusive:
-                self._choose()
-            else:
-                self.active = None
-                for each in self.subscriptions:
-                    self.offer(each)
-        if self.waiting:
-            self.dispatch(None)
-        self._settle_down()
-
-    def _settle_down(self) -> None:
+    def settle_down(self) -> None:
         """Be a plain queue again when nothing speaks against it."""
         matching = self.matching
         if matching is not None and not self.browsers and matching.spent():
@@ -589,7 +290,7 @@ class Queue(Reader):
             grouped = any(message.group for message in standing)
             self.odd = grouped or self.values is not None
             if grouped:
-                self._match()
+                self.begin_matching()
 
     # Settling
 
@@ -623,7 +324,7 @@ class Queue(Reader):
         self.delayed += 1
         if message.group:
             if self.matching is None:
-                self._match()
+                self.begin_matching()
             assert self.matching is not None
             self.matching.block(message)
         if strictly:
@@ -647,7 +348,7 @@ class Queue(Reader):
         self.held += message.size
         message.state = WAITING
         if message.expires:
-            self.deadlines.add(_Expiry(message.expires, self, message))
+            self.deadlines.add(Expiry(message.expires, self, message))
         if self.matching is not None:
             self.matching.back(message)
         else:
@@ -681,95 +382,6 @@ class Queue(Reader):
         if not subscription.waiting:
             self.offer(subscription)
 
-    def _forget(self, message: Message) -> None:
-        size: int = message.size
-        self.dequeued += 1
-        self.bytes -= size
-        self.total -= size
-        self.memory.used -= size
-        number = self.log.remove(self.name, message)
-        if self.matching is not None:
-            self.matching.left(message, number)
-        if self.values is not None:
-            self._forget_value(message)
-
-    # Time
-
-    def lapsed(self, message: Message) -> bool:
-        """Whether its time is over."""
-        return message.expires != 0 and message.expires <= self.clock.now
-
-    def stale(self, message: Message) -> bool:
-        """Whether the time of a waiting message is over; then it is gone."""
-        if not message.expires or message.expires > self.clock.now:
-            return False
-        self.lose(message, "expired")
-        return True
-
-    def expect(self, expires: int) -> None:
-        """Look through the store when something in it expires, but not all the time."""
-        if self.window is None or (self.mortal and self.mortal <= expires):
-            return
-        self.mortal = expires
-        self.deadlines.add(_Round(max(expires, self.clock.now + ROUND), self))
-
-    def go_round(self) -> None:
-        """It is time to look."""
-        if self.sweep is None and self.window is not None and self.paged and self.mortal <= self.clock.now:
-            self.mortal = 0
-            self.sweep = Sweep(self, self.window, False)
-            self.sweep.start()
-
-    def lose(self, message: Message, reason: str) -> None:
-        """Give up a waiting message that is in memory, wherever it stands."""
-        message.state = DEAD
-        self.waiting -= 1
-        self.held -= message.size
-        alone = self.log.begin()
-        self._forget(message)
-        self.keeper.bury(self, message, reason, "")
-        if alone:
-            self.log.end()
-
-    def lose_paged(self, message: Message, reason: str) -> None:
-        """Give up a message that only the store has."""
-        if self.matching is not None and message.key in self.matching.apart:
-            return
-        if message.key <= self.tail:
-            return
-        message.stored = True
-        self.paged -= 1
-        self.waiting -= 1
-        self.total -= message.size
-        self.dequeued += 1
-        alone = self.log.begin()
-        self.log.remove(self.name, message)
-        if self.matching is not None:
-            # Nothing may find it in what is read already.
-            self.matching.apart[message.key] = self.log.number
-        self.keeper.bury(self, message, reason, "")
-        if alone:
-            self.log.end()
-
-    def shed(self, dead: bool) -> bool:
-        """Give up the oldest message that waits, to the dead letter queue if it is to be ``dead``; false when it has
-        to be read first, or there is none.
-        """
-        first: Message | None = None
-        for message in self.ready:
-            if message.state == WAITING:
-                first = message
-                break
-        for _, message in self.returned:
-            if message.state == WAITING and (first is None or message.key < first.key):
-                first = message
-        if first is not None:
-            self.lose(first, overflow.OVERFLOW if dead else "dropped")
-            return True
-        if self.paged and self.window is not None:
-            self.want(self.window)
-        return False
-
     def _dead_letters(self) -> bool:
         return self.policy.overflow == overflow.DEAD_LETTER
 
@@ -794,33 +406,6 @@ class Queue(Reader):
             self.sweep.start()
         return count
 
-    # Pausing
-
-    def pause(self) -> None:
-        """Deliver nothing until ``unpause``; what is delivered may be settled, and messages may come."""
-        self.paused = True
-        self.stop()
-
-    def unpause(self) -> None:
-        """Deliver again."""
-        self.paused = False
-        self.go_on()
-        self.dispatch(None)
-
-    def stop(self) -> None:
-        """Take everybody's turns away."""
-        self.stopped = True
-        for subscription in self.subscriptions:
-            if subscription.ring is not None:
-                subscription.ring.withdraw(subscription)
-
-    def go_on(self) -> None:
-        """Give them back, if nothing else speaks against it."""
-        if self.stopped and not self.paused and not self.blocked:
-            self.stopped = False
-            for subscription in self.subscriptions:
-                self.offer(subscription)
-
     def unused(self) -> bool:
         """Whether nobody would miss it: nothing waits, nothing is delivered, nobody listens."""
         return (
@@ -831,59 +416,6 @@ class Queue(Reader):
             and not self.browsers
             and not self.paused
         )
-
-    # Last values
-
-    def keep_last_values(self) -> None:
-        """Be a last-value queue: of the messages with the same key only the newest waits. All are in memory."""
-        if self.values is not None:
-            return
-        self.values = {}
-        self.odd = True
-        standing = self.standing()
-        for message in standing:
-            if self._outdated(message):
-                self.lose(message, "replaced")
-        if self.paged and self.window is not None:
-            self._look(self.window)
-
-    def _value_of(self, message: Message) -> str | None:
-        if self.policy.last_value:
-            value = message.headers.get(self.policy.last_value)
-            if value is not None:
-                return value
-        return message.headers.get("_AMQ_LVQ_NAME")
-
-    def replaces(self, message: Message) -> Message | None:
-        """The waiting message that a new one takes the place of; the new one is the last value from now on."""
-        values = self.values
-        if values is None:
-            return None
-        value = self._value_of(message)
-        if value is None:
-            return None
-        old = values.get(value)
-        values[value] = message
-        return old if old is not None and old.state < OUT else None
-
-    def _outdated(self, message: Message) -> bool:
-        """Whether a newer message with its key is known; else it is the newest itself."""
-        values = self.values
-        value = self._value_of(message)
-        if values is None or value is None:
-            return False
-        known = values.get(value)
-        if known is not None and known.key > message.key:
-            return True
-        values[value] = message
-        if known is not None and known.key < message.key and known.state < OUT:
-            self.lose(known, "replaced")
-        return False
-
-    def _forget_value(self, message: Message) -> None:
-        value = self._value_of(message)
-        if self.values is not None and value is not None and self.values.get(value) is message:
-            del self.values[value]
 
 
 class _Delayed(Timed):
@@ -899,35 +431,3 @@ class _Delayed(Timed):
 
     def due(self, now: int) -> None:
         self._queue.come_back(self._message, self._strictly)
-
-
-class _Expiry(Timed):
-    """The end of a message's time."""
-
-    __slots__ = ("_message", "_queue")
-
-    def __init__(self, when: int, queue: Queue, message: Message) -> None:
-        super().__init__(when)
-        self._queue = queue
-        self._message = message
-
-    def due(self, now: int) -> None:
-        if self._message.state < OUT:
-            self._queue.lose(self._message, "expired")
-
-
-class _Round(Timed):
-    """A look at what expired in the store."""
-
-    __slots__ = ("_queue",)
-
-    def __init__(self, when: int, queue: Queue) -> None:
-        super().__init__(when)
-        self._queue = queue
-
-    def due(self, now: int) -> None:
-        self._queue.go_round()
-
-
-def _key(message: Message) -> int:
-    return message.key

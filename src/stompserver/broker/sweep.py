@@ -8,7 +8,7 @@ from stompserver.broker.message import Message
 from stompserver.broker.window import Reader, Window
 
 if TYPE_CHECKING:
-    from stompserver.broker.queue import Queue
+    from stompserver.broker.backlog import Backlog
 
 PAGE: Final = (1000, 4 << 20)
 """Messages and bytes at a time."""
@@ -19,7 +19,7 @@ class Sweep(Reader):
 
     __slots__ = ("_all", "_cursor", "_limit", "_queue", "_window")
 
-    def __init__(self, queue: Queue, window: Window, all: bool) -> None:
+    def __init__(self, queue: Backlog, window: Window, all: bool) -> None:
         super().__init__(queue.name)
         self._queue = queue
         self._window = window
