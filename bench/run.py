@@ -245,7 +245,9 @@ class Run:
         self, subject: Subject, case: Case, where: str, target: Target | None, error: Exception
     ) -> None:
         """A dash with the reason; what one's own server does not do is a failure of the run."""
-        reason = " ".join(str(error).split())
+        lines = str(error).splitlines()
+        # Of what a server printed the last line is the one that says it.
+        reason = " ".join(" ".join(lines[:1] + lines[1:][-1:]).split())
         if subject.weakness and not isinstance(error, Cannot):
             reason = f"{subject.weakness}: {reason}"
         self.results.forget(case.metrics, subject.name)
