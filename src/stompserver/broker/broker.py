@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from stompserver.broker import deadletter, duplicates, overflow
-from stompserver.broker.backlog import Backlog, Keeper
-from stompserver.broker.deadlines import Clock, Deadlines, Timed
+from stompserver.broker.action import ACK, NACK, SEND, Action
+from stompserver.broker.deadlines import Deadlines, Timed
 from stompserver.broker.destination import DURABLE, QUEUE, Naming
 from stompserver.broker.fanout import Fanout, pattern_sent_to
 from stompserver.broker.feed import virtual_topic
@@ -17,8 +17,10 @@ from stompserver.broker.oplog import FOREVER, OpLog
 from stompserver.broker.pattern import is_pattern
 from stompserver.broker.pauses import PAUSES, Pauses
 from stompserver.broker.plan import Plan
-from stompserver.broker.policy import Policies, Policy
+from stompserver.broker.policy import Policy
 from stompserver.broker.queue import Queue
+from stompserver.broker.returns import Returns
+from stompserver.broker.rules import Rules
 from stompserver.broker.schedule import SCHEDULE, Schedule
 from stompserver.broker.shape import SHAPES, Shapes
 from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
@@ -28,10 +30,7 @@ from stompserver.broker.watch import Watches
 from stompserver.broker.window import Window
 from stompserver.errors import Refused
 
-SEND: Final = 1
-ACK: Final = 2
-NACK: Final = 3
-
+__all__ = ["ACK", "NACK", "SEND", "Action", "Broker", "Rules"]
 
 _LAST_VALUE: Final = "_AMQ_LVQ_NAME"
 
@@ -40,84 +39,7 @@ _LANES: Final = [(9 - priority) << 57 for priority in range(10)]
 """What keys of each priority begin with: the highest first. Keys of older versions have none, and come first."""
 
 
-class Rules:
-    """What the broker was told: plain values from the configuration.
-
-    ``bare`` as in Naming; ``deadletter`` names the dead letter queue; ``max_redeliveries`` counts how often a
-    message may come back before it goes there (0: for ever); ``max_queues`` and ``idle_queues`` bound how many
-    queues exist, and how many of those are empty and unused, ``max_durables`` how many durable subscriptions;
-    ``max_scheduled`` how many messages wait for their time; ``lag`` is how many bytes a topic's subscriber may fall
-    behind; ``memory_limit`` in bytes; ``policies`` say what holds for which destination.
-    """
-
-    __slots__ = (
-        "bare",
-        "deadletter",
-        "idle_queues",
-        "lag",
-        "max_durables",
-        "max_queues",
-        "max_redeliveries",
-        "max_scheduled",
-        "memory_limit",
-        "policies",
-    )
-
-    def __init__(
-        self,
-        bare: str = "topic",
-        deadletter: str = "/queue/deadletter",
-        max_redeliveries: int = 0,
-        max_queues: int = 100_000,
-        max_durables: int = 10_000,
-        idle_queues: int = 10_000,
-        lag: int = 16 << 20,
-        memory_limit: int = 1 << 30,
-        policies: Policies | None = None,
-        max_scheduled: int = 1_000_000,
-    ) -> None:
-        self.bare = bare
-        self.deadletter = deadletter
-        self.max_redeliveries: int = max_redeliveries
-        self.max_durables: int = max_durables
-        self.max_queues: int = max_queues
-        self.max_scheduled: int = max_scheduled
-        self.idle_queues: int = idle_queues
-        self.lag: int = lag
-        self.memory_limit: int = memory_limit
-        if policies is None:
-            base = Policy().changed({"max_redeliveries": max_redeliveries, "deadletter": deadletter})
-            policies = Policies([], base)
-        self.policies: Policies = policies
-
-
-class Action:
-    """One part of a transaction: SEND of a message, or ACK or NACK of a delivery (for NACK with ``requeue``,
-    ``delay`` and ``cause`` as Broker.nack takes them); a SEND with a ``plan`` is for later.
-    """
-
-    __slots__ = ("cause", "delay", "delivery", "kind", "message", "plan", "requeue")
-
-    def __init__(
-        self,
-        kind: int,
-        message: Message | None,
-        delivery: Delivery | None = None,
-        requeue: bool = True,
-        delay: int = -1,
-        cause: str = "",
-        plan: Plan | None = None,
-    ) -> None:
-        self.kind: int = kind
-        self.plan = plan
-        self.message = message
-        self.delivery = delivery
-        self.requeue = requeue
-        self.delay: int = delay
-        self.cause = cause
-
-
-class Broker(Keeper):
+class Broker(Returns):
     """All queues and topics. Each verb returns the number of the newest op it logged; the change is durable
     when ``log.durable`` has reached that number.
 
@@ -126,18 +48,15 @@ class Broker(Keeper):
 
     __slots__ = (
         "clients",
-        "clock",
         "deadlines",
         "duplicates",
         "enqueued",
         "fanout",
         "idle",
-        "log",
         "memory",
         "naming",
         "number",
         "pauses",
-        "queues",
         "room",
         "rules",
         "schedule",
@@ -149,18 +68,16 @@ class Broker(Keeper):
     )
 
     def __init__(self, rules: Rules, log: OpLog, first: int = 1, window: Window | None = None) -> None:
+        super().__init__(log)
         self.rules = rules
-        self.log = log
         self.number: int = first - 1
         self.window = window
         self.room: int = FOREVER
         """Bytes that the store can take; the shell keeps it true."""
         self.memory = Memory(rules.memory_limit)
         self.naming = Naming(rules.bare)
-        self.clock = Clock()
         self.deadlines = Deadlines()
         self.duplicates = duplicates.Duplicates(log)
-        self.queues: dict[str, Queue] = {}
         self.fanout = Fanout(self)
         self.topics: dict[str, Topic] = self.fanout.topics
         self.watches = Watches(self)
@@ -426,7 +343,7 @@ class Broker(Keeper):
             if not queue.subscriptions and (queue.passing or queue.policy.auto_delete):
                 self.delete(queue)
             else:
-                self._rest(queue)
+                self.rest(queue)
         return self.log.number
 
     def ack(self, delivery: Delivery) -> int:
@@ -437,92 +354,8 @@ class Broker(Keeper):
         if queue.waiting:
             queue.dispatch(delivery.subscription)
         elif not queue.subscriptions:
-            self._rest(queue)
+            self.rest(queue)
         return number
-
-    def nack(self, deliveries: list[Delivery], requeue: bool = True, delay: int = -1, cause: str = "") -> int:
-        """The messages of ``deliveries`` (of one subscription) are not consumed: back to their places, or to
-        the dead letter queue when they may not come back (``requeue`` false, ``max-exceptions``,
-        ``max_redeliveries``). All are back before one is delivered again, which keeps their order.
-
-        They wait ``delay`` ms before that, or as long as the policy says (-1); ``cause`` is the client's word for
-        what was wrong with them.
-        """
-        for delivery in deliveries:
-            self._return(delivery, requeue, delay, cause)
-        if deliveries:
-            queue = deliveries[0].subscription.queue
-            assert queue is not None
-            queue.dispatch()
-        return self.log.number
-
-    def touch(self, deliveries: list[Delivery]) -> int:
-        """The leases of ``deliveries`` begin anew."""
-        for delivery in deliveries:
-            lease = delivery.subscription.lease
-            if lease is not None:
-                lease.add(delivery)
-        return self.log.number
-
-    def overdue(self, deliveries: list[Delivery]) -> None:
-        """Leases ended: the messages come back, and whoever had them may settle them no more."""
-        for delivery in deliveries:
-            delivery.subscription.consumer.expired(delivery)
-        self.nack(deliveries, True, -1, "ack-timeout")
-
-    def _return(self, delivery: Delivery, requeue: bool, delay: int = -1, cause: str = "") -> None:
-        queue = delivery.subscription.queue
-        assert queue is not None
-        message = delivery.message
-        if queue.deleted or (delivery.subscription.closed and delivery.subscription.topic is not None):
-            # Its own queue ended with the subscription: there is nobody to come back to.
-            queue.settle(delivery)
-            return
-        if self.queues.get(queue.name) is not queue and delivery.subscription.topic is None:
-            # The queue was deleted.
-            queue.settle(delivery)
-            return
-        policy = delivery.subscription.policy or queue.policy
-        spent = self._spent(message, policy)
-        if (not requeue or spent) and queue.name != queue.policy.deadletter_of(queue.name):
-            # It leaves one queue and enters the other, or neither.
-            alone = self.log.begin()
-            reason = deadletter.REJECTED if not requeue else deadletter.SPENT
-            self.bury(queue, queue.forsake(delivery), reason, cause)
-            if alone:
-                self.log.end()
-            self._rest(queue)
-        else:
-            queue.put_back(delivery, delay)
-
-    def _spent(self, message: Message, policy: Policy) -> bool:
-        """Whether one more return is too many (the original counted max-exceptions in the same way). A subscription's
-        limit may be -1: none at all, where a policy's 0 is no limit.
-        """
-        attempts: int = message.attempts
-        limit: int = policy.max_redeliveries
-        return 0 <= message.exceptions <= attempts or 0 < limit <= attempts or limit < 0
-
-    def bury(self, queue: Backlog, message: Message, reason: str, cause: str) -> None:
-        """Put a message that left ``queue`` for good into its dead letter queue, as the newest there, unless it is
-        one that nobody wants to see again.
-        """
-        if reason in deadletter.SILENT or (
-            reason == deadletter.EXPIRED and queue.policy.expired != "deadletter"
-        ):
-            return
-        name = queue.policy.deadletter_of(queue.name)
-        if not name or name == queue.name:
-            return
-        dead = deadletter.letter(message, queue.name, reason, cause, self.clock.now)
-        grave = self.queues.get(name)
-        if grave is None:
-            # Not bound by max-queues: the last resort of a message must not fail.
-            grave = self._make(name)
-        self._number(dead)
-        grave.send(dead)
-        if grave.idle:
-            self._use(grave)
 
     def apply(self, actions: list[Action], sender: Consumer | None = None) -> int:
         """A transaction: all of ``actions`` or none, as one batch of the log.
@@ -618,10 +451,10 @@ class Broker(Keeper):
                 queues[queue.name] = queue
         for queue in queues.values():
             queue.dispatch()
-            self._rest(queue)
+            self.rest(queue)
         return self.log.number
 
-    def _rest(self, queue: Queue) -> None:
+    def rest(self, queue: Queue) -> None:
         """Remember an unused queue as idle; forget the longest idle when there are too many."""
         if queue.idle or not queue.unused() or self.queues.get(queue.name) is not queue:
             return

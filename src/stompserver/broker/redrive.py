@@ -189,7 +189,7 @@ class Redrive(Reader):
     def _end(self, problem: str) -> None:
         if not self._done:
             self._done = True
-            self._broker._rest(self._queue)
+            self._broker.rest(self._queue)
             self._asker.redriven(self._moved, self._left, problem)
 
 

@@ -133,7 +133,7 @@ class Watches:
             del self.watched[name]
         if part.queue is not None:
             part.queue.discard(part)
-            self.broker._rest(part.queue)
+            self.broker.rest(part.queue)
 
     def _leave_unused(self) -> None:
         """Leave the queues that have nothing and nobody else, so that they can be forgotten."""
@@ -143,5 +143,5 @@ class Watches:
                 continue
             if len(queue.subscriptions) == len(watches):
                 self.forget(queue)
-                self.broker._rest(queue)
+                self.broker.rest(queue)
         self._enough = max(self.broker.rules.idle_queues, 2 * len(self.watched))
