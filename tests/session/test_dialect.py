@@ -230,6 +230,12 @@ def test_a_schedule_that_cannot_be_kept_is_an_error(world: Any, headers: str, tr
 # SEND: order and content
 
 
+@pytest.mark.parametrize("name", ["persistent", "persist"])
+@pytest.mark.parametrize("value", ["true", "True", "1", "false", "False", "0"])
+def test_what_need_not_survive(world: Any, name: str, value: str) -> None:
+    assert kept(world, f"{name}:{value}").persistent is (value in ("true", "True", "1"))
+
+
 @pytest.mark.parametrize(
     ("value", "priority", "sins"),
     [
@@ -348,6 +354,25 @@ def test_what_only_we_say_is_not_passed_on(world: Any, name: str) -> None:
     peer.send(f"SEND\ndestination:/queue/a\n{name}:9\n\nx\0".encode())
     (message,) = peer.read()
     assert not message.has(name)
+
+
+def test_what_is_never_sent(world: Any) -> None:
+    never = {
+        header
+        for entry in dialect.HEADERS
+        if entry.does == dialect.IGNORED and set(entry.commands) <= {"MESSAGE", "ERROR"}
+        for header in entry.names
+    }
+    assert never
+    peer = world.connect("1.2")
+    peer.subscribe("/queue/a", "client")
+    peer.subscribe("/queue/dead", id="d")
+    peer.send(b"SEND\ndestination:/queue/a\nJMSXGroupID:g\n\nx\0")
+    settled(peer, "requeue:false\n")
+    (dead,) = peer.read()
+    error = peer.fails(b"NONSENSE\n\n\0")
+    assert never.isdisjoint(name for name, _ in (*dead.headers, *error.headers) if name != "subscription")
+    assert not error.has("subscription")
 
 
 # Properties of queues
