@@ -10,7 +10,7 @@ from stompserver.broker.destination import MONITOR
 from stompserver.broker.message import OVERHEAD, Message
 from stompserver.migrate.frame import Frame, decode
 from stompserver.migrate.unreadable import Unreadable
-from stompserver.session import dialect
+from stompserver.session import dialect, values
 
 REPAIRED: Final = "repaired"
 LEFT: Final = "left"
@@ -119,7 +119,7 @@ def item(id: str, queue: str, frame: Frame, attempts: int, notes: Notes) -> Item
         _plain(destination, headers),
         # Whatever its own header says: the original kept it, so it must not be gone after the next restart.
         True,
-        dialect.exceptions(headers),
+        values.exceptions(headers),
     )
     message.attempts = attempts
     return Item(id, message)
