@@ -12,6 +12,7 @@ from stompserver.broker.message import OVERHEAD, Message
 from stompserver.broker.queue import Queue
 from stompserver.broker.redrive import Asker, Redrive
 from stompserver.broker.schedule import JOB, Entry
+from stompserver.broker.subscription import Consumer
 from stompserver.errors import ProtocolError, Refused, Teaching
 from stompserver.session import naming, values
 from stompserver.session.naming import Speaker
@@ -40,8 +41,33 @@ _END: Final = "ACTION_END_TIME"
 _NEVER: Final = 1 << 62
 
 
+class _Owed(Consumer):
+    """An answer that waits until what it tells of is durable: a debtor of the log, which consumes nothing."""
+
+    __slots__ = ("_answer", "_broker", "_number")
+
+    def __init__(self, broker: Broker, answer: Message) -> None:
+        super().__init__()
+        self._broker = broker
+        self._answer = answer
+        self._number: int = broker.log.number
+
+    def durable(self, number: int) -> None:
+        """Send it, or go on waiting."""
+        if number < self._number:
+            self._broker.log.debtors.append(self)
+            return
+        try:
+            self._broker.send(self._answer)
+        except Refused:
+            # There is no room for it, or nobody to hear it.
+            return
+
+
 class Answer(Asker):
-    """Where an answer goes, and by which ``correlation-id`` the asker knows it."""
+    """Where an answer goes, and by which ``correlation-id`` the asker knows it. It is given when all that was done by
+    then is durable.
+    """
 
     __slots__ = ("_broker", "_correlation", "_destination")
 
@@ -60,18 +86,19 @@ class Answer(Asker):
             headers["correlation-id"] = self._correlation
         message = Message(self._destination, headers, body, OVERHEAD + len(body))
         message.persistent = False
-        self._broker.send(message)
+        owed = _Owed(self._broker, message)
+        log = self._broker.log
+        if log.durable < log.number:
+            log.debtors.append(owed)
+        else:
+            owed.durable(log.number)
 
     def redriven(self, moved: int, left: int, problem: str) -> None:
         """Tell the end of a redrive."""
         content: dict[str, Any] = {"action": "redrive", "moved": moved, "left": left}
         if problem:
             content["error"] = problem
-        try:
-            self.give(content)
-        except Refused:
-            # There is no room for the answer, or nobody to hear it.
-            return
+        self.give(content)
 
 
 def manage(session: Session, message: Message, name: str, transaction: str | None) -> int:
@@ -176,7 +203,15 @@ def _number(headers: dict[str, str], name: str) -> int:
             rule="It says which one is meant",
             mend=f"Send {name}.",
         )
-    return values.number(headers, name)
+    word = headers[name].strip()
+    if not word.isascii() or not word.isdigit() or len(word) > 19:
+        raise ProtocolError(
+            f"Header {name} is no number of a message {word[:40]!r}",
+            where="header " + name,
+            rule="Messages are numbered: scheduledJobId, message-id",
+            mend="Send the number as it was shown.",
+        )
+    return int(word)
 
 
 # Our own actions
@@ -247,7 +282,7 @@ def _redrive(session: Session, headers: dict[str, str], answer: Answer) -> dict[
     if "queue" not in headers:
         headers["queue"] = broker.rules.deadletter
     queue = _queue(session, headers)
-    only = values.number(headers, "id") if "id" in headers else 0
+    only = _number(headers, "id") if "id" in headers else 0
     most = values.number(headers, "count") if "count" in headers else 0
     Redrive(broker, queue, only, most, answer).start()
     return None
