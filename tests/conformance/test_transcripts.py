@@ -124,7 +124,24 @@ def private_headers(old, new, replay):
 
 @difference
 def redelivered(old, new, replay):
-    return old.command == "MESSAGE" and new.headers.pop("redelivered", "") == "true"
+    if old.command != "MESSAGE" or new.headers.pop("redelivered", "") != "true":
+        return False
+    return new.headers.pop("delivery-count") == new.headers.pop("JMSXDeliveryCount") != "1"
+
+
+@difference
+def dead_letter(old, new, replay):
+    if "dead-letter-reason" not in new.headers:
+        return False
+    for name in (
+        "dead-letter-reason",
+        "delivery-count",
+        "dlqDeliveryFailureCause",
+        "first-failure",
+        "last-failure",
+    ):
+        del new.headers[name]
+    return new.headers.pop("original-destination") == old.headers["destination"]
 
 
 @difference

@@ -45,7 +45,7 @@ FORMS: Final = (
     Form("/queue/a, /queue/a/b, /queuea", "all", "a queue of that name"),
     Form("/topic/a.b, /topic/a/b", "all", "a topic of that name"),
     Form("a", "all", "what bare-destination says: topic, queue (then it is /queue/a) or ERROR"),
-    Form("/queue/a%2Fb", "RabbitMQ", "/queue/a/b"),
+    Form("/queue/a%2Fb", "RabbitMQ", "a queue of that very name; /queue/a/b needs no escape"),
     Form("queue/a, queue://a, jms.queue.a", "Artemis, JMS", "/queue/a"),
     Form("topic/a, topic://a, jms.topic.a", "Artemis, JMS", "/topic/a"),
     Form("/amq/queue/a", "RabbitMQ", "/queue/a"),
@@ -154,7 +154,7 @@ def is_plain(text: str) -> bool:
     """Whether a name means itself, whoever says it."""
     if not (text.startswith("/queue/") or text.startswith("/topic/")) or len(text) < 8:
         return False
-    if "," in text or "?" in text or "%" in text or "$" in text or "::" in text:
+    if "," in text or "?" in text or "$" in text or "::" in text:
         return False
     return not text.startswith(MANAGED)
 
@@ -206,8 +206,6 @@ def resolve(text: str, speaker: Speaker) -> Target:
     Raises ProtocolError for one without a name, Refused for one that nobody may name.
     """
     name = _canonical(text, speaker)
-    if "%2F" in name or "%2f" in name:
-        name = name.replace("%2F", "/").replace("%2f", "/")
     if name.startswith(SYSTEM):
         return Target(name, text)
     if name in ("/queue/", "/topic/", DURABLE):
