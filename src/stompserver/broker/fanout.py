@@ -50,6 +50,7 @@ class Fanout:
         "histories",
         "passing",
         "remembered",
+        "replaying",
         "resolved",
         "retained",
         "topics",
@@ -71,6 +72,7 @@ class Fanout:
         """By the names of their topics, the longest unused first."""
         self.remembered: int = 0
         """Bytes in all of them."""
+        self.replaying: list[Mailbox] = []
         self._aging = _Aging(self)
 
     # Sending
@@ -82,6 +84,8 @@ class Fanout:
         """
         broker = self.broker
         name = message.destination
+        if self.replaying:
+            self._see_replays()
         topic = self.check(message, sender)
         broker._number(message)
         if topic is None:
@@ -107,6 +111,13 @@ class Fanout:
         if alone:
             broker.log.end()
         return broker.log.number
+
+    def _see_replays(self) -> None:
+        """Topics need not look out for replays that are over."""
+        going = [box for box in self.replaying if box.replay is not None]
+        if len(going) < len(self.replaying):
+            self.replaying = going
+            self.change()
 
     def check(self, message: Message, sender: Consumer | None) -> Topic | None:
         """The topic of ``message``; None when nobody wants it. Raises Refused when it cannot be sent."""
@@ -273,6 +284,7 @@ class Fanout:
                 histories = self.histories_of(topic)
                 if histories:
                     box.replay = Replay(start, histories)
+                    self.replaying.append(box)
                 elif topic.pattern is None and not wanted(topic.policy):
                     subscription.warning = f"{name} has no history to replay (policy history-messages)"
             broker.let(box, subscription)

@@ -102,8 +102,6 @@ class Mailbox(Queue):
             page = self.replay.take(PAGE, self.clock.now)
             if not page:
                 self.replay = None
-                if self.owner.topic is not None:
-                    self.owner.topic.change()
                 return
             for message in page:
                 if self.selector is None or self.selector.matches(message):

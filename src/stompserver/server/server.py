@@ -379,6 +379,7 @@ def _rules(config: Config) -> Rules:
         bare=config.bare_destination,
         deadletter=config.deadletter,
         max_redeliveries=config.max_redeliveries,
+        max_durables=config.max_durables,
         max_queues=config.max_queues,
         max_scheduled=config.max_scheduled,
         idle_queues=config.idle_queues,

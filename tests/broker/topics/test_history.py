@@ -216,3 +216,22 @@ def test_a_quiet_topic_forgets_in_time(world: Any) -> None:
     history = world.broker.fanout.histories["/topic/h.a"]
     assert len(history) == 1 and world.broker.fanout.remembered == world.broker.memory.used
     assert world.broker.deadlines.next() is None
+
+
+def test_a_replay_that_is_over_costs_nothing_more(memory_world: Any, new_client: Any) -> None:
+    world, client = memory_world, new_client()
+    world.policies(**TEN)
+    fill(world, 3)
+    client.room = 1
+    world.subscribe(client, "/topic/#", replay="first")
+    world.send("/topic/plain", b"1")
+    assert world.broker.topics["/topic/plain"].epoch < 0
+    client.ready, client.room = True, None
+    world.broker.resume(client)
+    for body in (b"2", b"3"):
+        world.send("/topic/plain", body)
+    assert world.broker.topics["/topic/plain"].epoch == world.broker.fanout.epoch
+    assert sorted(client.take()) == sorted([b"0", b"1", b"2", b"1", b"2", b"3"])
+    world.broker.drop(client)
+    world.send("/topic/h.a", b"x")
+    assert not world.broker.fanout.replaying
