@@ -61,19 +61,22 @@ def subscribe(session: Session, frame: Frame) -> int:
     targets = _targets(session, text, headers)
     if len(session.subscriptions) + len(targets) > session.settings.max_subscriptions:
         raise faults.too_many_subscriptions(session.settings.max_subscriptions)
-    number: int = 0
+    log = session.broker.log
+    before: int = log.number
     made: list[Subscription] = []
     for target in targets:
         subscription = _make(session, frame, id, label, mode, target, len(targets) > 1)
         if made and made[0].order is not None and subscription.order is not None:
             # ACK of one message means all before it of the same id, from whichever destination.
             subscription.order = made[0].order
-        number = session.broker.subscribe(subscription)
+        session.broker.subscribe(subscription)
         # Nobody but us sees the names of a composite's other parts; ids have no NUL in them.
         session.subscriptions[id + "\0" + str(len(made)) if made else id] = subscription
         made.append(subscription)
         session.notes.append(("subscribed", subscription.destination))
         session.warn(subscription.warning)
+    # What others have sent meanwhile need not be durable first: the RECEIPT comes before what waits.
+    number: int = log.number if log.number > before else 0
     session.answer(number)
     for subscription in made:
         session.broker.start(subscription)
