@@ -72,6 +72,16 @@ def test_two_connections_share_a_durable_subscription(house: Any) -> None:
         assert one.bodies(1) == ["2"]
 
 
+def test_a_wish_that_cannot_be_granted_is_a_warning(house: Any) -> None:
+    one, two = house.connect(), house.connect()
+    assert not one.subscribe("/topic/a", "s", "durable:true\nselector:n = 1\n").has("warning")
+    warning = two.subscribe("/topic/b", "s", "durable:true\n")["warning"]
+    assert "/topic/a" in warning and "n = 1" in warning
+    assert "no history" in two.subscribe("/topic/b", "t", "x-stream-offset:first\n")["warning"]
+    two.send("UNSUBSCRIBE\nid:s\ndurable:true\n\n\0")
+    assert "in use" in two.expect("ERROR")["message"]
+
+
 def test_wildcards_show_where_a_message_was_sent(house: Any) -> None:
     client, sender = house.connect(), house.connect()
     client.subscribe("/topic/*.eu", "1")
