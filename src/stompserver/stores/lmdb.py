@@ -36,7 +36,7 @@ from stompserver.broker.oplog import Op
 from stompserver.errors import StoreDamaged, StoreError, StoreForeign, StoreFull
 from stompserver.stores.base import Damage, Place, Stored
 from stompserver.stores.disk import NO_ROOM, allocate, refused, sync_directory
-from stompserver.stores.lmdb_batch import ATTEMPTS, NUMBER, Queue, Step, planned
+from stompserver.stores.lmdb_batch import ATTEMPTS, NUMBER, Queue, Step, gathered, planned
 from stompserver.stores.record import decode
 
 FORMAT: Final = 1
@@ -324,36 +324,36 @@ class LmdbStore:
         if known is None or after >= _LAST or limit < 1:
             return []
         prefix = known.prefix
-        found: list[Message | Damage] = []
-        held = 0
         try:
             with self._opened().begin() as txn:
                 cursor = txn.cursor(db=self._messages)
                 if not cursor.set_range(prefix + NUMBER.pack(max(after + 1, 0))):
-                    return found
-                marked = txn.stat(self._marks)["entries"] > 0
-                for place, record in cursor.iternext():
-                    if not place.startswith(prefix):
-                        break
-                    try:
-                        message = decode(int.from_bytes(place[8:]), record)
-                    except (StoreError, ValueError) as problem:
-                        found.append(self._damage(queue, place, problem))
-                    else:
-                        held += message.size
-                        attempts = txn.get(place, db=self._marks) if marked else None
-                        if attempts is not None:
-                            (message.attempts,) = ATTEMPTS.unpack(attempts)
-                        found.append(message)
-                    if len(found) >= limit or held >= room:
-                        break
+                    return []
+                read = gathered(cursor.iternext(), prefix, limit, room)
+                if txn.stat(self._marks)["entries"]:
+                    self._recall(txn, prefix, read)
+                return [
+                    each if isinstance(each, Message) else self._damage(txn, queue, each) for each in read
+                ]
         except lmdb.Error as problem:
             raise self._translated(problem, "read") from problem
-        return found
 
-    def _damage(self, queue: str, place: bytes, problem: Exception) -> Damage:
+    def _recall(self, txn: lmdb.Transaction[bytes], prefix: bytes, read: list[Message | bytes]) -> None:
+        """The attempts of those that came back."""
+        for message in read:
+            if isinstance(message, Message):
+                attempts = txn.get(prefix + NUMBER.pack(message.key), db=self._marks)
+                if attempts is not None:
+                    (message.attempts,) = ATTEMPTS.unpack(attempts)
+
+    def _damage(self, txn: lmdb.Transaction[bytes], queue: str, place: bytes) -> Damage:
         key = int.from_bytes(place[8:])
-        return Damage(key, f"{self._file}, queue {queue!r}, message {key}", str(problem))
+        reason = "it is gone"
+        try:
+            decode(key, txn.get(place, b"", db=self._messages))
+        except (StoreError, ValueError) as problem:
+            reason = str(problem)
+        return Damage(key, f"{self._file}, queue {queue!r}, message {key}", reason)
 
     def scan(self) -> Iterator[tuple[str, Message | Damage]]:
         """All messages; then what the other databases say that does not fit them."""

@@ -6,10 +6,13 @@ A batch that has to be done again with a larger map is not encoded again.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Final
 
+from stompserver.broker.message import Message
 from stompserver.broker.oplog import MARK, PUT, REMOVE, Op
-from stompserver.stores.record import encode
+from stompserver.errors import StoreError
+from stompserver.stores.record import decode, encode
 
 NUMBER: Final = struct.Struct(">Q")
 ATTEMPTS: Final = struct.Struct(">I")
@@ -44,6 +47,29 @@ class Step:
         self.marks: dict[bytes, bytes] = {}
         self.removes: dict[bytes, tuple[Queue, int]] = {}
         self.drop: Queue | None = None
+
+
+def gathered(
+    items: Iterable[tuple[bytes, bytes]], prefix: bytes, limit: int, room: int
+) -> list[Message | bytes]:
+    """Up to ``limit`` messages of keys and records, as long as the keys begin with ``prefix`` and until the messages
+    hold ``room`` bytes (bench: drain). What cannot be read comes as its key.
+    """
+    found: list[Message | bytes] = []
+    held = 0
+    for place, record in items:
+        if not place.startswith(prefix):
+            break
+        try:
+            message = decode(int.from_bytes(place[8:], "big"), record)
+        except (StoreError, ValueError):
+            found.append(place)
+        else:
+            held += message.size
+            found.append(message)
+        if len(found) >= limit or held >= room:
+            break
+    return found
 
 
 def planned(ops: list[Op], queues: dict[str, Queue], fresh: dict[str, Queue], number: int) -> list[Step]:
