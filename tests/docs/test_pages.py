@@ -12,6 +12,7 @@ import pytest
 import stompserver
 from stompserver.config.command_line import ACTIONS
 from stompserver.config.options import OPTIONS, environment_name, flag_of, folded
+from stompserver.ctl.live import COMMANDS, redrive
 from stompserver.ctl.main import main
 from stompserver.ctl.store import store
 
@@ -29,6 +30,13 @@ CODE = re.compile(r"`([^`\n]+)`")
 STOMPCTL: dict[str, click.Command] = {
     "": main,
     **{f"store {name}": one for name, one in store.commands.items()},
+    **{
+        f"{group.name} {name}": one
+        for group in COMMANDS
+        if isinstance(group, click.Group)
+        for name, one in group.commands.items()
+    },
+    "redrive": redrive,
 }
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

@@ -41,9 +41,13 @@ class Client:
         headers = [("accept-version", "1.2"), ("host", host)]
         if login is not None:
             headers += [("login", login), ("passcode", passcode or "")]
-        self._send("CONNECT", headers, RAW)
-        if self._next().command != "CONNECTED":
-            raise Unanswered(f"{self._place} does not speak STOMP 1.2")
+        try:
+            self._send("CONNECT", headers, RAW)
+            if self._next().command != "CONNECTED":
+                raise Unanswered(f"{self._place} does not speak STOMP 1.2")
+        except BaseException:
+            self._socket.close()
+            raise
         self._parser.open(TEXT_12, _LIMITS)
 
     def __enter__(self) -> Client:

@@ -160,9 +160,10 @@ def queue_delete(client: Client, name: str, as_json: bool) -> None:
 @asking
 @as_json
 def redrive(client: Client, name: str, number: int | None, count: int | None, as_json: bool) -> None:
-    """Send what is in the dead letter queue NAME (without one: the configured one) back to where it came from.
+    """Send dead letters back to where they came from.
 
-    Messages that say no origin, or whose durable subscription is no more, stay.
+    NAME is the dead letter queue, the configured one without it. Messages that say no origin, or whose durable
+    subscription is no more, stay.
     """
     headers = {"queue": name} if name else {}
     if number is not None:

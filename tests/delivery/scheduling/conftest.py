@@ -1,6 +1,6 @@
 """A started server that is killed in the middle, and a socket client that knows no STOMP but how frames end.
 
-Nothing here imports stompserver: a client that shares code with the server agrees with its mistakes.
+The client imports nothing of stompserver: one that shares code with the server agrees with its mistakes.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import itertools
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
+
+from stompserver.ctl.live import COMMANDS
+from stompserver.ctl.main import main
+from stompserver.ctl.store import store
 
 LIMIT = 10.0  # seconds after which a missing answer is a failure; never waited for when all is well
 numbers = itertools.count(1)
@@ -179,13 +182,15 @@ def new_client() -> Iterator[Callable[[int], Client]]:
 
 
 @pytest.fixture
-def stompctl() -> Callable[..., str]:
+def stompctl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
     """``stompctl(*words, code=)`` runs it; what it printed."""
+    monkeypatch.chdir(tmp_path)
+    for command in (store, *COMMANDS):
+        main.add_command(command)
 
     def run(*words: str, code: int = 0) -> str:
-        command = [sys.executable, "-c", "from stompserver.ctl.main import run; run()", *words]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-        assert ended.returncode == code, ended
-        return ended.stdout + ended.stderr
+        ended = CliRunner().invoke(main, list(words), prog_name="stompctl")
+        assert ended.exit_code == code, ended.output
+        return ended.output
 
     return run
