@@ -70,7 +70,8 @@ def test_stats(ctl: Ctl, kind: str, tmp_path: Path) -> None:
     fill(
         kind,
         tmp_path / ".stompserver",
-        [("/queue/b", message(n)) for n in (1, 2)] + [("/queue/a", message(3))],
+        [("/queue/b", message(n)) for n in (1, 2)]
+        + [("/queue/a", message(3)), ("$stompserver/retained", message(4))],
     )
     size = 5 + OVERHEAD
     assert json.loads(ctl("-q", kind, "store", "stats", "--json").stdout) == {
