@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from stompserver.broker import overflow
 from stompserver.broker.deadlines import Clock, Deadlines, Timed
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import DEAD, OUT, WAITING, Message
+from stompserver.broker.message import DEAD, NUMBER, OUT, WAITING, Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policy
 from stompserver.broker.sweep import Sweep
@@ -58,6 +58,7 @@ class Backlog(Reader):
         "matching",
         "memory",
         "mortal",
+        "newest",
         "odd",
         "paged",
         "policy",
@@ -99,6 +100,8 @@ class Backlog(Reader):
         """Key of the newest message that is, or was, in the window."""
         self.last: int = 0
         """Highest key that was paged."""
+        self.newest: int = 0
+        """Highest number of a message that was paged."""
         self.waiting: int = 0
         """Messages ready, returned and paged: not those that are delivered and not settled, nor ``delayed`` ones."""
         self.delayed: int = 0
@@ -140,6 +143,8 @@ class Backlog(Reader):
         key: int = message.key
         if key > self.last:
             self.last = key
+        if key & NUMBER > self.newest:
+            self.newest = key & NUMBER
         self.passed_by(key)
         if message.expires:
             self.expect(message.expires)
@@ -183,6 +188,7 @@ class Backlog(Reader):
         self.total += bytes
         self.tail = lowest - 1
         self.last = highest
+        self.newest = highest & NUMBER
 
     def after(self) -> int:
         """The window's tail."""

@@ -6,13 +6,14 @@ from typing import Final
 
 from stompserver.broker import deadletter, duplicates, overflow
 from stompserver.broker.action import ACK, NACK, SEND, Action
+from stompserver.broker.backlog import Backlog
 from stompserver.broker.deadlines import Deadlines, Timed
 from stompserver.broker.destination import DURABLE, QUEUE, Naming
 from stompserver.broker.fanout import Fanout, pattern_sent_to
 from stompserver.broker.feed import virtual_topic
 from stompserver.broker.lease import Lease
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import DEAD, Message
+from stompserver.broker.message import NUMBER, Message
 from stompserver.broker.oplog import FOREVER, OpLog
 from stompserver.broker.pattern import is_pattern
 from stompserver.broker.pauses import PAUSES, Pauses
@@ -34,7 +35,6 @@ __all__ = ["ACK", "NACK", "SEND", "Action", "Broker", "Rules"]
 
 _LAST_VALUE: Final = "_AMQ_LVQ_NAME"
 
-_NUMBER: Final = (1 << 57) - 1
 _LANES: Final = [(9 - priority) << 57 for priority in range(10)]
 """What keys of each priority begin with: the highest first. Keys of older versions have none, and come first."""
 
@@ -47,6 +47,7 @@ class Broker(Returns):
     """
 
     __slots__ = (
+        "certain",
         "clients",
         "deadlines",
         "duplicates",
@@ -91,6 +92,8 @@ class Broker(Returns):
         self.temps: dict[str, set[str]] = {}
         """Temporary destinations by the session that has them."""
         self.enqueued: int = 0
+        self.certain = False
+        """Whether what is sent was let in already: a dead letter made meanwhile must not break a transaction."""
 
     def adjust(self, rules: Rules) -> None:
         """Take other rules while running; they hold for what happens from now on."""
@@ -186,6 +189,8 @@ class Broker(Returns):
         self.limit_time(message, policy)
         while overflow.over(queue, message.size):
             if policy.overflow == overflow.REJECT:
+                if self.certain:
+                    break
                 raise overflow.refusal(queue.name, policy)
             if policy.overflow == overflow.DROP_TAIL:
                 return False
@@ -217,6 +222,10 @@ class Broker(Returns):
         queue.send(copy)
         if queue.idle:
             self._use(queue)
+
+    def deadletters(self, queue: Backlog) -> str:
+        """The name of its dead letter queue, its own if it is one, or ""."""
+        return self.rules.policies.deadletter_of(queue.policy, queue.name)
 
     def place(self, copy: Message) -> None:
         """Give ``copy`` a place of its own: a key that no other message has."""
@@ -290,7 +299,7 @@ class Broker(Returns):
         queue.restore(count, lowest, highest, bytes)
         if queue.values is not None:
             queue.dispatch()
-        self.number = max(self.number, highest & _NUMBER)
+        self.number = max(self.number, highest & NUMBER)
 
     def subscribe(self, subscription: Subscription) -> int:
         """Register ``subscription``; it gets nothing of a queue's backlog before ``start``.
@@ -403,6 +412,7 @@ class Broker(Returns):
             queue = self.queue(name)
             if queue.idle:
                 self._use(queue)
+        self.certain = True
         for action in actions:
             if action.message is not None and action.plan is not None:
                 self.schedule.add(action.message, action.plan)
@@ -413,6 +423,7 @@ class Broker(Returns):
                     self.ack(action.delivery)
                 else:
                     self.nack([action.delivery], action.requeue, action.delay, action.cause)
+        self.certain = False
         self.log.end()
         return self.log.number
 
@@ -479,12 +490,9 @@ class Broker(Returns):
 
     def delete(self, queue: Queue) -> None:
         """Let ``queue`` be no more, with all that waits in it. What is delivered may still be settled."""
-        queue.deleted = True
         self.fanout.durables.unbind(queue.name)
         self.watches.forget(queue)
-        for message in queue.standing():
-            message.state = DEAD
-            self.memory.used -= message.size
+        queue.abandon()
         self.log.drop(queue.name)
         self.idle.pop(queue.name, None)
         self.queues.pop(queue.name, None)
@@ -503,7 +511,7 @@ class Broker(Returns):
         used, as text.
         """
         for message in messages:
-            self.number = max(self.number, message.key & _NUMBER)
+            self.number = max(self.number, message.key & NUMBER)
         if name == duplicates.QUEUE:
             self.duplicates.restore(messages)
             return []

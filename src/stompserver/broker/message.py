@@ -7,6 +7,9 @@ from typing import Final
 OVERHEAD: Final = 1000
 """Bytes that a waiting message costs beside its body and header text (measured: 700 to 950)."""
 
+NUMBER: Final = (1 << 57) - 1
+"""Of a key: the part that is the message's number, behind the lane of its priority."""
+
 NORMAL: Final = 4
 """The priority of a message that names none, as in JMS."""
 

@@ -123,7 +123,7 @@ class Policies:
     ``given`` pairs patterns with the options they set; ``base`` has what no pattern sets.
     """
 
-    __slots__ = ("_cache", "_made", "_places", "_wildcards", "base", "given")
+    __slots__ = ("_cache", "_graves", "_made", "_places", "_wildcards", "base", "given")
 
     def __init__(
         self, given: list[tuple[Pattern, dict[str, Value]]] | None = None, base: Policy | None = None
@@ -134,6 +134,11 @@ class Policies:
         self._wildcards = Wildcards()
         self._cache: dict[str, Policy] = {}
         self._made: dict[str, Policy] = {}
+        self._graves: list[tuple[str, str, str]] = []
+        names = [self.base.deadletter]
+        names.extend([str(options["deadletter"]) for _, options in self.given if "deadletter" in options])
+        for name in names:
+            self._graves.append(name.partition("%"))
         for index, (pattern, _) in enumerate(self.given):
             self._places[pattern.text] = index
             if not pattern.exact:
@@ -151,6 +156,21 @@ class Policies:
                 self._cache.clear()
             self._cache[destination] = policy
         return policy
+
+    def deadletter_of(self, policy: Policy, queue: str) -> str:
+        """The dead letter queue for a message of a queue with that policy, or "".
+
+        A queue that is a dead letter queue itself has another only if a policy says which: else what failed twice
+        would wander from one to the next.
+        """
+        name = policy.deadletter_of(queue)
+        if policy.deadletter == self.base.deadletter or "%" in policy.deadletter:
+            for before, percent, after in self._graves:
+                if percent and before == "/queue/" and not after:
+                    continue
+                if queue == before or (percent and queue.startswith(before) and queue.endswith(after)):
+                    return queue
+        return name
 
     def _find(self, destination: str) -> Policy:
         fitting = [self._places[text] for text in self._wildcards.find(destination)]

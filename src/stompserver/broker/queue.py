@@ -9,7 +9,7 @@ from stompserver.broker.backlog import Expiry, Keeper
 from stompserver.broker.deadlines import Clock, Deadlines, Timed
 from stompserver.broker.matching import Matching
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import DEAD, OUT, OVERHEAD, RESERVED, WAITING, Message
+from stompserver.broker.message import DEAD, NUMBER, OUT, OVERHEAD, RESERVED, WAITING, Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policy
 from stompserver.broker.served import Served
@@ -25,6 +25,7 @@ class Queue(Served):
         "deleted",
         "idle",
         "passed",
+        "purged",
         "rested",
     )
 
@@ -46,6 +47,8 @@ class Queue(Served):
         self.rested: int = 0
         """When it became idle, in ms."""
         self.deleted = False
+        self.purged: int = 0
+        """Number up to which messages that only the store has are not wanted any more."""
 
     # What comes
 
@@ -171,6 +174,8 @@ class Queue(Served):
     def load(self, messages: list[Message], last: int, lost: list[int]) -> None:
         """Take what the store read for the window; what cannot be read is counted no more."""
         self.hungry = False
+        if self.deleted:
+            return
         late: int = self.late
         apart: dict[int, int] | None = None
         matching = self.matching
@@ -197,7 +202,7 @@ class Queue(Served):
         if message.group and self.matching is None:
             self.begin_matching()
         matching = self.matching
-        if self.values is not None and self._outdated(message):
+        if message.key & NUMBER <= self.purged or (self.values is not None and self._outdated(message)):
             self.total -= message.size
             self.dequeued += 1
             self.log.remove(self.name, message)
@@ -311,8 +316,10 @@ class Queue(Served):
             message.failed = self.clock.now
         number = self.log.mark(self.name, message)
         if delay < 0:
-            delay = redelivery.delay(policy, message.attempts, message.number)
-        if delay > 0 and not delivery.subscription.closed:
+            # Most of what a consumer had that is gone never failed.
+            gone = delivery.subscription.closed
+            delay = 0 if gone else redelivery.delay(policy, message.attempts, message.number)
+        if delay > 0:
             self._hold(message, delay, policy.strict_order)
             self._release(delivery)
         else:
@@ -335,6 +342,9 @@ class Queue(Served):
     def come_back(self, message: Message, strictly: bool) -> None:
         """The time of a redelivery has come."""
         self.delayed -= 1
+        if self.deleted:
+            self.memory.used -= message.size
+            return
         self._stand(message)
         if message.group and self.matching is not None:
             self.matching.unblock(message)
@@ -388,14 +398,8 @@ class Queue(Served):
     def purge(self) -> int:
         """Give up all that waits; return how many messages that are. What is delivered stays."""
         count = self.waiting
-        standing = self.standing()
-        if self.matching is not None:
-            for group in self.matching.groups.values():
-                standing.extend(group.line.all(RESERVED))
-            for subscription in self.subscriptions:
-                if subscription.own is not None:
-                    standing.extend(subscription.own.all(RESERVED))
-        for message in standing:
+        self.purged = self.newest
+        for message in self._in_memory():
             self.lose(message, "purged")
         self.ready.clear()
         self.returned.clear()
@@ -405,6 +409,24 @@ class Queue(Served):
             self.sweep = Sweep(self, self.window, True)
             self.sweep.start()
         return count
+
+    def _in_memory(self) -> list[Message]:
+        """All messages in memory that wait, wherever they stand."""
+        found = self.standing()
+        if self.matching is not None:
+            for group in self.matching.groups.values():
+                found.extend(group.line.all(RESERVED))
+            for subscription in self.subscriptions:
+                if subscription.own is not None:
+                    found.extend(subscription.own.all(RESERVED))
+        return found
+
+    def abandon(self) -> None:
+        """Be no more. What is delivered may still be settled."""
+        self.deleted = True
+        for message in self._in_memory():
+            message.state = DEAD
+            self.memory.used -= message.size
 
     def unused(self) -> bool:
         """Whether nobody would miss it: nothing waits, nothing is delivered, nobody listens."""

@@ -28,6 +28,14 @@ class Returns(Keeper):
     def _number(self, message: Message) -> None:
         raise AssertionError("a broker numbers messages")
 
+    def deadletters(self, queue: Backlog) -> str:
+        """The name of its dead letter queue, its own if it is one, or ""."""
+        raise AssertionError("a broker knows the policies")
+
+    def put(self, queue: Queue, copy: Message) -> None:
+        """Let ``queue`` have a message that is refused no more."""
+        raise AssertionError("a broker knows the limits of queues")
+
     def rest(self, queue: Queue) -> None:
         """Remember an unused queue as idle."""
         raise AssertionError("a broker knows its idle queues")
@@ -79,7 +87,7 @@ class Returns(Keeper):
             return
         policy = delivery.subscription.policy or queue.policy
         spent = self._spent(message, policy)
-        if (not requeue or spent) and queue.name != queue.policy.deadletter_of(queue.name):
+        if (not requeue or spent) and queue.name != self.deadletters(queue):
             # It leaves one queue and enters the other, or neither.
             alone = self.log.begin()
             reason = deadletter.REJECTED if not requeue else deadletter.SPENT
@@ -106,7 +114,7 @@ class Returns(Keeper):
             reason == deadletter.EXPIRED and queue.policy.expired != "deadletter"
         ):
             return
-        name = queue.policy.deadletter_of(queue.name)
+        name = self.deadletters(queue)
         if not name or name == queue.name:
             return
         dead = deadletter.letter(message, queue.name, reason, cause, self.clock.now)
@@ -115,6 +123,4 @@ class Returns(Keeper):
             # Not bound by max-queues: the last resort of a message must not fail.
             grave = self._make(name)
         self._number(dead)
-        grave.send(dead)
-        if grave.idle:
-            self._use(grave)
+        self.put(grave, dead)
