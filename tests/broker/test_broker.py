@@ -10,6 +10,8 @@ from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker, Rules
 from stompserver.broker.destination import MONITOR, QUEUE, TOPIC, Naming
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import DROP, FOREVER, OpLog
+from stompserver.broker.pattern import Pattern
+from stompserver.broker.policy import Policies, Policy, Value
 from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, Subscription
 from stompserver.broker.window import SCARCE, Window
 from stompserver.errors import Refused
@@ -510,3 +512,34 @@ def test_windows_are_small_while_memory_is_scarce() -> None:
     small = Window(3)
     small.adapt(True)
     assert small.count == 3
+
+
+def test_dead_letters_of_a_transaction_do_not_break_it(new_consumer: Any) -> None:
+    given: list[tuple[Pattern, dict[str, Value]]] = [(Pattern("/queue/dead"), {"max_messages": 1})]
+    policies = Policies(given, Policy().changed({"deadletter": "/queue/dead"}))
+    broker = Broker(Rules(deadletter="/queue/dead", policies=policies), OpLog())
+    consumer = new_consumer()
+    subscribe(broker, consumer, "/queue/q", INDIVIDUAL)
+    send(broker, "/queue/q", b"bad")
+    (delivery,) = consumer.deliveries.values()
+    broker.apply([Action(NACK, None, delivery, requeue=False), Action(SEND, message("/queue/dead", b"new"))])
+    assert broker.queues["/queue/dead"].waiting == 2
+    assert broker.log.begin()
+    broker.log.end()
+    with pytest.raises(Refused):
+        send(broker, "/queue/dead", b"more")
+
+
+def test_limits_of_a_dead_letter_queue_hold_for_what_comes_there(new_consumer: Any) -> None:
+    given: list[tuple[Pattern, dict[str, Value]]] = [
+        (Pattern("/queue/dead"), {"max_messages": 2, "overflow": "drop-head", "ttl": 50})
+    ]
+    policies = Policies(given, Policy().changed({"deadletter": "/queue/dead"}))
+    broker = Broker(Rules(deadletter="/queue/dead", policies=policies), OpLog())
+    consumer = new_consumer()
+    subscribe(broker, consumer, "/queue/q", INDIVIDUAL)
+    send(broker, "/queue/q", b"1", b"2", b"3")
+    broker.nack(list(consumer.deliveries.values()), requeue=False)
+    assert [each.body for each in broker.queues["/queue/dead"].standing()] == [b"2", b"3"]
+    broker.tick(broker.now + 51)
+    assert broker.queues["/queue/dead"].waiting == 0

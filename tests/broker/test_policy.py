@@ -60,3 +60,24 @@ def test_the_dead_letter_queue_may_carry_the_name_of_the_origin() -> None:
     own = Policy().changed({"deadletter": "/queue/DLQ.%"})
     assert own.deadletter_of("/queue/a.b") == "/queue/DLQ.a.b"
     assert Policy().changed({"deadletter": ""}).deadletter_of("/queue/a") == ""
+
+
+def test_a_dead_letter_queue_has_another_only_where_a_policy_says_which() -> None:
+    given: list[tuple[Pattern, dict[str, Value]]] = [
+        (Pattern("/queue/orders.>"), {"deadletter": "/queue/DLQ.%"}),
+        (Pattern("/queue/jobs.>"), {"deadletter": "/queue/lost"}),
+        (Pattern("/queue/lost"), {"deadletter": "/queue/graveyard"}),
+        (Pattern("/queue/back"), {"deadletter": "/queue/%"}),
+    ]
+    found = Policies(given)
+
+    def dead(queue: str) -> str:
+        return found.deadletter_of(found.find(queue), queue)
+
+    assert dead("/queue/orders.eu") == "/queue/DLQ.orders.eu"
+    assert dead("/queue/DLQ.orders.eu") == "/queue/DLQ.orders.eu"
+    assert dead("/queue/jobs.a") == "/queue/lost"
+    assert dead("/queue/lost") == "/queue/graveyard"
+    assert dead("/queue/graveyard") == "/queue/graveyard"
+    assert dead("/queue/other") == dead("/queue/deadletter") == "/queue/deadletter"
+    assert dead("/queue/back") == "/queue/back"

@@ -57,6 +57,10 @@ more specific than any pattern; of two patterns the one with more literal levels
 then the one with more `*`, then the one whose literals are further to the left. The options `max-redeliveries` and
 `deadletter` of the server ([Options](options.md)) hold where no pattern sets them.
 
+A queue that any policy, or the server, names as dead letter queue keeps what fails there again: it has another one
+only if a policy for it says which, with a name of its own (`/queue/DLQ.>` with `deadletter: /queue/graveyard`).
+Limits and times of its own policy hold for what arrives there, but nothing that arrives is rejected.
+
 A durable subscription of a topic has the policy of that topic.
 
 By default nothing is lost that the sender did not give up: queues have no bounds but memory and disk, and messages

@@ -1,0 +1,324 @@
+"""What comes back, when, how often, and where it ends, as clients see it on memory and over a restart."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+ONE = "client-individual"
+MANY = 5000
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def test_deliveries_are_counted_over_a_kill(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "a")
+    client.subscribe(queue, ack=ONE)
+    (frame,) = client.take(1)
+    assert not frame.has("redelivered") and not frame.has("delivery-count")
+    client.nack(frame)
+    (frame,) = client.take(1)
+    assert (frame["redelivered"], frame["delivery-count"], frame["JMSXDeliveryCount"]) == ("true", "2", "2")
+    client.nack(frame, "delay:600000\n")
+    client.nothing()
+    if house.keeps:
+        # The delay is over with the process; the count is not.
+        house.restart()
+        client = house.connect()
+        client.subscribe(queue, ack=ONE)
+        (frame,) = client.take(1)
+        assert frame["delivery-count"] == "3"
+
+
+@pytest.mark.parametrize("more", ["", "requeue:true\n"])
+def test_a_returned_message_keeps_its_place_among_priorities(house: Any, more: str) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "low 1", "low 2", more="priority:1\n")
+    client.publish(queue, "high 1", "high 2", more="priority:8\n")
+    client.publish(queue, "normal")
+    client.subscribe(queue, "prefetch-count:2\n", ONE)
+    first, second = client.take(2)
+    assert [first.body, second.body] == ["high 1", "high 2"]
+    client.nack(second, more)
+    (again,) = client.take(1)
+    assert (again.body, again["delivery-count"]) == ("high 2", "2")
+    client.leave()
+    # What the end of a connection gives back was promised to nobody: a kill may lose that it was delivered.
+    house.restart(kill=False)
+    client = house.connect()
+    frames = client.drain(queue)
+    assert [frame.body for frame in frames] == ["high 1", "high 2", "normal", "low 1", "low 2"]
+    assert [frame.has("redelivered") for frame in frames] == [True, True, False, False, False]
+
+
+def test_priorities_of_a_queue_that_is_mostly_in_the_store(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.flood(queue)
+    client.publish(queue, "high", more="priority:9\n")
+    client.publish(queue, "low", more="priority:0\n")
+    client.subscribe(queue, "prefetch-count:1\n", ONE)
+    (frame,) = client.take(1)
+    assert frame.body == "high"
+    client.nack(frame)
+    (frame,) = client.take(1)
+    assert frame.body == "high"
+    client.publish(queue, "highest", more="priority:9\n")
+    client.nack(frame)
+    (frame,) = client.take(1)
+    assert (frame.body, frame["delivery-count"]) == ("high", "3")
+    client.leave()
+    house.restart(kill=False)
+    client = house.connect()
+    assert client.contents(queue) == ["high", "highest", *["filler"] * MANY, "low"]
+
+
+def test_a_dead_letter_says_where_why_and_how_often(house: Any) -> None:
+    queue = house.name("dlq")
+    client = house.connect()
+    began = now()
+    client.publish(queue, "twice", "at once", more="colour:red\n")
+    client.subscribe(queue, ack=ONE)
+    first, second = client.take(2)
+    client.nack(second, "requeue:false\nreason:it is\\cbroken\n")
+    client.nack(first)
+    (first,) = client.take(1)
+    client.nack(first)
+    client.nothing()
+    client.leave()
+    house.restart()
+    client = house.connect()
+    second, first = client.drain(f"DLQ.{queue}")
+    assert [second.body, first.body] == ["at once", "twice"]
+    for frame in (first, second):
+        assert frame["original-destination"] == f"/queue/{queue}"
+        assert frame["colour"] == "red"
+        assert began - 1 <= int(frame["first-failure"]) <= int(frame["last-failure"]) <= now() + 1
+    assert (second["dead-letter-reason"], second["dead-letter-cause"]) == ("rejected", "it is\\cbroken")
+    assert second["dlqDeliveryFailureCause"] == "it is\\cbroken"
+    assert second["delivery-count"] == "1"
+    assert (first["dead-letter-reason"], first["delivery-count"]) == ("max-redeliveries", "2")
+    assert not first.has("dead-letter-cause")
+
+
+def test_dead_letters_of_dead_letters_stay_where_they_are(house: Any) -> None:
+    queue = house.name("dlq")
+    client = house.connect()
+    client.publish(queue, "a")
+    client.subscribe(queue, ack=ONE)
+    client.nack(client.message(), "requeue:false\n")
+    grave = f"DLQ.{queue}"
+    client.subscribe(grave, "activemq.maximumRedeliveries:1\n", ONE, "g")
+    for count in ("1", "2", "3"):
+        (frame,) = client.take(1)
+        assert (frame.body, frame["delivery-count"]) == ("a", count)
+        client.nack(frame, "requeue:false\n")
+    client.unsubscribe("g")
+    assert client.contents(grave) == ["a"]
+
+
+def test_a_queue_may_have_no_dead_letters(house: Any) -> None:
+    queue = house.name("nowhere")
+    client = house.connect()
+    client.publish(queue, "a", "b")
+    client.subscribe(queue, ack=ONE)
+    first, second = client.take(2)
+    client.nack(first, "requeue:false\n")
+    client.ack(second)
+    client.leave()
+    house.restart()
+    assert house.connect().contents(queue) == []
+
+
+@pytest.mark.parametrize(
+    ("wish", "deliveries"),
+    [("activemq.maximumRedeliveries:2\n", 3), ("activemq.maximumRedeliveries:0\n", 1)],
+)
+def test_a_subscription_says_how_often(house: Any, wish: str, deliveries: int) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, f"{queue} a")
+    client.subscribe(queue, wish, ONE)
+    for _ in range(deliveries):
+        (frame,) = client.take(1)
+        client.nack(frame)
+    client.nothing()
+    client.unsubscribe()
+    (dead,) = [
+        each for each in client.drain("deadletter") if each["original-destination"] == f"/queue/{queue}"
+    ]
+    assert dead["delivery-count"] == str(deliveries)
+
+
+def test_max_exceptions_of_the_original(house: Any) -> None:
+    queue = house.name("small")
+    client = house.connect()
+    client.publish(queue, "a", more="max-exceptions:1\n")
+    client.subscribe(queue, ack=ONE)
+    client.nack(client.message())
+    client.nack(client.message())
+    client.nothing()
+    # It is counted anew among the dead letters.
+    client.subscribe(f"late.{queue}", ack=ONE, id="g")
+    (dead,) = client.take(1)
+    assert dead["dead-letter-reason"] == "max-redeliveries"
+
+
+def test_delays_grow_and_end_in_the_dead_letter_queue(house: Any) -> None:
+    queue = house.name("backoff")
+    client = house.connect()
+    client.publish(queue, "a")
+    client.subscribe(queue, ack=ONE)
+    times = []
+    for count in range(3):
+        frame = client.message()
+        times.append(time.monotonic())
+        assert count == 0 or frame["delivery-count"] == str(count + 1)
+        client.nack(frame)
+    # Early by the clocks' grain at most; late by whatever the machine does.
+    assert times[1] - times[0] > 0.05
+    assert times[2] - times[1] > 0.11
+    client.unsubscribe()
+    assert client.contents(f"DLQ.{queue}") == ["a"]
+
+
+def test_a_subscription_says_when(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "a", "b")
+    client.subscribe(
+        queue,
+        "prefetch-count:1\nactivemq.initialRedeliveryDelay:80\nactivemq.useExponentialBackOff:true\n"
+        "activemq.backOffMultiplier:2\nactivemq.maximumRedeliveryDelay:90\n",
+        ONE,
+    )
+    frame = client.message()
+    began = time.monotonic()
+    client.nack(frame)
+    (other,) = client.take(1)
+    # What waits holds nobody back.
+    assert other.body == "b"
+    client.ack(other)
+    frame = client.message()
+    assert time.monotonic() - began > 0.07
+    began = time.monotonic()
+    client.nack(frame)
+    assert client.message()["delivery-count"] == "3"
+    assert time.monotonic() - began > 0.08
+
+
+def test_a_delay_of_a_nack_holds_after_unsubscribe(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "a", "b")
+    client.subscribe(queue, ack=ONE)
+    first, second = client.take(2)
+    client.unsubscribe()
+    client.nack(first, "delay:600000\n")
+    client.nack(second)
+    client.subscribe(queue, ack=ONE, id="1")
+    assert client.bodies(1) == ["b"]
+
+
+def test_strict_order_waits_for_the_first(house: Any) -> None:
+    queue = house.name("strict")
+    client = house.connect()
+    client.publish(queue, "a", "b", "c")
+    client.subscribe(queue, "prefetch-count:1\n", ONE)
+    client.nack(client.message(), "delay:100\n")
+    client.nothing()
+    client.publish(queue, "d")
+    client.nothing()
+    got = []
+    for _ in range(4):
+        frame = client.message()
+        got.append(frame.body)
+        client.ack(frame)
+    assert got == ["a", "b", "c", "d"]
+
+
+def test_a_lease_ends_and_the_connection_lives(house: Any) -> None:
+    queue = house.name("lease")
+    client = house.connect()
+    client.publish(queue, "a")
+    client.subscribe(queue, ack=ONE)
+    first = client.message()
+    second = client.message()
+    assert (second.body, second["delivery-count"]) == ("a", "2")
+    assert "ack-timeout" in client.nack(first)["warning"]
+    client.ack(second)
+    client.nothing()
+
+
+def test_a_lease_per_subscription_is_extended_by_touch(house: Any) -> None:
+    queue = house.name()
+    client, other = house.connect(), house.connect()
+    client.publish(queue, "held", "lost")
+    client.subscribe(queue, "ack-timeout:300\n", ONE)
+    held, lost = client.take(2)
+    assert [held.body, lost.body] == ["held", "lost"]
+    other.subscribe(queue, ack=ONE)
+    client.unsubscribe()
+    began = time.monotonic()
+    while True:
+        # Often enough for a slow machine, and long enough that it would be over without.
+        client.nack(held, "touch:true\n")
+        if time.monotonic() - began > 0.4:
+            break
+        time.sleep(0.02)
+    assert [other.message().body] == ["lost"]
+    other.nothing()
+    client.ack(held)
+    assert "warning" in dict(client.nack(lost).headers)
+
+
+def test_a_lease_pauses_while_a_transaction_has_the_message(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "a", "b")
+    client.subscribe(queue, "ack-timeout:100\nprefetch-count:2\n", ONE)
+    first, _ = client.take(2)
+    client.receipt("BEGIN\ntransaction:t\n\n\0")
+    client.ack(first, "transaction:t\n")
+    again = client.message()
+    assert again.body == "b"
+    client.receipt("COMMIT\ntransaction:t\n\n\0")
+    client.leave()
+    house.restart()
+    assert house.connect().contents(queue) == ["b"]
+
+
+def test_transactions_give_back_late_or_not_at_all(house: Any) -> None:
+    queue = house.name("small")
+    client = house.connect()
+    client.publish(queue, "late", "dead", "kept", "sent after")
+    client.subscribe(queue, ack=ONE)
+    frames = {frame.body: frame for frame in client.take(4)}
+    client.transaction(
+        "t",
+        f"NACK\nid:{frames['late']['ack']}\ndelay:50\n\n\0",
+        f"NACK\nid:{frames['dead']['ack']}\nrequeue:false\nreason:bad\n\n\0",
+        f"ACK\nid:{frames['sent after']['ack']}\n\n\0",
+        f"SEND\ndestination:/queue/{queue}\n\nnew\0",
+    )
+    assert [client.message().body, client.message().body] == ["new", "late"]
+    client.receipt("BEGIN\ntransaction:u\n\n\0")
+    client.nack(frames["kept"], "transaction:u\nrequeue:false\n")
+    client.receipt("ABORT\ntransaction:u\n\n\0")
+    client.leave()
+    house.restart(kill=False)
+    client = house.connect()
+    frames = {frame.body: frame for frame in client.drain(queue)}
+    assert sorted(frames) == ["kept", "late", "new"]
+    # One return before the connection ended, and that end.
+    assert frames["late"]["delivery-count"] == "3"
+    assert [(frame.body, frame["dead-letter-cause"]) for frame in client.drain(f"late.{queue}")] == [
+        ("dead", "bad")
+    ]
