@@ -248,11 +248,13 @@ class Run:
         lines = str(error).splitlines()
         # Of what a server printed the last line is the one that says it.
         reason = " ".join(" ".join(lines[:1] + lines[1:][-1:]).split())
-        if subject.weakness and not isinstance(error, Cannot):
-            reason = f"{subject.weakness}: {reason}"
+        output = target.printed() if target else ""
+        causes = [text for words, text in subject.weaknesses.items() if words in output]
+        if causes:
+            reason = f"{causes[0]}: {reason}"
         self.results.forget(case.metrics, subject.name)
         self.results.dash(case.metrics, subject.name, reason[:160])
-        printed = f"\n{subject.name} printed:\n{target.printed()}" if target and target.printed() else ""
+        printed = f"\n{subject.name} printed:\n{output}" if output and not causes else ""
         say(f"bench: {subject.name}, {where}: {reason}{printed}")
         if isinstance(error, Cannot):
             return

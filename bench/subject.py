@@ -39,5 +39,5 @@ class Subject:
     topic_prefix: str = "/topic/"
     cannot: Mapping[str, str] = field(default_factory=dict)
     """Scenario -> reason, for what it cannot do: the table shows a dash and the reason, never a zero."""
-    weakness: str = ""
-    """What is known to be behind its failures, to be said with each."""
+    weaknesses: Mapping[str, str] = field(default_factory=dict)
+    """What it prints when it fails -> what is behind that, to be said with the failure."""
