@@ -230,5 +230,6 @@ class Durables:
                 broken.append(f"{queue} gets nothing any more: {fault}")
                 continue
             self._attach(feed)
-            self.queue_of(feed)
+            if feed.durable:
+                self.queue_of(feed)
         return broken

@@ -197,7 +197,7 @@ class Producers:
         direct: dict[Consumer, Subscription] = {}
         held: list[tuple[int, Subscription]] = []
         for topic in self._server.broker.topics.values():
-            direct.update({s.consumer: s for s in topic.direct})
+            direct.update({s.consumer: s for s in topic.direct + topic.chosen})
             held += [(q.bytes, q.subscriptions[0]) for q in topic.queues if q.subscriptions]
         held += [(consumer.behind, s) for consumer, s in direct.items()]
         excess = sum([size for size, _ in held]) - self._memory.limit // 2

@@ -127,7 +127,7 @@ class Outbox(Consumer):
         self.outbox_bytes = waiting
         if waiting > OUTBOX_HIGH:
             self.ready = False
-            if subscription.topic is not None:
+            if subscription.topic is not None and subscription.queue is None:
                 # Unlike a queue's message it is nowhere else, so it counts as memory here.
                 self.broker.memory.used += waiting - self.behind
                 self.behind = waiting
