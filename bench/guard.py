@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import machine
-from bench.build import BuildError, is_compiled, venv_home
+from bench.build import BuildError, venv_home
 from bench.report import Results, render, table
 from bench.run import Run, heading, say, stop_servers_when_told_to
 from bench.scenarios import SCENARIOS
@@ -151,9 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with checked_out(commit, Path(room, "tree")) as tree:
                 base = venv_home(tree, Path(room, "base"))
             head = venv_home(ROOT, Path(room, "head"))
-            kinds = [
-                "compiled" if is_compiled(Path(room, name)) else "interpreted" for name in ("base", "head")
-            ]
+            kinds = ["compiled" if home.compiled() else "interpreted" for home in (base, head)]
             run = measured((("now", head), ("then", base)), wanted, options.rounds, options.seconds)
     except BuildError as error:
         say(f"bench: {error}")

@@ -29,7 +29,7 @@ COLUMNS = (
 def machine(report: Mapping[str, Any]) -> str:
     """What it was measured on, as a sentence or two."""
     facts = report["machine"]
-    how = {True: "compiled", False: "interpreted", None: "as installed"}[report["compiled"]]
+    how = "compiled" if report["compiled"] else "interpreted"
     servers = ", ".join(
         sorted({name for name in report["servers"].values() if name and name != "relay"}, key=str.lower)
     )

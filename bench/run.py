@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import goals, machine
-from bench.build import BuildError, compiled_home, is_compiled
+from bench.build import BuildError, compiled_home
 from bench.case import Cannot, Case, Scenario
 from bench.goals import judge
 from bench.plan import MEMORY, PEERS, PLAN, Step
@@ -316,7 +316,13 @@ def present(steps: Sequence[Step], subjects: Mapping[str, Subject], home: Home) 
 
 def stop_servers_when_told_to() -> None:
     """SIGTERM is an exit like any other, on whose way out all servers are stopped."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+    def leave(number: int, frame: object) -> None:
+        # A second one would cut the stopping short.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -356,6 +362,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verdicts = judge(run.results)
     names = list(dict.fromkeys(name for step in steps for name in step.subjects))
     print(heading(facts, run.servers))
+    print(f"stompserver is {'compiled' if report['compiled'] else 'interpreted'}")
     print()
     print(render(run.results, names))
     if options.peers:
@@ -374,7 +381,7 @@ def as_json(run: Run, steps: Sequence[Step], facts: dict[str, object], home: Hom
     return {
         "machine": facts,
         "servers": run.servers,
-        "compiled": home != SOURCE and is_compiled(Path(home.path)) if home.path else None,
+        "compiled": home.compiled(),
         "settings": {
             "rounds": run.rounds,
             "seconds": run.seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,18 @@ class Home:
         if self.path and not (Path(self.path) / "stompserver" / "__main__.py").exists():
             return f"{self.path}/stompserver/__main__.py does not exist"
         return "" if Path(self.python).exists() else f"{self.python} does not exist"
+
+    def compiled(self) -> bool:
+        """Whether the server says so of itself."""
+        path = {"PYTHONPATH": self.path} if self.path else {}
+        done = subprocess.run(
+            [self.python, "-m", "stompserver", "--version"],
+            env={**os.environ, **path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return "(compiled)" in done.stdout
 
 
 SOURCE = Home()
