@@ -33,7 +33,7 @@ NEAR: Final = 4096
 """Messages that are read ahead at most, and their bytes."""
 NEAR_BYTES: Final = 16 << 20
 
-STUB: Final = 400
+STUB: Final = 450
 """Bytes of memory for a message that is only in the store."""
 
 RETRY: Final = 1000
