@@ -295,10 +295,12 @@ class Backlog(Reader):
         self.total -= size
         self.memory.used -= size
         number = self.log.remove(self.name, message)
-        if self.matching is not None:
-            self.matching.left(message, number)
-        if self.values is not None:
-            self._forget_value(message)
+        if self.odd:
+            # Only then are there these.
+            if self.matching is not None:
+                self.matching.left(message, number)
+            if self.values is not None:
+                self._forget_value(message)
 
     def keep_last_values(self) -> None:
         """Be a last-value queue: of the messages with the same key only the newest waits. All are in memory."""

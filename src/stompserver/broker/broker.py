@@ -13,7 +13,7 @@ from stompserver.broker.fanout import Fanout, pattern_sent_to
 from stompserver.broker.feed import virtual_topic
 from stompserver.broker.lease import Lease
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import NUMBER, Message
+from stompserver.broker.message import NORMAL, NUMBER, Message
 from stompserver.broker.oplog import FOREVER, OpLog
 from stompserver.broker.pattern import is_pattern
 from stompserver.broker.pauses import PAUSES, Pauses
@@ -37,6 +37,7 @@ _LAST_VALUE: Final = "_AMQ_LVQ_NAME"
 
 _LANES: Final = [(9 - priority) << 57 for priority in range(10)]
 """What keys of each priority begin with: the highest first. Keys of older versions have none, and come first."""
+_NORMAL_LANE: Final = (9 - NORMAL) << 57
 
 
 class Broker(Returns):
@@ -113,6 +114,23 @@ class Broker(Returns):
         """Do what is due at ``now`` (Unix time in ms); return when to be called next, None for never."""
         self.clock.now = now
         return self.deadlines.run(now)
+
+    def take(self, message: Message, sender: Consumer) -> int:
+        """Send a message that asks for nothing special: to a queue by the shortest way (bench: auto)."""
+        queue = self.queues.get(message.destination)
+        if queue is None or queue.guarded:
+            return self.send(message, sender)
+        if message.size > self.room and message.persistent:
+            self._refuse_full()
+        self.enqueued += 1
+        number: int = self.number + 1
+        self.number = number
+        message.number = number
+        message.key = number | _NORMAL_LANE
+        logged = queue.send(message)
+        if queue.idle:
+            self._use(queue)
+        return logged
 
     def send(self, message: Message, sender: Consumer | None = None, examined: bool = False) -> int:
         """Give ``message`` its number and place, and deliver it to whoever can take it.
@@ -341,19 +359,25 @@ class Broker(Returns):
 
     def unsubscribe(self, subscription: Subscription) -> int:
         """Deliver nothing more to ``subscription``; what it was handed stays its to settle."""
-        topic = subscription.topic
+        for queue in self._end(subscription):
+            if queue.waiting:
+                queue.dispatch()
+            self.rest(queue)
+        return self.log.number
+
+    def _end(self, subscription: Subscription) -> list[Queue]:
+        """End ``subscription``; return the queues where others may have now what it was to get."""
         queue = subscription.queue
-        if topic is not None:
+        if subscription.topic is not None:
             self.fanout.unsubscribe(subscription)
         elif subscription in self.watches.owners:
-            self.watches.unsubscribe(subscription)
+            return self.watches.unsubscribe(subscription)
         elif queue is not None:
             queue.discard(subscription)
-            if not queue.subscriptions and (queue.passing or queue.policy.auto_delete):
-                self.delete(queue)
-            else:
-                self.rest(queue)
-        return self.log.number
+            if queue.subscriptions or not (queue.passing or queue.policy.auto_delete):
+                return [queue]
+            self.delete(queue)
+        return []
 
     def ack(self, delivery: Delivery) -> int:
         """The delivery's message is consumed."""
@@ -449,17 +473,19 @@ class Broker(Returns):
         subscriptions = list(consumer.subscriptions.values())
         consumer.subscriptions.clear()
         consumer.stalled = []
+        queues: dict[str, Queue] = {}
         for subscription in subscriptions:
-            self.unsubscribe(subscription)
+            for queue in self._end(subscription):
+                queues[queue.name] = queue
+        # Whoever comes after it gets what it had first.
         deliveries = list(consumer.deliveries.values())
         consumer.deliveries.clear()
-        queues: dict[str, Queue] = {}
         for delivery in deliveries:
             if not delivery.settled:
-                queue = delivery.subscription.queue
-                assert queue is not None
                 self._return(delivery, True)
-                queues[queue.name] = queue
+                had = delivery.subscription.queue
+                assert had is not None
+                queues[had.name] = had
         for queue in queues.values():
             queue.dispatch()
             self.rest(queue)

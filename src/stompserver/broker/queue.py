@@ -66,11 +66,21 @@ class Queue(Served):
                     self.passed += 1
                     subscription.consumer.deliver(subscription, message)
                     return log.number
+                size: int = message.size
                 self.enqueued += 1
-                self.total += message.size
+                self.total += size
+                self.bytes += size
+                self.memory.used += size
+                if message.key > self.tail:
+                    self.tail = message.key
                 log.put(self.name, message)
-                self._admit(message)
-                self.hand(subscription, message)
+                if subscription.window:
+                    self.hand(subscription, message)
+                else:
+                    message.state = OUT
+                    subscription.credit -= 1
+                    self.unacked += 1
+                    subscription.consumer.deliver(subscription, message)
                 return log.number
         self.enqueued += 1
         self.waiting += 1
@@ -302,8 +312,17 @@ class Queue(Served):
     def settle(self, delivery: Delivery) -> int:
         """The delivery is consumed: forget its message, return the op's number."""
         self._release(delivery)
-        self._forget(delivery.message)
-        return self.log.number
+        if self.odd:
+            self._forget(delivery.message)
+            return self.log.number
+        # The same in one step (bench: individual).
+        message = delivery.message
+        size: int = message.size
+        self.dequeued += 1
+        self.bytes -= size
+        self.total -= size
+        self.memory.used -= size
+        return self.log.remove(self.name, message)
 
     def put_back(self, delivery: Delivery, delay: int = -1) -> int:
         """The delivery failed: its message is ready again at its old place with one more attempt; in ``delay`` ms,
@@ -379,15 +398,10 @@ class Queue(Served):
         delivery.settled = True
         self.unacked -= 1
         if subscription.window:
-            subscription.bound -= delivery.message.size - OVERHEAD
-            if subscription.spare and subscription.bound < subscription.window:
-                subscription.credit += subscription.spare
-                subscription.spare = 0
-        if subscription.spare:
-            subscription.spare += 1
+            subscription.give_back(delivery.message.size - OVERHEAD)
         else:
             subscription.credit += 1
-        if delivery.message.group and self.matching is not None:
+        if self.matching is not None and delivery.message.group:
             self.matching.released(delivery.message)
         if not subscription.waiting:
             self.offer(subscription)

@@ -192,3 +192,14 @@ class Subscription:
         """Bytes of what is unsettled; counted with a ``window`` only."""
         self.spare: int = 0
         """Credit that is kept from it while ``bound`` is above its ``window``."""
+
+    def give_back(self, bytes: int) -> None:
+        """A message of that many bytes is settled, with a ``window``."""
+        self.bound -= bytes
+        if self.spare and self.bound < self.window:
+            self.credit += self.spare
+            self.spare = 0
+        if self.spare:
+            self.spare += 1
+        else:
+            self.credit += 1

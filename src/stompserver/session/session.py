@@ -122,12 +122,13 @@ class Session(Outbox):
             for frame in frames:
                 if self.trace is not None:
                     self.trace.append("received " + str(frame))
+                command = frame.command
                 self.receipt = frame.headers.pop("receipt", None)
-                if frame.body and frame.command != "SEND":
+                if command != "SEND" and frame.body:
                     if strict:
                         raise faults.needless_body(frame)
                     self.sin("body")
-                handler = handlers.get(frame.command)
+                handler = handlers.get(command)
                 if handler is None:
                     handler = self._odd_command(frame)
                 number: int = handler(self, frame)
@@ -137,7 +138,11 @@ class Session(Outbox):
                     break
                 if self.receipt is not None:
                     # An ERROR that comes later, of something else, must not name it.
-                    self.answer(number)
+                    if self._warning:
+                        self.answer(number)
+                    else:
+                        self._owe(number, self.receipt)
+                        self.receipt = None
         except Teaching as error:
             self.fail(error)
 
@@ -168,9 +173,7 @@ class Session(Outbox):
             return None
         next: float | None = None
         if beat.expect:
-            due = self.heard + beat.patience()
-            if self.paused:
-                due = now + beat.patience()
+            due = (now if self.paused else self.heard) + beat.patience()
             if now >= due:
                 self.fail(faults.no_heartbeat(now - self.heard, beat.expect, self.version))
                 return None
@@ -352,7 +355,7 @@ class Session(Outbox):
         # Nearly all need no more than this (bench: send).
         if destination not in self.broker.naming.plain or not _SPECIAL.isdisjoint(headers):
             return sending.send(self, message)
-        return self.broker.send(message, self)
+        return self.broker.take(message, self)
 
     # Transactions
 
@@ -401,10 +404,10 @@ class Session(Outbox):
         headers = frame.headers
         if self.version.settles == BY_ACK_ID and "transaction" not in headers:
             # The common case without a detour (bench: individual).
-            name = headers.get("id")
-            delivery = self.deliveries.get(name) if name is not None else None
+            name = headers.get("id", "")
+            delivery = self.deliveries.get(name)
             if delivery is not None and delivery.held is None and delivery.subscription.mode == INDIVIDUAL:
-                del self.deliveries[delivery.name]
+                del self.deliveries[name]
                 return self.broker.ack(delivery)
         return acks.settle(self, frame, ACK)
 
@@ -440,15 +443,8 @@ class Session(Outbox):
         """Log what could not be done as asked, and say so on the frame's RECEIPT; "" is nothing to say."""
         if text:
             self.notes.append(("warning", text))
-            self._warning = self._warning + "; " + text if self._warning else text
-
-    def take_options(self, headers: dict[str, str], options: dict[str, str], known: frozenset[str]) -> None:
-        """Options of a destination are headers, unless there are such headers."""
-        for name, value in options.items():
-            if name not in known:
-                self.sin("option")
-            elif name not in headers:
-                headers[name] = value
+            if self.receipt is not None:
+                self._warning = self._warning + "; " + text if self._warning else text
 
     def answer(self, number: int) -> None:
         """Owe the RECEIPT of the frame in hand, if it wants one, before what follows from it is sent."""
@@ -461,9 +457,7 @@ class Session(Outbox):
 
     def on_disconnect(self, frame: Frame) -> int:
         """DISCONNECT: its receipt is the last word (STOMP 1.2, DISCONNECT)."""
-        self.state = LEAVING
-        self.ready = False
-        self._mark()
+        self.end_of_stream()
         return self.broker.log.number
 
     def required(self, frame: Frame, name: str) -> str:
