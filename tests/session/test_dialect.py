@@ -791,6 +791,15 @@ def test_an_ack_timeout(world: Any) -> None:
     assert not waiting(world)
 
 
+def test_a_warning_is_for_its_own_frame_only(world: Any) -> None:
+    peer = world.connect("1.2")
+    peer.subscribe("/queue/a", "client")
+    peer.send(b"SEND\ndestination:/queue/a\nx-max-length:5\n\n\0")
+    peer.read()
+    assert [note for note in peer.session.notes if note[0] == "warning"]
+    assert not peer.get(b"SEND\ndestination:/queue/b\nreceipt:r\n\n\0").has("warning")
+
+
 def test_a_touch_extends_the_ack_timeout(world: Any) -> None:
     peer = world.connect("1.2")
     peer.subscribe("/queue/a", "client", more="ack-timeout:1000\n")
@@ -845,6 +854,18 @@ def test_a_sin_is_forgiven_and_counted(world: Any, sin: str, version: str, octet
     assert sin in peer.session.sins
     told = dict(peer.session.notes)["sins"]
     assert f"{sin} {peer.session.sins[sin]}" in told
+
+
+FORGIVEN_VALUES = {"priority", "truth", "max-exceptions", "group-sequence", "option"}
+
+
+@pytest.mark.parametrize("octets", [octets for sin, _, octets in SINNERS if sin in FORGIVEN_VALUES], ids=repr)
+def test_strict_forgives_no_value(new_world: Callable[..., Any], octets: bytes) -> None:
+    world = new_world(strict=True)
+    world.broker.clock.now = NOW
+    error = world.connect("1.2").fails(octets)
+    assert "not taken" in error["message"]
+    assert "strict" in error.body.decode()
 
 
 @pytest.mark.parametrize(

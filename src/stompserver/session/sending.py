@@ -9,7 +9,7 @@ from stompserver.broker.destination import DURABLE, QUEUE
 from stompserver.broker.message import Message
 from stompserver.broker.plan import Plan
 from stompserver.errors import Refused
-from stompserver.session import dialect, management, naming, temporary, values
+from stompserver.session import dialect, lenience, management, naming, temporary, values
 from stompserver.session.naming import Speaker
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _names(session: Session, message: Message) -> list[str]:
         for part in naming.split(text):
             part, options = naming.options_of(part)
             if options:
-                session.take_options(headers, options, dialect.SPECIAL)
+                lenience.take_options(session, headers, options, dialect.SPECIAL)
             target = naming.resolve(part, speaker)
             name = DURABLE + target.durable if target.durable else target.name
             if name not in names:
@@ -116,12 +116,12 @@ def _prepare(session: Session, message: Message) -> Plan | None:
     persistent = values.first(headers, dialect.PERSISTENT)
     if persistent is not None:
         if not values.is_truth(persistent):
-            session.sin("truth")
+            lenience.forgive(session, "truth", "persistent", persistent)
         message.persistent = values.truth(persistent, True)
     if "max-exceptions" in headers:
         message.exceptions = values.exceptions(headers)
         if message.exceptions < 0:
-            session.sin("max-exceptions")
+            lenience.forgive(session, "max-exceptions", "max-exceptions", headers["max-exceptions"])
     if "priority" in headers:
         _rank(session, message)
     group = values.first(headers, dialect.GROUP)
@@ -131,7 +131,7 @@ def _prepare(session: Session, message: Message) -> Plan | None:
         if sequence is not None:
             place = values.whole(sequence)
             if place is None:
-                session.sin("group-sequence")
+                lenience.forgive(session, "group-sequence", "JMSXGroupSeq", sequence)
             elif place < 0:
                 _extra(message, "group-close", "1")
     id = values.first(headers, dialect.DUPLICATE)
@@ -158,6 +158,7 @@ def _prepare(session: Session, message: Message) -> Plan | None:
     if not dialect.TIMED.isdisjoint(headers):
         message.expires = values.expires(headers)
         if message.expires and message.expires <= broker.now:
+            # No error in strict mode either: it may have been in time when it was sent.
             session.sin("expired")
         life = values.lifetime(headers)
         if plan is not None:
@@ -175,7 +176,7 @@ def _rank(session: Session, message: Message) -> None:
     if asked >= 0:
         message.priority = asked
     if asked < 0 or values.whole(message.headers["priority"]) != asked:
-        session.sin("priority")
+        lenience.forgive(session, "priority", "priority", message.headers["priority"])
 
 
 def _extra(message: Message, name: str, value: str) -> None:

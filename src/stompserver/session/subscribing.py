@@ -8,7 +8,7 @@ from stompserver.broker.destination import MONITOR
 from stompserver.broker.pattern import is_pattern
 from stompserver.broker.selector import compile_selector
 from stompserver.broker.subscription import AUTO, CLIENT, Subscription
-from stompserver.session import acks, dialect, faults, naming, temporary, values
+from stompserver.session import acks, dialect, faults, lenience, naming, temporary, values
 from stompserver.session.naming import Speaker, Target
 from stompserver.session.versions import BY_ACK_ID, V10
 from stompserver.wire.frame import Frame
@@ -94,7 +94,7 @@ def _targets(session: Session, text: str, headers: dict[str, str]) -> list[Targe
     for part in naming.split(text):
         part, options = naming.options_of(part)
         if options:
-            session.take_options(headers, options, _OPTIONS)
+            lenience.take_options(session, headers, options, _OPTIONS)
         targets.append(naming.resolve(part, speaker))
     return targets
 
