@@ -109,10 +109,12 @@ class Client:
 class House:
     """A server with one kind of storage. Where that keeps anything, ``restart`` kills it and starts it again."""
 
-    def __init__(self, start: Callable[..., Any], kind: str, directory: Path, policies: str) -> None:
+    def __init__(
+        self, start: Callable[..., Any], kind: str, directory: Path, policies: str, options: str
+    ) -> None:
         self.keeps = kind != "memory"
         self._start = start
-        self._options = ["-q", kind, "--monitor-interval=0", "--linger=0.1"]
+        self._options = ["-q", kind, "--monitor-interval=0", "--linger=0.1", *options.split()]
         if policies:
             path = directory / "server.conf"
             path.write_text("policies:\n" + policies)
@@ -138,12 +140,15 @@ class House:
 
 @pytest.fixture(params=["memory", "lmdb"])
 def house(request: pytest.FixtureRequest, start_server: Any, tmp_path: Path) -> Iterator[House]:
-    """With the policies that the test's mark says."""
+    """With the policies, and the options, that the test's mark says."""
     marker = request.node.get_closest_marker("policies")
-    made = House(start_server, request.param, tmp_path, marker.args[0] if marker else "")
+    policies, options, *_ = (*marker.args, "", "") if marker else ("", "")
+    made = House(start_server, request.param, tmp_path, policies, options)
     yield made
     made.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "policies(text): policies of the server's configuration file")
+    config.addinivalue_line(
+        "markers", "policies(text, options): of the server's configuration file, and for it"
+    )

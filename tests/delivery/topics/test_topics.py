@@ -214,3 +214,17 @@ def test_who_is_slow_misses_the_oldest(house: Any) -> None:
     (frame,) = client.take(1)
     client.ack(frame)
     assert (frame.body, client.bodies(1)) == ("8", ["9"])
+
+
+@pytest.mark.policies("  /topic/slow.>:\n    slow: block\n", "--slow-subscriber-limit=10000")
+@pytest.mark.parametrize("destination", ["/topic/slow.a", "/topic/slow.*"])
+def test_who_sends_waits_for_who_is_slow(house: Any, destination: str) -> None:
+    client, sender = house.connect(), house.connect()
+    client.subscribe(destination, more="prefetch-count:1\n", ack="client")
+    for number in range(100):
+        sender.send(f"SEND\ndestination:/topic/slow.a\nreceipt:{number}\n\n{number}\0")
+    for number in range(100):
+        frame = client.expect("MESSAGE")
+        assert frame.body == str(number)
+        client.ack(frame)
+    assert [sender.expect("RECEIPT")["receipt-id"] for _ in range(100)] == [str(n) for n in range(100)]
