@@ -107,7 +107,7 @@ class Matching:
         """The ring for ``subscription``: its selector's, or the queue's own."""
         queue = self.queue
         if queue.policy.group_rebalance:
-            self._unassign(None)
+            self.unassign(None)
         if subscription.selector is None:
             return queue.ring
         filter = self.filters.get(subscription.selector.text)
@@ -128,9 +128,9 @@ class Matching:
             filter.members -= 1
             if not filter.members:
                 del self.filters[filter.selector.text]
-        self._unassign(subscription)
+        self.unassign(subscription)
 
-    def _unassign(self, subscription: Subscription | None) -> None:
+    def unassign(self, subscription: Subscription | None) -> None:
         """Take its groups from ``subscription``, or from everybody."""
         owners: list[Subscription] = []
         for group in self.groups.values():

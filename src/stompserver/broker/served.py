@@ -137,6 +137,9 @@ class Served(Backlog):
         ):
             return
         self.active = best
+        if self.matching is not None:
+            # Groups go with it.
+            self.matching.unassign(None)
         for each in self.subscriptions:
             if each is not best and each.ring is not None:
                 each.ring.withdraw(each)
@@ -154,7 +157,7 @@ class Served(Backlog):
             ring.offer(subscription)
 
     def discard(self, subscription: Subscription) -> None:
-        """Deliver nothing more to ``subscription``."""
+        """Deliver nothing more to ``subscription``; others get what it leaves at the next ``dispatch``."""
         subscription.closed = True
         if subscription.browser:
             self.browsers.remove(subscription)
@@ -175,8 +178,6 @@ class Served(Backlog):
                 self.active = None
                 for each in self.subscriptions:
                     self.offer(each)
-        if self.waiting:
-            self.dispatch(None)
         self.settle_down()
 
     def pause(self) -> None:

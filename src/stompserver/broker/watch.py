@@ -93,8 +93,8 @@ class Watches:
             if part.queue is not None:
                 part.queue.dispatch(part)
 
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """End all parts of ``subscription``."""
+    def unsubscribe(self, subscription: Subscription) -> list[Queue]:
+        """End all parts of ``subscription``; return their queues, where nothing is delivered yet to others."""
         watch = self.owners.pop(subscription)
         subscription.closed = True
         same = self.watches[watch.pattern.text]
@@ -102,8 +102,12 @@ class Watches:
         if not same:
             del self.watches[watch.pattern.text]
             self.wildcards.discard(watch.pattern.text)
+        left: list[Queue] = []
         for name in list(watch.parts):
-            self._leave(watch, name)
+            queue = self._leave(watch, name)
+            if queue is not None:
+                left.append(queue)
+        return left
 
     def seen(self, queue: Queue) -> None:
         """``queue`` is new, or in use again: whoever watches for such is subscribed to it."""
@@ -125,7 +129,7 @@ class Watches:
             self.watched.setdefault(queue.name, []).append(watch)
             self.broker.attach(queue, part)
 
-    def _leave(self, watch: Watch, name: str) -> None:
+    def _leave(self, watch: Watch, name: str) -> Queue | None:
         part = watch.parts.pop(name)
         watches = self.watched[name]
         watches.remove(watch)
@@ -133,7 +137,7 @@ class Watches:
             del self.watched[name]
         if part.queue is not None:
             part.queue.discard(part)
-            self.broker.rest(part.queue)
+        return part.queue
 
     def _leave_unused(self) -> None:
         """Leave the queues that have nothing and nobody else, so that they can be forgotten."""

@@ -170,7 +170,7 @@ class Client:
         """More messages than a queue has in memory, all with the body ``filler``."""
         frame = f"SEND\ndestination:/queue/{queue}\n{more}\nfiller\0"
         self.send(frame * (count - 1))
-        self.receipt(frame.replace("SEND\n", "SEND\n", 1))
+        self.receipt(frame)
 
     def ack(self, frame: Frame, more: str = "") -> None:
         self.receipt(f"ACK\nid:{frame['ack']}\n{more}\n\0")
@@ -195,6 +195,13 @@ class Client:
         """Nothing has come by now."""
         self.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
         assert not self._early, self._early
+
+    def come(self) -> list[Frame]:
+        """All messages that came by now."""
+        self.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
+        frames = self._early[:]
+        self._early.clear()
+        return frames
 
     def drain(self, queue: str, more: str = "") -> list[Frame]:
         """All that is in a queue: what comes before a message of the lowest priority that is sent after it."""
