@@ -97,6 +97,8 @@ class Durables:
             subscription.no_local,
             subscription.consumer.client_id,
         )
+        if wish.no_local and not wish.client_id:
+            subscription.warning = "no-local has no effect on a durable subscription without client-id"
         start: Start | None = None
         if subscription.replay or subscription.retroactive:
             start = Start(subscription.replay or "first", broker.now)

@@ -45,7 +45,7 @@ class Feed:
 
     def takes(self, message: Message, sender: Consumer | None) -> bool:
         """Whether the queue gets ``message``, which ``sender`` sent."""
-        if self.no_local and sender is not None and sender.client_id == self.client_id:
+        if self.no_local and self.client_id and sender is not None and sender.client_id == self.client_id:
             return False
         return self.selector is None or self.selector.matches(message)
 

@@ -190,3 +190,8 @@ def memory_world() -> World:
 @pytest.fixture
 def new_client() -> type[Client]:
     return Client
+
+
+@pytest.fixture(scope="session")
+def new_world() -> type[World]:
+    return World

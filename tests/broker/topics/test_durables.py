@@ -165,6 +165,10 @@ def test_no_local_is_a_matter_of_the_client_id(world: Any, new_client: Any) -> N
     world.send("/topic/a", b"3", new_client())
     world.subscribe(client, "/topic/a", durable="x", no_local=True)
     assert client.take() == [b"2", b"3"]
+    nobody = new_client()
+    assert "client-id" in world.subscribe(nobody, "/topic/a", durable="y", no_local=True).warning
+    world.send("/topic/a", b"4", new_client())
+    assert nobody.take() == [b"4"]
 
 
 def test_there_is_a_limit(world: Any, new_client: Any) -> None:
