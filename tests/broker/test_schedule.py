@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stompserver.broker.broker import ACK, SEND, Action, Broker, Rules
+from stompserver.broker.browse_schedule import BrowseSchedule
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.plan import ENDLESS, Plan
@@ -442,3 +443,29 @@ def test_cancelling_leaves_nothing_behind(world: World) -> None:
     assert len(world.broker.schedule._far) < 2500
     assert [entry.job for entry in world.broker.schedule.jobs(0, START * 2)] == keys[-1:]
     assert world.broker.schedule.jobs(0, START) == []
+
+
+@pytest.mark.parametrize("memory_limit", [60_000, 1 << 30], ids=["paged", "in memory"])
+def test_a_look_at_all_of_them(new_world: Callable[..., World], listen: Any, memory_limit: int) -> None:
+    world = new_world(memory_limit=memory_limit)
+    for n in range(300):
+        world.send(b"%d" % n, Plan(at=START + 100_000 + n * 7 % 300))
+        world.commit()
+    world.send(b"cron", Plan(cron="* * * * *", period=5, repeat=2))
+    consumer = listen(world, "/topic/answer")
+    browse = BrowseSchedule(world.broker, "/topic/answer", "c", START + 100_000, START + 200_000)
+    gone = sorted(world.broker.schedule.entries)[70]
+    world.broker.schedule.cancel(gone)
+    browse.start()
+    world.until(START + 1000)
+    messages = [message for _, message in consumer.got]
+    times = [int(message.headers["AMQ_SCHEDULED_TIME"]) for message in messages]
+    assert len(times) == 299
+    assert times == sorted(times)
+    assert {message.headers["correlation-id"] for message in messages} == {"c"}
+    assert {message.headers["original-destination"] for message in messages} == {"/queue/a"}
+    assert {message.headers["scheduledJobId"] for message in messages} == {
+        str(entry.job) for entry in world.broker.schedule.entries.values() if entry.plan is None
+    }
+    assert all(message.extras is None for message in messages)
+    assert len(world.broker.schedule.entries) == 300
