@@ -90,7 +90,7 @@ def test_one_for_a_pattern_gets_topics_that_nobody_knew(world: Any, new_client: 
 
 
 def test_another_topic_or_selector_is_another_subscription(world: Any, new_client: Any) -> None:
-    client = new_client()
+    client = new_client("me")
     for destination, wishes in (
         ("/topic/a", {}),
         ("/topic/b", {}),
