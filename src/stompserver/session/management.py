@@ -154,7 +154,10 @@ def _reply_to(session: Session, headers: dict[str, str]) -> str:
     text = headers.get("reply-to", "")
     if not text:
         return ""
-    return naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+    name = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+    # Later nobody could be told that it is none.
+    session.broker.naming.kind(name)
+    return name
 
 
 # ActiveMQ's scheduler
