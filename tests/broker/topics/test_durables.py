@@ -238,3 +238,23 @@ def test_groups_of_a_virtual_topic_have_a_queue_each(world: Any, new_client: Any
     world.send("/topic/VirtualTopic.X", b"4")
     world.subscribe(client, queues[0])
     assert client.take() == []
+
+
+def test_what_cannot_be_read_after_a_restart_is_told_and_harms_nothing(
+    stored_world: Any, new_client: Any
+) -> None:
+    world, client = stored_world, new_client()
+    for name, selector in (("x", "n = 1"), ("y", "n = 2")):
+        world.unsubscribe(world.subscribe(client, "/topic/a", durable=name, selector=selector))
+    world.send("/topic/a", b"1", headers={"n": "1"})
+    world.commit()
+    entries = list(world.stored.pop("$stompserver/durables").values())
+    entries[0].extras["selector"] = "n ="
+    world.start()
+    (problem,) = world.broker.restore_register("$stompserver/durables", entries)
+    assert "/dsub/x" in problem
+    world.send("/topic/a", b"2", headers={"n": "2"})
+    for queue in ("/dsub/x", "/dsub/y"):
+        world.subscribe(client, queue)
+    assert client.take() == [b"1", b"2"]
+    assert world.broker.restore_register("$stompserver/from-the-future", []) != []
