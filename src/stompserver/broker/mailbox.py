@@ -7,7 +7,7 @@ from typing import Final
 from stompserver.broker.backlog import Keeper
 from stompserver.broker.deadlines import Clock, Deadlines
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import DEAD, Message
+from stompserver.broker.message import DEAD, OVERHEAD, Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policy
 from stompserver.broker.queue import Queue
@@ -61,8 +61,10 @@ class Mailbox(Queue):
         """Follow these rules from now on."""
         self.lag = lag
         self.slow = policy.slow
-        # A queue's limits are none of a topic's; who sends is kept waiting as by a queue that is full.
-        self.policy = policy.changed({"max_messages": 0, "max_bytes": lag, "overflow": self.slow})
+        # A queue's limits are none of a topic's; who sends is kept waiting as by a queue that is full. Its bytes
+        # are those of messages alone, so their count has a limit for what they cost beside.
+        most: int = max(1, lag // OVERHEAD)
+        self.policy = policy.changed({"max_messages": most, "max_bytes": lag, "overflow": self.slow})
 
     @property
     def chooses(self) -> bool:
