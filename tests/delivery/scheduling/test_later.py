@@ -27,8 +27,6 @@ def test_a_delay_under_all_its_names(house: Any, header: str) -> None:
     client.subscribe("/queue/a")
     now = int(time.time() * 1000)
     client.publish("/queue/a", "late", header.format(ms=250, at=now + 250) + "\n")
-    client.publish("/queue/a", "early")
-    assert client.expect("MESSAGE").body == "early"
     frame = client.expect("MESSAGE")
     assert time.time() * 1000 >= now + 250
     assert frame.body == "late"
@@ -142,7 +140,7 @@ def test_activemq_lists_and_removes(house: Any) -> None:
     client = house.connect()
     later(client, "one", 200_000)
     later(client, "two", 100_000, "color:red\n")
-    client.publish("/queue/a", "three", "AMQ_SCHEDULED_CRON:0 5 * * *\n")
+    client.publish("/queue/a", "three", "AMQ_SCHEDULED_CRON:0 5 29 2 *\n")
     house.restart()
     client = house.connect()
     client.subscribe("/temp-queue/jobs")
@@ -152,7 +150,7 @@ def test_activemq_lists_and_removes(house: Any) -> None:
         f"{manage}BROWSE\nreply-to:/temp-queue/jobs\nACTION_START_TIME:0\nACTION_END_TIME:{end}\n\n\0"
     )
     frames = client.take(2)
-    assert [frame.body for frame in frames if frame.body != "three"] == ["two", "one"]
+    assert [frame.body for frame in frames] == ["two", "one"]
     assert frames[0]["color"] == "red"
     assert frames[0]["original-destination"] == "/queue/a"
     assert int(frames[0]["AMQ_SCHEDULED_TIME"]) < int(frames[1]["AMQ_SCHEDULED_TIME"])

@@ -176,7 +176,7 @@ def test_stompctl(house: Any, stompctl: Any) -> None:
     client = house.connect()
     bury(client, "/queue/a", "1", "2")
     client.publish("/queue/a", "x", "AMQ_SCHEDULED_DELAY:100000\n")
-    client.publish("/queue/a", "x", "AMQ_SCHEDULED_CRON:0 5 * * *\n")
+    client.publish("/queue/a", "x", "AMQ_SCHEDULED_CRON:0 5 29 2 *\n")
     client.receipt("SUBSCRIBE\nid:d\ndestination:/topic/t\ndurable:true\n\n\0")
     client.receipt("DISCONNECT\n\n\0")
     at = ("-p", str(house.server.port), "-H", "127.0.0.1")
@@ -190,7 +190,7 @@ def test_stompctl(house: Any, stompctl: Any) -> None:
     assert "deleted" in stompctl("queue", "delete", "a", "--yes", *at)
     assert "no queue" in stompctl("queue", "delete", "a", "--yes", *at, code=1)
     said = stompctl("schedule", "list", *at)
-    assert "0 5 * * *" in said
+    assert "0 5 29 2 *" in said
     rows = json.loads(stompctl("schedule", "list", "--json", *at))["messages"]
     assert "1 messages cancelled" in stompctl("schedule", "cancel", rows[0]["id"], *at)
     assert "1 messages cancelled" in stompctl("schedule", "cancel", "--all", *at)
