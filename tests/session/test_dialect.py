@@ -418,7 +418,23 @@ def test_a_queue_in_use_keeps_its_properties(world: Any, command: str) -> None:
     assert not other.get(b"SEND\ndestination:/queue/b\nreceipt:r\n\n\0").has("warning")
 
 
-@pytest.mark.parametrize("header", ["x-max-length:many", "x-overflow:burst"])
+def test_a_client_raises_no_limit_of_the_server(new_world: Callable[..., Any]) -> None:
+    world = new_world(Rules(policies=Policies([(Pattern("/queue/>"), {"max_messages": 3})])))
+    peer = world.connect("1.2")
+    for value, warned, limit in (("2", False, 2), ("3000", True, 3)):
+        frame = f"SEND\ndestination:/queue/{value}\nx-max-length:{value}\nreceipt:r\n\n\0".encode()
+        assert peer.get(frame).has("warning") is warned
+        assert world.broker.queues["/queue/" + value].policy.max_messages == limit
+    world.broker.adjust(Rules(policies=Policies([(Pattern("/queue/>"), {"max_messages": 1})])))
+    assert [world.broker.queues["/queue/" + value].policy.max_messages for value in ("2", "3000")] == [1, 1]
+    world.broker.adjust(Rules())
+    assert [world.broker.queues["/queue/" + value].policy.max_messages for value in ("2", "3000")] == [
+        2,
+        3000,
+    ]
+
+
+@pytest.mark.parametrize("header", ["x-max-length:many", "x-max-length:0", "x-overflow:burst"])
 def test_a_property_that_cannot_be_had_is_a_warning(world: Any, header: str) -> None:
     receipt = world.connect("1.2").get(f"SEND\ndestination:/queue/a\n{header}\nreceipt:r\n\n\0".encode())
     assert header.partition(":")[0] in receipt["warning"]

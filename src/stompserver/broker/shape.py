@@ -20,6 +20,9 @@ _NUMBERS: Final = {
     "x-max-length": "max_messages",
     "x-max-length-bytes": "max_bytes",
 }
+_LIMITS: Final = frozenset(("idle_expiry", "max_bytes", "max_messages", "max_ttl", "ttl"))
+"""Options of which less is stricter, and 0 no limit."""
+
 _OVERFLOWS: Final = {
     "drop-head": "drop-head",
     "reject-publish": "reject",
@@ -42,7 +45,7 @@ class Shapes:
         """What holds for the queue ``name``."""
         found = self._broker.rules.policies.find(name)
         options = self.given.get(name)
-        return found if options is None else found.changed(options)
+        return found if options is None else _within(found, options)
 
     def wish(self, name: str, wanted: dict[str, str]) -> str:
         """Give the queue ``name`` the properties ``wanted``, unless it is in use with others; return what of them
@@ -50,26 +53,31 @@ class Shapes:
         """
         options, faults = options_of(wanted)
         if options:
-            queue = self._broker.queues.get(name)
-            policy = self.policy(name) if queue is None else queue.policy
-            others = [option for option, value in options.items() if getattr(policy, option) != value]
-            if others and queue is not None and not queue.unused():
-                faults.append(
-                    f"queue {name[:80]} is in use with other properties ({', '.join(sorted(others))})"
-                )
-            elif others:
-                self._give(name, options)
+            broker = self._broker
+            queue = broker.queues.get(name)
+            wished = _within(broker.rules.policies.find(name), options)
+            less = _differing(wished, options)
+            if less:
+                faults.append(f"the server allows less ({less})")
+            if queue is None or queue.unused():
+                if name not in self.given or self.given[name] != options:
+                    self._give(name, options)
+            else:
+                others = _differing(queue.policy, {option: getattr(wished, option) for option in options})
+                if others:
+                    faults.append(f"queue {name[:80]} is in use with other properties ({others})")
         return "; ".join(faults)
 
     def _give(self, name: str, options: dict[str, Value]) -> None:
         broker = self._broker
+        # Raises where there may be no more queues.
+        queue = broker.queue(name)
         self.given[name] = options
         headers = {option: str(value) for option, value in options.items()}
         size = OVERHEAD + sum([len(option) + len(value) for option, value in headers.items()])
         entry = Message(name, headers, b"", size)
         broker.place(entry)
         self.register.set(name, entry)
-        queue = broker.queue(name)
         queue.follow(self.policy(name))
 
     def forget(self, name: str) -> None:
@@ -92,6 +100,24 @@ class Shapes:
             queue.follow(self.policy(name))
 
 
+def _within(policy: Policy, options: dict[str, Value]) -> Policy:
+    """``policy`` with ``options``, but no limit of it raised: it is the administrator's, they are a client's."""
+    taken: dict[str, Value] = {}
+    for option, value in options.items():
+        if option in _LIMITS:
+            limit = getattr(policy, option)
+            taken[option] = min(limit, value) if limit else value
+        else:
+            taken[option] = value
+    return policy.changed(taken)
+
+
+def _differing(policy: Policy, options: dict[str, Value]) -> str:
+    return ", ".join(
+        sorted([option for option, value in options.items() if getattr(policy, option) != value])
+    )
+
+
 def options_of(wanted: dict[str, str]) -> tuple[dict[str, Value], list[str]]:
     """RabbitMQ's properties as options of a Policy, and what is wrong with the others."""
     options: dict[str, Value] = {}
@@ -104,6 +130,8 @@ def options_of(wanted: dict[str, str]) -> tuple[dict[str, Value], list[str]]:
             elif name == "x-message-ttl":
                 # 0 is at once in RabbitMQ, and no limit in a policy.
                 options["ttl"] = options["max_ttl"] = max(int(word), 1)
+            elif int(word) == 0:
+                faults.append(f"{name} has to be 1 or more")
             else:
                 options[_NUMBERS[name]] = int(word)
         elif name in _SWITCHES:
