@@ -167,7 +167,10 @@ class Redrive(Reader):
         alone = broker.log.begin()
         try:
             if broker.naming.kind(origin) != QUEUE:
-                raise Refused(f"{origin[:80]!r} is no queue")
+                # Whose subscription it was nobody knows, and the others have had it.
+                self._left += 1
+                self._stayed.add(message.number)
+                return
             broker.check_storage(message.size)
             target = broker.queue(origin)
             twin = revived(message)

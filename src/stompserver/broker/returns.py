@@ -117,7 +117,9 @@ class Returns(Keeper):
         name = self.deadletters(queue)
         if not name or name == queue.name:
             return
-        dead = deadletter.letter(message, queue.name, reason, cause, self.clock.now)
+        # A topic's subscription has a queue of its own, which may be named by a pattern.
+        origin = queue.name if self.queues.get(queue.name) is queue else message.destination
+        dead = deadletter.letter(message, origin, reason, cause, self.clock.now)
         grave = self.queues.get(name)
         if grave is None:
             # Not bound by max-queues: the last resort of a message must not fail.
