@@ -16,9 +16,11 @@ class Frame:
 
     ``plain`` is true when the header block holds nothing that any version would escape, so that it can be
     written to receivers of every version as it stands. ``length`` counts the octets of the header block.
+    ``repeated`` tells that this is a SEND whose header block has the very octets of that of the frame before it, and no
+    receipt: then ``headers`` is shared with others, and must not be changed.
     """
 
-    __slots__ = ("body", "command", "headers", "length", "plain")
+    __slots__ = ("body", "command", "headers", "length", "plain", "repeated")
 
     def __init__(
         self, command: str, headers: dict[str, str], body: bytes, plain: bool = False, length: int = 0
@@ -28,6 +30,7 @@ class Frame:
         self.body = body
         self.plain = plain
         self.length: int = length
+        self.repeated = False
 
     def __str__(self) -> str:
         """The form for logs: one line, secrets masked, the body cut to ``LOGGED_BODY`` octets."""
