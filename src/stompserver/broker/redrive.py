@@ -152,7 +152,8 @@ class Redrive(Reader):
 
     def _move(self, message: Message, paged: bool) -> None:
         if self._only and message.number != self._only:
-            self._stayed.add(message.number)
+            if not paged:
+                self._stayed.add(message.number)
             return
         broker = self._broker
         origin = message.headers.get(ORIGIN, "")
