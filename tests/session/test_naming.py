@@ -76,6 +76,9 @@ def test_the_destination_is_shown_once(world: Any, alias: str) -> None:
         "/queue/a?b",
         "/queuea",
         "/topic/$x",
+        "/topic/ActiveMQ.Advisory.Queue",
+        "ActiveMQ.Statistics.Broker",
+        "activemq.management",
         "/x/y",
     ],
 )

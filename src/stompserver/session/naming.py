@@ -72,6 +72,13 @@ FORMS: Final = (
     Form("/user/bob/queue/a, /user/bob/topic/a", "Spring", "SEND: what bob has as /user/queue/a"),
     Form("/queue/a?consumer.prefetchSize=1", "ActiveMQ", "/queue/a with the header activemq.prefetchSize:1"),
     Form("/queue/monitor", "stompserver", "the server's reports"),
+    Form("/queue/stompserver.management", "stompserver", "tells and does what stompctl does"),
+    Form("/topic/ActiveMQ.Scheduler.Management", "ActiveMQ", "lists and cancels what is scheduled"),
+    Form(
+        "/topic/ActiveMQ.Advisory.a, ActiveMQ.Statistics.a, activemq.management",
+        "ActiveMQ, Artemis",
+        "names like others: the server sends and does nothing there",
+    ),
     Form("/queue/deadletter", "stompserver", "the dead letter queue, as the option deadletter says"),
     Form("ActiveMQ.DLQ, DLQ, DLQ.a, dlq.a", "ActiveMQ, Artemis, Apollo", "/queue/ and that name"),
 )
