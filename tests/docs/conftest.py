@@ -39,6 +39,7 @@ VARYING = {
     r"^session:[0-9a-f]{32}$": "session:SESSION",
     r"\b[0-9a-f]{32}\b": "SESSION",
     r"\b\d{15,20}\b": "NUMBER",
+    r"(?<=-failure:)\d{13}\b": "MILLISECONDS",
     r"stompserver/\d[\w.]*": "stompserver/VERSION",
     r"^stompserver \d[\w.]* \((compiled|interpreted)\)$": "stompserver VERSION",
     r"\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$[\w+/]+\$[\w+/]+": r"HASH(\1,\2,\3)",
