@@ -218,16 +218,17 @@ def test_an_ack_of_a_subscription_to_several_means_all_before(world: Any, versio
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-def test_a_nack_of_a_subscription_to_several(world: Any, version: str) -> None:
+@pytest.mark.parametrize("destination", ["/queue/x.a,/queue/x.b", "/queue/x.*"])
+def test_a_nack_of_a_subscription_to_several(world: Any, version: str, destination: str) -> None:
     peer, sender = world.connect(version), world.connect("1.2")
-    peer.subscribe("/queue/a,/queue/b", "client")
-    sender.publish("/queue/a", b"a")
-    sender.publish("/queue/b", b"b")
+    peer.subscribe(destination, "client")
+    for name in ("a", "b", "a", "b"):
+        sender.publish("/queue/x." + name, name.encode())
     last = peer.read()[-1]
     name = f"message-id:{last['message-id']}\nsubscription:s" if version == "1.1" else f"id:{last['ack']}"
     peer.send(f"NACK\n{name}\n\n\0".encode())
     again = peer.read()
-    assert sorted(each.body for each in again) == [b"a", b"b"]
+    assert sorted(each.body for each in again) == [b"a", b"a", b"b", b"b"]
     assert all(each["redelivered"] == "true" for each in again)
 
 

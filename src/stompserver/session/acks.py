@@ -62,12 +62,14 @@ def settle(session: Session, frame: Frame, kind: int) -> int:
     if kind == ACK:
         for delivery in deliveries:
             number = session.broker.ack(delivery)
-    elif found.subscription.odd:
-        # Those of a composite destination come from several queues.
-        for delivery in deliveries:
-            number = session.broker.nack([delivery], requeue, delay, reason)
     else:
-        number = session.broker.nack(deliveries, requeue, delay, reason)
+        # Those of a pattern, or of several destinations, come from several queues.
+        rest = deliveries
+        while rest:
+            subscription = rest[0].subscription
+            same = [delivery for delivery in rest if delivery.subscription is subscription]
+            rest = [delivery for delivery in rest if delivery.subscription is not subscription]
+            number = session.broker.nack(same, requeue, delay, reason)
     trim(found)
     return number
 
