@@ -104,6 +104,16 @@ def test_a_client_id_is_taken_over_by_its_login(world: Any) -> None:
     assert world.broker.clients == {}
 
 
+def test_who_is_leaving_has_no_client_id_any_more(world: Any) -> None:
+    first, _ = connect(world, "login:a\nclient-id:me\n")
+    first.send(b"DISCONNECT\nreceipt:bye\n\n\0")
+    second, reply = connect(world, "login:b\nclient-id:me\n")
+    assert reply.command == "CONNECTED"
+    assert [answer.command for answer in first.read()] == ["RECEIPT"]
+    first.session.lost()
+    assert world.broker.clients == {"me": second.session}
+
+
 def test_a_client_id_of_another_login_is_refused(world: Any) -> None:
     first, _ = connect(world, "login:a\nclient-id:me\n")
     second, reply = connect(world, "login:b\nclient-id:me\n")

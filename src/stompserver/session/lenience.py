@@ -32,3 +32,12 @@ def take_options(
             forgive(session, "option", "destination", name)
         elif name not in headers:
             headers[name] = value
+
+
+def confess(session: Session) -> None:
+    """Note all that was forgiven, at the end of the connection."""
+    session.sin("colon", session.parser.colons)
+    session.sin("stray-octets", session.parser.strays)
+    if session.sins:
+        told = [f"{name} {times}" for name, times in sorted(session.sins.items())]
+        session.notes.append(("sins", ", ".join(told)))

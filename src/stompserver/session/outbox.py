@@ -7,6 +7,7 @@ from typing import Final
 from stompserver.broker.broker import Broker
 from stompserver.broker.message import Message
 from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
+from stompserver.errors import Teaching
 from stompserver.session import acks
 from stompserver.session.settings import Settings
 from stompserver.session.state import CONNECTED, CONNECTING
@@ -31,9 +32,11 @@ class Outbox(Consumer):
         "answers",
         "broker",
         "lapsed",
+        "login",
         "outbox",
         "outbox_bytes",
         "queued",
+        "receipt",
         "settings",
         "state",
         "trace",
@@ -55,12 +58,20 @@ class Outbox(Consumer):
         self.trace: list[str] | None = None
         self.lapsed: dict[str, None] = {}
         """Names of deliveries whose lease ended, the oldest first."""
+        self.login: str | None = None
+        """Who it says it is; None says nothing."""
+        self.receipt: str | None = None
+        """What the frame in hand wants its RECEIPT to be called."""
         self._dirty = dirty
         self._acks: int = 0
         self._ahead: int = 0
         """Bytes in the outbox before the newest message of a topic, of ``_late``, when those are many."""
         self._late: Subscription | None = None
         self._owed: list[tuple[int, bytes]] | None = None
+
+    def fail(self, error: Teaching) -> None:
+        """Tell the client what was wrong; nothing is read or sent after it (STOMP 1.2, ERROR)."""
+        raise AssertionError("a session fails")
 
     def durable(self, number: int) -> None:
         """Pay what is owed up to ``number`` of the op log."""

@@ -9,7 +9,17 @@ from stompserver.broker.broker import ACK, NACK, Action, Broker
 from stompserver.broker.message import OVERHEAD, Message
 from stompserver.broker.subscription import INDIVIDUAL, Subscription
 from stompserver.errors import Teaching
-from stompserver.session import acks, dialect, faults, sending, subscribing, temporary, values
+from stompserver.session import (
+    acks,
+    clients,
+    dialect,
+    faults,
+    lenience,
+    sending,
+    subscribing,
+    temporary,
+    values,
+)
 from stompserver.session.heartbeat import HeartBeat, agree, parse
 from stompserver.session.outbox import Outbox
 from stompserver.session.settings import Settings
@@ -55,13 +65,11 @@ class Session(Outbox):
         "heard",
         "id",
         "local",
-        "login",
         "notes",
         "opened",
         "parser",
         "passcode",
         "paused",
-        "receipt",
         "sends",
         "sent",
         "sins",
@@ -79,13 +87,10 @@ class Session(Outbox):
         self.paused = False
         """Whether the shell has stopped reading: silence is then no sign of death."""
         self.sends: int = 0
-        self.login: str | None = None
         self.passcode: str | None = None
         self.notes: list[tuple[str, str]] = []
         self._beat: HeartBeat | None = None
         self._made: int = 0
-        self.receipt: str | None = None
-        """What the frame in hand wants its RECEIPT to be called."""
         self.sins: dict[str, int] = {}
         self._request: str | None = None
         self._warning = ""
@@ -230,13 +235,8 @@ class Session(Outbox):
         self.behind = 0
         self.broker.drop(self)
         temporary.leave(self)
-        if self.broker.clients.get(self.client_id) is self:
-            del self.broker.clients[self.client_id]
-        self.sin("colon", self.parser.colons)
-        self.sin("stray-octets", self.parser.strays)
-        if self.sins:
-            told = [f"{name} {times}" for name, times in sorted(self.sins.items())]
-            self.notes.append(("sins", ", ".join(told)))
+        clients.release(self)
+        lenience.confess(self)
 
     def fail(self, error: Teaching) -> None:
         """Tell the client what was wrong; nothing is read or sent after it (STOMP 1.2, ERROR)."""
@@ -309,7 +309,7 @@ class Session(Outbox):
         version = self.version
         self.passcode = None
         if self.client_id:
-            self._claim(self.client_id)
+            clients.claim(self, self.client_id)
         headers = [("version", version.number), ("session", self.id), ("server", settings.server)]
         if version.beats:
             ours, asked = settings.heart_beat
@@ -328,19 +328,6 @@ class Session(Outbox):
         self.state = CONNECTED
         self.ready = True
         self.notes.append(("connected", version.number))
-
-    def _claim(self, id: str) -> None:
-        """Be the client of that id. A connection of the same login that has it is likely the client's own, from
-        before it lost the network, and ends; another login's is not touched.
-        """
-        clients = self.broker.clients
-        other = clients.get(id)
-        if isinstance(other, Session) and other is not self:
-            if other.login != self.login:
-                raise faults.client_id_in_use(id)
-            other.receipt = None
-            other.fail(faults.client_id_taken(id))
-        clients[id] = self
 
     # Sending
 
