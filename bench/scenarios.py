@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench import growth
+from bench import delivery, growth
 from bench.backlog import fill_then_drain, million, one_backlog, spread_backlog
 from bench.case import PREFETCH, QUEUES, RATE, Case, Metric, Sample, Scenario
 from bench.connections import connect_rate, idle
@@ -31,8 +31,8 @@ def _pace(rate: int, messages: int) -> Case:
     return Case(f"{rate:,}/s", metrics, at_rate(rate), warm_up=rate // 2, fixed=messages)
 
 
-def _ratio(metric: str, run: Callable[[Target, int], Sample]) -> Case:
-    return Case(metric, (Metric(metric, "x", False),), run, fixed=200_000, fresh=True)
+def _ratio(metric: str, run: Callable[[Target, int], Sample], fixed: int = 200_000) -> Case:
+    return Case(metric, (Metric(metric, "x", False),), run, fixed=fixed, fresh=True)
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -221,6 +221,22 @@ SCENARIOS: dict[str, Scenario] = {
                 _ratio(growth.QUEUES_METRIC, growth.with_queues),
                 _ratio(growth.CONNECTIONS_METRIC, growth.with_connections),
             ),
+            asked=True,
+        ),
+        Scenario(
+            "delivery",
+            "the server's CPU per message: durable subscriptions, delayed messages, message groups, many by few",
+            (
+                _ratio(delivery.DURABLES_METRIC, delivery.with_durables),
+                _ratio(delivery.DELAYED_METRIC, delivery.with_delayed, delivery.DELAYED),
+                _ratio(delivery.GROUPS_METRIC, delivery.with_groups),
+            ),
+            asked=True,
+        ),
+        Scenario(
+            "selector",
+            f"the server's CPU per message that a selector passes over, 1 in {delivery.RARE:,} matches",
+            (_ratio(delivery.SELECTOR_METRIC, delivery.with_selector, delivery.PASSED_OVER),),
             asked=True,
         ),
         Scenario(
