@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.destination import DURABLE, SYSTEM
 from stompserver.broker.feed import Feed, feed_of, virtual_topic
-from stompserver.broker.message import Message
+from stompserver.broker.message import NUMBER, Message
 from stompserver.broker.overflow import BLOCK, REJECT, over, refusal
 from stompserver.broker.queue import Queue
 from stompserver.broker.register import Register
@@ -210,7 +210,7 @@ class Durables:
             if not feed.durable:
                 # Consumer groups' queues are queues like others: one consumer may have several of them, and must
                 # be able to tell the copies apart.
-                twin.number = twin.key
+                twin.number = twin.key & NUMBER
                 twin.head = None
                 twin.variants = None
             queue = self.queue_of(feed)
