@@ -26,6 +26,15 @@ def test_ratios_are_taken_round_by_round() -> None:
     assert goal_rows(results) == [("auto: at least 0.7 of prototype", 0.8, True, False)]
 
 
+def test_a_goal_may_be_a_share_of_another_rate() -> None:
+    results = Results()
+    results.metrics = {name: Metric(name, "msg/s") for name in ("drain", "receipt")}
+    results.values["drain"] = {"stompserver-lmdb": [30.0, 50.0, 40.0], "stompserver": [400.0, 400.0, 400.0]}
+    results.values["receipt"] = {"stompserver": [100.0, 100.0, 100.0]}
+    text = "drain (stompserver-lmdb): at least 0.4 of stompserver: receipt"
+    assert goal_rows(results) == [(text, 0.4, True, False)]
+
+
 def test_a_busy_generator_is_marked_and_a_dash_has_its_reason() -> None:
     results = filled()
     results.dash((Metric("fanout5", "msg/s"),), "prototype", "has no topics")
