@@ -16,7 +16,7 @@ from stompserver.config.file import SECTIONS
 from stompserver.config.options import OPTIONS, attribute_of, key_of
 from stompserver.errors import ConfigError
 from stompserver.security.users import Users
-from stompserver.server import logs
+from stompserver.server import heap, logs
 from stompserver.server.listeners import name_of
 from stompserver.server.policies import changes
 from stompserver.server.process import PidFile, Readiness
@@ -70,6 +70,7 @@ class Service:
             server = self._make_server(self.config, await self._load_users(self.config), sockets)
             await server.start()
             _relieve_collector()
+            heap.keep()
             _announce(sockets, self.config)
             readiness.ready()
             return await self._serve(server)
