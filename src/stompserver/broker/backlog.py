@@ -102,8 +102,6 @@ class Backlog(Reader):
         """Highest key that was paged."""
         self.newest: int = 0
         """Highest number of a message that was paged."""
-        self.waiting: int = 0
-        """Messages ready, returned and paged: not those that are delivered and not settled, nor ``delayed`` ones."""
         self.delayed: int = 0
         """Messages that wait for the time of their redelivery."""
         self.enqueued: int = 0
@@ -118,12 +116,15 @@ class Backlog(Reader):
         self.mortal: int = 0
         """When the first of the messages that only the store has expires, as far as is known; 0 for never."""
         self.sweep: Sweep | None = None
-        self.odd = False
-        """Whether a message that comes needs more than a place in line."""
         self.values: dict[str, Message] | None = None
         """The newest message of each key of a last-value queue."""
         self.matching: Matching | None = None
         self.subscriptions: list[Subscription] = []
+        # What every message asks for is next to each other, in each of the classes (bench: growth).
+        self.waiting: int = 0
+        """Messages ready, returned and paged: not those that are delivered and not settled, nor ``delayed`` ones."""
+        self.odd = False
+        """Whether a message that comes needs more than a place in line."""
 
     def _overflows(self, message: Message) -> bool:
         """Whether the window has no room for it."""

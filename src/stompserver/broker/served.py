@@ -45,8 +45,10 @@ class Served(Backlog):
         keeper: Keeper | None = None,
     ) -> None:
         super().__init__(name, log, memory, window, policy, clock, deadlines, keeper)
-        self.browsers: list[Subscription] = []
         self.ring: Ring = Ring()
+        self.guarded = False
+        """Whether a message needs room under the policy's limits."""
+        self.browsers: list[Subscription] = []
         self.exclusive = self.policy.exclusive
         self.active: Subscription | None = None
         self.paused = False
@@ -54,8 +56,6 @@ class Served(Backlog):
         self.stopped = False
         self.passing = False
         """Whether it goes with its last subscription."""
-        self.guarded = False
-        """Whether a message needs room under the policy's limits."""
 
     def dispatch(self, subscription: Subscription | None = None) -> None:
         """Deliver what can be delivered."""
