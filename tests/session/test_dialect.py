@@ -422,7 +422,7 @@ def test_a_queue_in_use_keeps_its_properties(world: Any, command: str) -> None:
         frame = f"{command}\nid:{value}\ndestination:/queue/a\nx-max-length:{value}\nreceipt:r\n\n\0"
         receipt = other.get(frame.encode())
         assert receipt.has("warning") is warned
-    assert "max_messages" in receipt["warning"]
+    assert "max-messages" in receipt["warning"]
     assert ("warning", receipt["warning"]) in other.session.notes
     assert world.broker.queues["/queue/a"].policy.max_messages == 5
     assert not other.get(b"SEND\ndestination:/queue/b\nreceipt:r\n\n\0").has("warning")

@@ -113,9 +113,8 @@ def _within(policy: Policy, options: dict[str, Value]) -> Policy:
 
 
 def _differing(policy: Policy, options: dict[str, Value]) -> str:
-    return ", ".join(
-        sorted([option for option, value in options.items() if getattr(policy, option) != value])
-    )
+    differing = [option for option, value in options.items() if getattr(policy, option) != value]
+    return ", ".join(sorted([option.replace("_", "-") for option in differing]))
 
 
 def options_of(wanted: dict[str, str]) -> tuple[dict[str, Value], list[str]]:

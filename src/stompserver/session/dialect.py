@@ -199,7 +199,7 @@ HEADERS: Final = (
     Header(
         DUPLICATE, "SEND", OBEYED, "a second one with the same value is answered as the first and dropped"
     ),
-    Header(LAST_VALUE, "SEND", OBEYED, "the key in a last-value queue (`last_value` of its policy)"),
+    Header(LAST_VALUE, "SEND", OBEYED, "the key in a last-value queue (`last-value` of its policy)"),
     Header(
         RETAIN, "SEND", OBEYED, "`true`, `set`, `last`, `all`: the topic keeps it; `remove`: and forgets it"
     ),
