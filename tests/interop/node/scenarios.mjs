@@ -47,6 +47,24 @@ export async function run(connectTo) {
     await one.close();
   };
 
+  const step = async (one, seen, verb, ...rest) => {
+    if (verb === 'subscribe') {
+      const [id, destination, ack, headers] = rest;
+      await one.subscribe(destination, ack, id, headers);
+    } else if (verb === 'unsubscribe') {
+      await one.unsubscribe(...rest);
+    } else if (verb === 'send') {
+      const [destination, body, headers] = rest;
+      await one.send(destination, body, headers, 'sent');
+    } else if (verb === 'receive') {
+      seen.push(...(await receive(one, rest[0])));
+    } else if (verb === 'reply') {
+      await one.send(seen[rest[0]].headers['reply-to'], rest[1], {}, 'sent');
+    } else {
+      await one[verb](seen[rest[0]], rest[1]);
+    }
+  };
+
   const scenarios = {
     async order() {
       const one = await client();
@@ -211,6 +229,35 @@ export async function run(connectTo) {
       const [body] = await bodies(one, 1);
       await one.close();
       return { body };
+    },
+
+    // Programs of steps, each a verb, the connection's name and what the verb needs.
+    async delivery() {
+      const facts = {};
+      for (const [name, steps] of Object.entries(JSON.parse(process.env.INTEROP_PROGRAMS))) {
+        const clients = {};
+        const seen = {};
+        try {
+          for (const [verb, name, ...rest] of steps) {
+            if (verb === 'connect') {
+              clients[name] = await client({ headers: rest[0] });
+              seen[name] = [];
+            } else if (verb === 'close') {
+              await clients[name].close();
+              delete clients[name];
+            } else {
+              await step(clients[name], seen[name], verb, ...rest);
+            }
+          }
+          for (const each of Object.values(clients)) await each.close();
+          facts[name] = Object.fromEntries(
+            Object.entries(seen).map(([name, got]) => [name, got.map((m) => [m.body.toString(), m.headers])]),
+          );
+        } catch (error) {
+          facts[name] = { error: String(error) };
+        }
+      }
+      return facts;
     },
 
     async produce() {

@@ -15,9 +15,10 @@ function readAll(stream) {
 }
 
 class Stompit {
-  static connect({ host, port, version, login, passcode, heartbeat = 0 }) {
+  static connect({ host, port, version, login, passcode, heartbeat = 0, headers = {} }) {
     const connectHeaders = {
       'accept-version': version,
+      ...headers,
       'heart-beat': `${heartbeat},${heartbeat}`,
       ...(login === undefined ? {} : { login, passcode }),
     };
@@ -35,6 +36,7 @@ class Stompit {
     this.messages = new Inbox('message');
     this.errors = new Inbox('error');
     this.receipts = [];
+    this.subscriptions = {};
     client.on('error', (error) => this.errors.put(error));
   }
 
@@ -45,8 +47,8 @@ class Stompit {
     return seen.take().then(() => this.receipts.push(name));
   }
 
-  async subscribe(destination, ack = 'auto') {
-    this.subscription = this.client.subscribe({ destination, ack }, (error, message) => {
+  async subscribe(destination, ack = 'auto', id = undefined, more = {}) {
+    this.subscriptions[id] = this.client.subscribe({ ...more, destination, ack, id }, (error, message) => {
       if (error) return;
       readAll(message).then((body) => this.messages.put({ headers: message.headers, body, settle: message }));
     });
@@ -57,9 +59,10 @@ class Stompit {
     this.client.sendFrame('ABORT', { transaction: 'probe' }).end();
   }
 
-  async unsubscribe() {
-    this.subscription.unsubscribe(); // asks for a receipt and forgets the subscription when it is there
-    while (this.client.getSubscription(this.subscription.getId())) await sleep(1);
+  async unsubscribe(id = undefined, headers = {}) {
+    const subscription = this.subscriptions[id];
+    subscription.unsubscribe(headers); // asks for a receipt and forgets the subscription when it is there
+    while (this.client.getSubscription(subscription.getId())) await sleep(1);
     this.receipts.push('unsubscribed');
   }
 
@@ -79,8 +82,8 @@ class Stompit {
     await this.receipt('acked', (options) => this.client.ack(message.settle, headers, options));
   }
 
-  async nack(message) {
-    await this.receipt('nacked', (options) => this.client.nack(message.settle, {}, options));
+  async nack(message, headers = {}) {
+    await this.receipt('nacked', (options) => this.client.nack(message.settle, headers, options));
   }
 
   async begin(transaction) {

@@ -37,17 +37,18 @@ class TcpSocket {
 }
 
 class Stompjs {
-  static async connect({ host, port, version, login, passcode, heartbeat = 0 }) {
+  static async connect({ host, port, version, login, passcode, heartbeat = 0, headers = {} }) {
     const one = new Stompjs();
     one.messages = new Inbox('message');
     one.ends = new Inbox('end of the connection');
     one.receipts = [];
+    one.subscriptions = {};
     one.beats = 0;
     const opened = new Inbox('answer to CONNECT');
     one.client = new Client({
       webSocketFactory: () => new TcpSocket(host, port),
       stompVersions: { supportedVersions: () => version, protocolVersions: () => [] },
-      connectHeaders: { host, ...(login === undefined ? {} : { login, passcode }) },
+      connectHeaders: { host, ...headers, ...(login === undefined ? {} : { login, passcode }) },
       heartbeatIncoming: heartbeat,
       heartbeatOutgoing: heartbeat,
       reconnectDelay: 0,
@@ -76,18 +77,19 @@ class Stompjs {
     return seen.take().then(() => this.receipts.push(id));
   }
 
-  async subscribe(destination, ack = 'auto') {
+  async subscribe(destination, ack = 'auto', id = 'one', more = {}) {
     await this.receipt('subscribed', () => {
-      const headers = { id: 'one', ack, receipt: 'subscribed' };
-      this.subscription = this.client.subscribe(destination, (message) => {
+      const headers = { ...more, id, ack, receipt: 'subscribed' };
+      this.subscriptions[id] = this.client.subscribe(destination, (message) => {
         message.bytes = Buffer.from(message.binaryBody);
         this.messages.put(message);
       }, headers);
     });
   }
 
-  async unsubscribe() {
-    await this.receipt('unsubscribed', () => this.subscription.unsubscribe({ receipt: 'unsubscribed' }));
+  async unsubscribe(id = 'one', headers = {}) {
+    const more = { ...headers, receipt: 'unsubscribed' };
+    await this.receipt('unsubscribed', () => this.subscriptions[id].unsubscribe(more));
   }
 
   async send(destination, body, headers = {}, receipt = undefined) {
@@ -107,8 +109,8 @@ class Stompjs {
     message.settle.ack(headers);
   }
 
-  async nack(message) {
-    message.settle.nack();
+  async nack(message, headers = {}) {
+    message.settle.nack(headers);
   }
 
   async begin(id) {

@@ -25,12 +25,13 @@ sub attempt {
     my $stomp = Net::Stomp->new(
         { hostname => $host, port => $port, timeout => 10, reconnect_attempts => 1, connect_delay => 0 } );
     my %headers = ( login => $options{login} // '', passcode => $options{passcode} // '' );
+    %headers = ( %headers, %{ $options{headers} // {} } );
     @headers{ 'accept-version', 'host' } = ( $version, $host ) if $version ne '1.0';
     return ( $stomp, $stomp->connect( \%headers ) );
 }
 
 sub client {
-    my ( $stomp, $answer ) = attempt();
+    my ( $stomp, $answer ) = attempt(@_);
     die 'not connected' unless $answer && $answer->command eq 'CONNECTED';
     my $negotiated = $answer->headers->{version} // '1.0';
     die "negotiated $negotiated" if $version ne '1.0' && $negotiated ne $version;
@@ -61,9 +62,9 @@ sub receive {
 }
 
 sub take_in {    # SUBSCRIBE
-    my ( $stomp, $destination, $ack ) = @_;
-    $stomp->subscribe(
-        { destination => $destination, id => 'one', ack => $ack // 'auto', receipt => 'subscribed' } );
+    my ( $stomp, $destination, $ack, $id, %headers ) = @_;
+    my %which = ( destination => $destination, id => $id // 'one', ack => $ack // 'auto' );
+    $stomp->subscribe( { %headers, %which, receipt => 'subscribed' } );
     wait_for_receipt( $stomp, 'subscribed' );
 }
 
@@ -105,7 +106,53 @@ sub fill {
     $stomp->disconnect;
 }
 
+sub attempt_steps {    # the messages that each connection was given, as body and headers
+    my ($steps) = @_;
+    my ( %clients, %seen );
+    for (@$steps) {
+        my ( $verb, $name, @rest ) = @$_;
+        if ( $verb eq 'connect' ) {
+            $clients{$name} = client( headers => $rest[0] );
+            $seen{$name}    = [];
+        }
+        elsif ( $verb eq 'close' ) {
+            ( delete $clients{$name} )->disconnect;
+        }
+        else {
+            step( $clients{$name}, $seen{$name}, $verb, @rest );
+        }
+    }
+    $_->disconnect for values %clients;
+    return { map { my $got = $seen{$_}; $_ => [ map { [ $_->body, $_->headers ] } @$got ] } keys %seen };
+}
+
+sub step {
+    my ( $stomp, $seen, $verb, @rest ) = @_;
+    if ( $verb eq 'subscribe' ) {
+        my ( $id, $destination, $ack, $headers ) = @rest;
+        take_in( $stomp, $destination, $ack, $id, %$headers );
+    }
+    elsif ( $verb eq 'unsubscribe' ) {
+        my ( $id, $headers ) = @rest;
+        $stomp->unsubscribe( { %$headers, id => $id, receipt => 'unsubscribed' } );
+        wait_for_receipt( $stomp, 'unsubscribed' );
+    }
+    elsif ( $verb eq 'send' ) {
+        my ( $destination, $body, $headers ) = @rest;
+        put( $stomp, $destination, $body, %$headers, receipt => 'sent' );
+    }
+    elsif ( $verb eq 'receive' ) { push @$seen, receive($stomp) for 1 .. $rest[0] }
+    elsif ( $verb eq 'reply' ) {
+        put( $stomp, $seen->[ $rest[0] ]->headers->{'reply-to'}, $rest[1], receipt => 'sent' );
+    }
+    else { settle( $stomp, $verb, $seen->[ $rest[0] ], %{ $rest[1] // {} } ) }
+}
+
 my %scenarios = (
+    delivery => sub {    # programs of steps, each a verb, the connection's name and what the verb needs
+        my $programs = decode_json( $ENV{INTEROP_PROGRAMS} );
+        return { map { $_ => eval { attempt_steps( $programs->{$_} ) } // { error => "$@" } } keys %$programs };
+    },
     order => sub {
         my $stomp = client();
         put( $stomp, $queue, "message $_" ) for 1 .. 10;

@@ -13,9 +13,9 @@ define('TOPIC', "/topic/$key");
 define('EVERY_OCTET', implode('', array_map('chr', [...range(0, 255), ...range(0, 255)])));
 const HEADERS = ['utf8' => "Grüße, 日本, \u{1f40d}", 'colon' => 'a:b::c', 'path' => 'c:\\new\\table\\\\', 'empty' => ''];
 
-function client(string $login = '', string $passcode = ''): Stomp
+function client(string $login = '', string $passcode = '', array $headers = []): Stomp
 {
-    $headers = VERSION === '1.0' ? [] : ['accept-version' => VERSION, 'host' => 'localhost'];
+    $headers += VERSION === '1.0' ? [] : ['accept-version' => VERSION, 'host' => 'localhost'];
     $stomp = new Stomp(BROKER, $login, $passcode, $headers);
     $stomp->setReadTimeout(10);
     return $stomp;
@@ -28,10 +28,12 @@ function expect(bool $done, Stomp $stomp): void
     }
 }
 
-function subscribe(Stomp $stomp, string $destination, string $ack = 'auto'): void
-{
+function subscribe(
+    Stomp $stomp, string $destination, string $ack = 'auto', string $id = 'one', array $more = [],
+): void {
     // The extension waits for the receipt of what it sends and keeps the messages that come before it.
-    expect($stomp->subscribe($destination, ['id' => 'one', 'ack' => $ack, 'receipt' => 'subscribed']), $stomp);
+    $headers = ['id' => $id, 'ack' => $ack, 'receipt' => 'subscribed'] + $more;
+    expect($stomp->subscribe($destination, $headers), $stomp);
 }
 
 function unsubscribe_one(Stomp $stomp): void
@@ -261,6 +263,59 @@ function login(): array
         return ['connected' => false, 'text' => $refusal->getMessage() . ' ' . $refusal->getDetails()];
     }
     return ['connected' => true, 'text' => ''];
+}
+
+// Programs of steps, each a verb, the connection's name and what the verb needs.
+function delivery(): array
+{
+    $programs = json_decode(getenv('INTEROP_PROGRAMS'), true, 512, JSON_THROW_ON_ERROR);
+    return array_map(function ($steps) {
+        try {
+            return attempt($steps);
+        } catch (Throwable $error) {
+            return ['error' => $error->getMessage()];
+        }
+    }, $programs);
+}
+
+// The messages that each connection was given, as body and headers.
+function attempt(array $steps): array
+{
+    $clients = [];
+    $seen = [];
+    $destinations = [];
+    foreach ($steps as $step) {
+        [$verb, $name] = $step;
+        $rest = array_slice($step, 2);
+        if ($verb === 'connect') {
+            $clients[$name] = client('', '', $rest[0]);
+            $seen[$name] = [];
+            continue;
+        }
+        $stomp = $clients[$name];
+        if ($verb === 'subscribe') {
+            [$id, $destination, $ack, $headers] = $rest;
+            subscribe($stomp, $destination, $ack, $id, $headers);
+            $destinations[$id] = $destination;
+        } elseif ($verb === 'unsubscribe') {
+            [$id, $headers] = $rest;
+            $headers += ['id' => $id, 'receipt' => 'unsubscribed'];
+            expect($stomp->unsubscribe($destinations[$id], $headers), $stomp);
+        } elseif ($verb === 'send') {
+            put($stomp, $rest[0], $rest[1], $rest[2] + ['receipt' => 'sent']);
+        } elseif ($verb === 'receive') {
+            for ($number = 0; $number < $rest[0]; $number++) {
+                $seen[$name][] = receive($stomp);
+            }
+        } elseif ($verb === 'reply') {
+            put($stomp, $seen[$name][$rest[0]]->headers['reply-to'], $rest[1], ['receipt' => 'sent']);
+        } elseif ($verb === 'close') {
+            unset($clients[$name], $stomp); // sends DISCONNECT
+        } else {
+            settle($stomp, $verb, $seen[$name][$rest[0]], $rest[1] ?? []);
+        }
+    }
+    return array_map(fn($got) => array_map(fn($m) => [$m->body, $m->headers], $got), $seen);
 }
 
 function produce(): array

@@ -234,6 +234,47 @@ class Scenarios:
         client.close()
         return {"headers": {"x-from": message.headers.get("x-from")}, "body": message.body.hex()}
 
+    def delivery(self):
+        """Programs of steps, each a verb, the connection's name and what the verb needs."""
+        programs = json.loads(os.environ["INTEROP_PROGRAMS"])
+        return {name: self.attempt(steps) for name, steps in programs.items()}
+
+    def attempt(self, steps):
+        """The messages that each connection was given, as body and headers; `error` is what went wrong."""
+        clients, seen = {}, {}
+        try:
+            for verb, name, *rest in steps:
+                if verb == "connect":
+                    clients[name] = self.connect(headers=rest[0])
+                    seen[name] = []
+                elif verb == "close":
+                    clients.pop(name).close()
+                else:
+                    self.step(clients[name], seen[name], verb, *rest)
+            for client in clients.values():
+                client.close()
+        except Exception as error:
+            return {"error": repr(error)}
+        return {name: [[m.body.decode(), dict(m.headers)] for m in got] for name, got in seen.items()}
+
+    def step(self, client, seen, verb, *rest):
+        if verb == "subscribe":
+            id, destination, ack, headers = rest
+            client.subscribe(destination, ack, id, headers)
+        elif verb == "unsubscribe":
+            client.unsubscribe(*rest)
+        elif verb == "send":
+            destination, body, headers = rest
+            client.send(destination, body.encode(), headers=headers, receipt="sent")
+        elif verb == "receive":
+            seen += [client.receive() for _ in range(rest[0])]
+        elif verb == "reply":
+            client.send(seen[rest[0]].headers["reply-to"], rest[1].encode(), receipt="sent")
+        elif verb == "ack":
+            client.ack(seen[rest[0]])
+        else:
+            client.nack(seen[rest[0]], headers=rest[1])
+
 
 def wait_until(condition, seconds=10.0):
     """Poll for what a client library tells in no better way; raises TimeoutError."""

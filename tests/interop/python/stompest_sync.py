@@ -15,14 +15,20 @@ from scenarios import Scenarios, wait_until
 class Client:
     refused = StompProtocolError
 
-    def __init__(self, host, port, version, login=None, passcode=None, heartbeats=None):
+    def __init__(self, host, port, version, login=None, passcode=None, heartbeats=None, headers=None):
         self.client = Stomp(StompConfig(f"tcp://{host}:{port}", login, passcode, version=version))
         self.client.connect(
-            host=host, versions=[version], heartBeats=heartbeats, connectTimeout=10, connectedTimeout=10
+            headers=headers,
+            host=host,
+            versions=[version],
+            heartBeats=heartbeats,
+            connectTimeout=10,
+            connectedTimeout=10,
         )
         self.negotiated = self.client.session.version
         self.receipts = []
         self.messages = []
+        self.tokens = {}
 
     def frame(self):
         if not self.client.canRead(10):
@@ -34,15 +40,19 @@ class Client:
             self.messages.append(frame)
         assert frame.command == "RECEIPT", frame
         assert frame.headers["receipt-id"] == wanted, frame
+        self.client.session.receipt(frame)
         self.receipts.append(wanted)
 
-    def subscribe(self, destination, ack="auto"):
-        headers = {"ack": ack, "id": "one"}
-        self.token = self.client.subscribe(destination, headers, receipt="subscribed")
+    def subscribe(self, destination, ack="auto", id="one", headers=None):
+        headers = dict(headers or {}, ack=ack, id=id)
+        self.tokens[id] = self.client.subscribe(destination, headers, receipt="subscribed")
         self.wait_for_receipt("subscribed")
 
-    def unsubscribe(self):
-        self.client.unsubscribe(self.token, receipt="unsubscribed")
+    def unsubscribe(self, id="one", headers=None):
+        # The library's own method takes no headers, but it will send any frame.
+        frame = self.client.session.unsubscribe(self.tokens[id], "unsubscribed")
+        frame.headers = dict(frame.headers, **(headers or {}))
+        self.client.sendFrame(frame)
         self.wait_for_receipt("unsubscribed")
 
     def send(self, destination, body, headers=None, transaction=None, receipt=None):
@@ -67,8 +77,10 @@ class Client:
         else:
             self.client.ack(message)
 
-    def nack(self, message):
-        self.client.nack(message)
+    def nack(self, message, headers=None):
+        frame = self.client.session.nack(message)
+        frame.headers = dict(frame.headers, **(headers or {}))
+        self.client.sendFrame(frame)
 
     def begin(self, transaction, receipt=None):
         self.demarcate(self.client.begin, transaction, receipt)

@@ -44,14 +44,14 @@ class Listener(stomp.ConnectionListener):
 class Client:
     refused = stomp.exception.ConnectFailedException
 
-    def __init__(self, host, port, version, login=None, passcode=None, heartbeats=None):
+    def __init__(self, host, port, version, login=None, passcode=None, heartbeats=None, headers=None):
         options = {"heartbeats": heartbeats} if heartbeats else {}
         self.version = version
         self.connection = CONNECTIONS[version]([(host, port)], auto_decode=False, **options)
         self.listener = Listener()
         self.receipts = []
         self.connection.set_listener("interop", self.listener)
-        self.connection.connect(login, passcode, wait=True)
+        self.connection.connect(login, passcode, wait=True, headers=headers)
         self.negotiated = self.listener.connected.get("version", "1.0")
 
     def wait_for_receipt(self, wanted):
@@ -59,12 +59,14 @@ class Client:
         assert got == wanted, f"receipt {got!r} instead of {wanted!r}"
         self.receipts.append(got)
 
-    def subscribe(self, destination, ack="auto"):
-        self.connection.subscribe(destination=destination, id="one", ack=ack, receipt="subscribed")
+    def subscribe(self, destination, ack="auto", id="one", headers=None):
+        self.connection.subscribe(
+            destination=destination, id=id, ack=ack, headers=headers, receipt="subscribed"
+        )
         self.wait_for_receipt("subscribed")
 
-    def unsubscribe(self):
-        self.connection.unsubscribe(id="one", receipt="unsubscribed")
+    def unsubscribe(self, id="one", headers=None):
+        self.connection.unsubscribe(id=id, headers=headers, receipt="unsubscribed")
         self.wait_for_receipt("unsubscribed")
 
     def send(self, destination, body, headers=None, transaction=None, receipt=None):
@@ -86,17 +88,18 @@ class Client:
     def ack(self, message, transaction=None):
         self.settle(self.connection.ack, message, transaction)
 
-    def nack(self, message, transaction=None):
-        self.settle(self.connection.nack, message, transaction)
+    def nack(self, message, transaction=None, headers=None):
+        self.settle(self.connection.nack, message, transaction, headers)
 
-    def settle(self, verb, message, transaction):
+    def settle(self, verb, message, transaction, more=None):
         headers = message.headers
+        more = more or {}
         if self.version == "1.2":
-            verb(headers["ack"], transaction=transaction)
+            verb(headers["ack"], transaction=transaction, **more)
         elif self.version == "1.1":
-            verb(headers["message-id"], headers["subscription"], transaction=transaction)
+            verb(headers["message-id"], headers["subscription"], transaction=transaction, **more)
         else:
-            verb(headers["message-id"], transaction=transaction)
+            verb(headers["message-id"], transaction=transaction, **more)
 
     def begin(self, transaction, receipt=None):
         self.demarcate(self.connection.begin, transaction, receipt)

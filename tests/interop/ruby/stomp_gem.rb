@@ -25,8 +25,8 @@ TOPIC = "/topic/#{KEY}".freeze
 class Client
   attr_reader :receipts, :connection
 
-  def initialize(login: '', passcode: '', heartbeat: nil)
-    headers = {}
+  def initialize(login: '', passcode: '', heartbeat: nil, more: {})
+    headers = more.dup
     headers.merge!('accept-version' => VERSION, 'host' => HOST) unless VERSION == '1.0'
     headers['heart-beat'] = heartbeat if heartbeat
     @connection = Stomp::Connection.new(
@@ -52,13 +52,13 @@ class Client
     @receipts << wanted
   end
 
-  def subscribe(destination, ack = 'auto')
-    @connection.subscribe(destination, { ack: ack, receipt: 'subscribed' }, 'one')
+  def subscribe(destination, ack = 'auto', id = 'one', headers = {})
+    @connection.subscribe(destination, headers.merge(ack: ack, receipt: 'subscribed'), id)
     wait_for_receipt('subscribed')
   end
 
-  def unsubscribe(destination)
-    @connection.unsubscribe(destination, { receipt: 'unsubscribed' }, 'one')
+  def unsubscribe(destination, id = 'one', headers = {})
+    @connection.unsubscribe(destination, headers.merge(receipt: 'unsubscribed'), id)
     wait_for_receipt('unsubscribed')
   end
 
@@ -299,6 +299,67 @@ def monitor
   body = client.receive.body
   client.close
   { body: body }
+end
+
+# Programs of steps, each a verb, the connection's name and what the verb needs.
+def delivery
+  JSON.parse(ENV.fetch('INTEROP_PROGRAMS')).transform_values do |steps|
+    attempt(steps)
+  rescue StandardError => error
+    { error: error.inspect }
+  end
+end
+
+def attempt(steps)
+  clients = {}
+  seen = {}
+  steps.each do |verb, name, *rest|
+    if verb == 'connect'
+      clients[name] = Client.new(more: rest[0])
+      seen[name] = []
+    elsif verb == 'close'
+      clients.delete(name).close
+    else
+      step(clients[name], seen[name], verb, *rest)
+    end
+  end
+  clients.each_value(&:close)
+  seen.transform_values { |got| got.map { |message| [message.body, message.headers] } }
+end
+
+def step(client, seen, verb, *rest)
+  case verb
+  when 'subscribe'
+    id, destination, ack, headers = rest
+    client.subscribe(destination, ack, id, headers)
+    (@destinations ||= {})[id] = destination
+  when 'unsubscribe' then client.unsubscribe(@destinations[rest[0]], *rest)
+  when 'send' then client.send(rest[0], rest[1], rest[2].merge(receipt: 'sent'))
+  when 'receive' then rest[0].times { seen << client.receive }
+  when 'reply' then client.send(seen[rest[0]].headers['reply-to'], rest[1], receipt: 'sent')
+  else client.public_send(verb, seen[rest[0]], rest[1] || {})
+  end
+end
+
+# The gem's own redelivery: ACK and SEND of a copy in a transaction, after some times to a dead letter queue.
+def unreceive
+  fill(1)
+  client = Client.new
+  client.connection.subscribe(QUEUE, { ack: 'client', receipt: 'subscribed' }, 'one')
+  client.wait_for_receipt('subscribed')
+  options = { dead_letter_queue: "#{QUEUE}.dead", max_redeliveries: 2, force_client_ack: true }
+  counts = Array.new(3) do
+    message = client.receive
+    count = message.headers['retry_count']
+    client.connection.unreceive(message, options)
+    count
+  end
+  client.connection.unsubscribe(QUEUE, { receipt: 'unsubscribed' }, 'one')
+  client.wait_for_receipt('unsubscribed')
+  client.subscribe("#{QUEUE}.dead", 'auto', 'two')
+  dead = client.receive
+  client.close
+  { counts: counts, dead: dead.body, origin: dead.headers['original_destination'], left: drain }
 end
 
 def produce
