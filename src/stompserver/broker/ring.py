@@ -11,14 +11,19 @@ if TYPE_CHECKING:
 class Ring:
     """Subscriptions that could take a message when last looked at; served in turn."""
 
-    __slots__ = ("members", "turn")
+    __slots__ = ("members", "only", "turn")
 
     def __init__(self) -> None:
         self.members: list[Subscription] = []
+        self.only: Subscription | None = None
+        """The one member, if it is the only one: found with two looks at memory less (bench: growth)."""
         self.turn: int = 0
 
     def pick(self) -> Subscription | None:
         """The subscription whose turn it is among those with credit and a consumer that can take more."""
+        only = self.only
+        if only is not None and only.credit > 0 and only.consumer.ready:
+            return only
         members = self.members
         while members:
             if self.turn >= len(members):
@@ -29,6 +34,7 @@ class Ring:
                 return subscription
             subscription.waiting = False
             del members[self.turn]
+            self.only = members[0] if len(members) == 1 else None
             if not subscription.consumer.ready:
                 subscription.consumer.stalled.append(subscription)
         return None
@@ -37,7 +43,9 @@ class Ring:
         """Let one that may take a message again have its turns."""
         if not subscription.waiting:
             subscription.waiting = True
-            self.members.append(subscription)
+            members = self.members
+            members.append(subscription)
+            self.only = subscription if len(members) == 1 else None
 
     def withdraw(self, subscription: Subscription) -> None:
         """Give one no more turns; the others keep theirs."""
@@ -45,6 +53,7 @@ class Ring:
             subscription.waiting = False
             at: int = self.members.index(subscription)
             del self.members[at]
+            self.only = self.members[0] if len(self.members) == 1 else None
             if at < self.turn:
                 self.turn -= 1
 
@@ -53,6 +62,7 @@ class Ring:
         for subscription in self.members:
             subscription.waiting = False
         self.members.clear()
+        self.only = None
         self.turn = 0
 
 

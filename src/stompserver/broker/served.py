@@ -27,6 +27,7 @@ class Served(Backlog):
         "browsers",
         "exclusive",
         "guarded",
+        "open",
         "passing",
         "paused",
         "ring",
@@ -48,6 +49,8 @@ class Served(Backlog):
         self.ring: Ring = Ring()
         self.guarded = False
         """Whether a message needs room under the policy's limits."""
+        self.open = False
+        """Whether a SEND that says nothing special needs no closer look at its destination."""
         self.browsers: list[Subscription] = []
         self.exclusive = self.policy.exclusive
         self.active: Subscription | None = None
@@ -72,6 +75,7 @@ class Served(Backlog):
     def follow(self, policy: Policy) -> None:
         """Take the rules of ``policy`` from now on."""
         self.policy = policy
+        self.open = False
         self.guarded = (
             policy.max_messages > 0
             or policy.max_bytes > 0

@@ -336,12 +336,21 @@ class Session(Outbox):
         headers = frame.headers
         if frame.repeated:
             known = self._known
-            if known is not None and not self._full and self._destination in self.broker.naming.plain:
+            name = self._destination
+            queue = self.broker.queues.get(name)
+            if (
+                known is not None
+                and not self._full
+                and ((queue is not None and queue.open) or name in self.broker.naming.plain)
+            ):
                 # The same as the one before, but for its body (bench: auto).
                 self.sends += 1
                 body = frame.body
                 size = frame.length + len(body) + OVERHEAD
-                return self.broker.take(Message(self._destination, known, body, size, True), self)
+                message = Message(name, known, body, size, True)
+                if queue is not None:
+                    return self.broker.take(queue, message, self)
+                return self.broker.send(message, self)
             headers = frame.headers = headers.copy()
         self._known = None
         destination = headers.pop("destination", None)
@@ -354,13 +363,19 @@ class Session(Outbox):
         self.sends += 1
         if self._full:
             raise faults.out_of_memory(self.broker.memory.limit, "header destination")
-        # Nearly all need no more than this (bench: send).
-        if destination not in self.broker.naming.plain or not _SPECIAL.isdisjoint(headers):
+        # Nearly all need no more than this (bench: auto, growth).
+        queue = self.broker.queues.get(destination)
+        if (
+            (queue is None or not queue.open) and destination not in self.broker.naming.plain
+        ) or not _SPECIAL.isdisjoint(headers):
             return sending.send(self, message)
         if frame.plain:
             self._destination = destination
             self._known = headers
-        return self.broker.take(message, self)
+        if queue is not None:
+            queue.open = True
+            return self.broker.take(queue, message, self)
+        return self.broker.send(message, self)
 
     # Transactions
 
