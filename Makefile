@@ -63,7 +63,7 @@ $(VENV)/.stamp-lint: pyproject.toml $(VENV)/.stamp-install
 	@touch $@
 
 # pip hides what setup.py says, so why the core stays interpreted is said here again.
-$(RUN_STAMP): pyproject.toml setup.py $(shell find src -name '*.py') | $(RUN)/bin/python
+$(RUN_STAMP): pyproject.toml setup.py $(shell find src -name '*.py' -o -name '*.c') | $(RUN)/bin/python
 	rm -rf build $(RUN)/wheel $(RUN)/.stamp-*
 	$(RUN_PIP) wheel --no-deps --wheel-dir $(RUN)/wheel .
 	$(RUN_PIP) install --force-reinstall --no-deps $(RUN)/wheel/*.whl

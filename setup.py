@@ -1,4 +1,4 @@
-"""Compiles the pure core by mypyc where that can be done; all else about the package is in pyproject.toml.
+"""Compiles the core where that can be done, by mypyc and one leaf from C; all else is in pyproject.toml.
 
 The same source runs interpreted: in an editable install, with STOMPSERVER_PURE=1, without a C compiler, and when
 mypyc or the compiler fails. With STOMPSERVER_PURE=0 it is an error if it cannot be compiled. A wheel is compiled
@@ -61,7 +61,7 @@ def compiler_works() -> bool:
 
 
 def core() -> list[Extension]:
-    """The extension modules that mypyc makes of CORE; none when it cannot."""
+    """The extension modules that mypyc makes of CORE, and those in C; none when it cannot."""
     reason = why_not()
     if reason:
         stays_interpreted(reason)
@@ -80,7 +80,8 @@ def core() -> list[Extension]:
     for module in modules:
         # mypyc asks for -Werror, and compilers that are not born yet have new warnings.
         module.extra_compile_args = [*module.extra_compile_args, "-Wno-error"]
-    return modules
+    leaf = Extension("stompserver.wire._leaf", ["src/stompserver/wire/_leaf.c"])
+    return [*modules, leaf]
 
 
 class Build(build_ext):

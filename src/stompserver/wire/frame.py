@@ -16,8 +16,8 @@ class Frame:
 
     ``plain`` is true when the header block holds nothing that any version would escape, so that it can be
     written to receivers of every version as it stands. ``length`` counts the octets of the header block.
-    ``repeated`` tells that this is a SEND whose header block has the very octets of that of the frame before it, and no
-    receipt: then ``headers`` is shared with others, and must not be changed.
+    ``repeated`` tells that this is a SEND whose header block has the very octets of that of the frame before it,
+    and no receipt: then ``headers`` is shared with others, and must not be changed.
     """
 
     __slots__ = ("body", "command", "headers", "length", "plain", "repeated")
