@@ -42,6 +42,12 @@ FULL: Final = 128 * 1024
 writes anything to anybody.
 """
 
+GATHERED: Final = 4 * 1024
+"""Bytes of a body from which it is not copied to be written with what comes before and after it (bench: sizes)."""
+
+SINGLE: Final = 64 * 1024
+"""The same where each piece needs a write of its own."""
+
 
 class Connection(asyncio.Protocol):
     """Carries bytes between a socket and a session, and keeps the session's promises about time."""
@@ -50,6 +56,7 @@ class Connection(asyncio.Protocol):
         "_blocked",
         "_eof",
         "_finishing",
+        "_gathers",
         "_held",
         "_partial",
         "_sends",
@@ -70,6 +77,8 @@ class Connection(asyncio.Protocol):
         self._blocked = False
         self._eof = False
         self._finishing = False
+        self._gathers = False
+        """Whether the transport writes several pieces at once without making one of them first."""
         self._held: int = 0
         self._partial: int = 0
         self._sends: int = 0
@@ -85,7 +94,9 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are of this shape without being of this class.
+        # uvloop's transports are of this shape without being of this class. asyncio's join lines, or (3.12)
+        # forget that much may be waiting.
+        self._gathers = not isinstance(transport, asyncio.Transport)
         transport = self.transport = cast(asyncio.Transport, transport)
         if self._server.draining:
             transport.abort()
@@ -125,7 +136,8 @@ class Connection(asyncio.Protocol):
         pending: int = session.parser.pending
         if pending != self._partial:
             self._count(session, pending)
-        if len(data) > FULL and not self._held:
+        # All of it a part of one body, there is nothing new to write to anybody.
+        if len(data) > FULL and pending < len(data) and not self._held:
             self.hold(TURN)
             self._server.rest(self)
         self._after(session)
@@ -196,10 +208,16 @@ class Connection(asyncio.Protocol):
         if self._blocked and session.behind:
             session.judge()
         if not self._blocked or session.closing:
-            octets = session.take()
-            if octets:
+            pieces = session.take_pieces(GATHERED if self._gathers else SINGLE)
+            if pieces:
                 session.sent = self._server.time()
-                transport.write(octets)
+                if len(pieces) == 1:
+                    transport.write(pieces[0])
+                elif self._gathers:
+                    transport.writelines(pieces)
+                else:
+                    for piece in pieces:
+                        transport.write(piece)
             if session.closing:
                 self._finish(session, transport)
             elif not self._blocked:

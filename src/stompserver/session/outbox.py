@@ -14,11 +14,6 @@ from stompserver.session.state import CONNECTED, CONNECTING
 from stompserver.session.versions import BY_ACK_ID, V10, Version
 from stompserver.wire.headers import Text, encode_block
 
-try:
-    from stompserver.wire._leaf import head as encode_plain
-except ImportError:
-    from stompserver.wire.leaf import head as encode_plain
-
 OUTBOX_HIGH: Final = 256 * 1024
 """Bytes in the outbox above which queues hold their messages back until the socket took some."""
 
@@ -98,8 +93,31 @@ class Outbox(Consumer):
             self._mark()
 
     def take(self) -> bytes:
-        """The octets to send now; empties the outbox."""
-        octets = b"".join(self.outbox)
+        """The octets to send now, in one piece; empties the outbox."""
+        return b"".join(self.take_pieces(1 << 60))
+
+    def take_pieces(self, large: int) -> list[bytes]:
+        """The octets to send now; bodies of ``large`` bytes or more are pieces of their own, what is between them is
+        in one. Empties the outbox.
+        """
+        out = self.outbox
+        pieces: list[bytes] = []
+        # Where four pieces a message are small on average it takes no look at each.
+        if self.outbox_bytes < large // 4 * len(out):
+            if out:
+                pieces.append(b"".join(out))
+        else:
+            small: list[bytes] = []
+            for piece in out:
+                if len(piece) < large:
+                    small.append(piece)
+                else:
+                    if small:
+                        pieces.append(b"".join(small))
+                        small.clear()
+                    pieces.append(piece)
+            if small:
+                pieces.append(b"".join(small))
         self.outbox.clear()
         self.outbox_bytes = 0
         self.answers = 0
@@ -108,7 +126,7 @@ class Outbox(Consumer):
             self.behind = 0
             self._ahead = 0
             self._late = None
-        return octets
+        return pieces
 
     def deliver(self, subscription: Subscription, message: Message) -> None:
         """Append a MESSAGE to the outbox."""
@@ -199,8 +217,13 @@ class Outbox(Consumer):
     def _head(self, message: Message) -> bytes:
         """The header lines that all deliveries of ``message`` share, and the empty line."""
         if message.plain:
-            head = encode_plain(message.destination, message.number, len(message.body), message.headers)
-            message.head = head
+            parts = [
+                f"destination:{message.destination}\nmessage-id:{message.number}\n"
+                f"content-length:{len(message.body)}\n"
+            ]
+            parts.extend([f"{name}:{value}\n" for name, value in message.headers.items()])
+            parts.append("\n")
+            head = message.head = "".join(parts).encode()
             return head
         text = self.text()
         variants = message.variants
