@@ -216,9 +216,9 @@ BEATING = [name for name, client in CLIENTS.items() if "heartbeat" not in client
 @pytest.mark.parametrize("name", BEATING)
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
 def test_heart_beats_pass_both_ways(name: str, version: str, relay: Relay) -> None:
-    assert run(name, version, "heartbeat", relay.address, idle="1.1") == {"body": "still here"}
-    assert relay.beats["client"] >= 3
-    assert relay.beats["server"] >= 3
+    assert run(name, version, "heartbeat", relay.address, idle="1.7") == {"body": "still here"}
+    assert relay.beats["client"] >= 2
+    assert relay.beats["server"] >= 2
 
 
 @pytest.mark.long

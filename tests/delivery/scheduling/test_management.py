@@ -57,6 +57,7 @@ def test_a_paused_queue_stays_so(house: Any) -> None:
     assert client.bodies(3) == ["1", "2", "3"]
     boss.manage("resume", queue="/queue/new")
     assert client.bodies(1) == ["n"]
+    client.receipt("DISCONNECT\n\n\0")
     house.restart()
     client = house.connect()
     client.subscribe("/queue/a")

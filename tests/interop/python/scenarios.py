@@ -204,7 +204,7 @@ class Scenarios:
         return {"connected": True, "text": ""}
 
     def heartbeat(self):
-        client = self.connect(heartbeats=(200, 200))
+        client = self.connect(heartbeats=(500, 500))
         client.subscribe(self.queue)
         client.idle(float(os.environ["INTEROP_IDLE"]))
         client.send(self.queue, b"still here")
