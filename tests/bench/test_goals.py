@@ -166,7 +166,6 @@ def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
 
 
 def test_the_picture_is_the_same_for_the_same_result(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is in the extra `bench`")
     from bench.plot import draw
 
     paths = [tmp_path / "1.svg", tmp_path / "2.svg"]
