@@ -14,6 +14,11 @@ from stompserver.session.state import CONNECTED, CONNECTING
 from stompserver.session.versions import BY_ACK_ID, V10, Version
 from stompserver.wire.headers import Text, encode_block
 
+try:
+    from stompserver.wire._leaf import head as encode_plain
+except ImportError:
+    from stompserver.wire.leaf import head as encode_plain
+
 OUTBOX_HIGH: Final = 256 * 1024
 """Bytes in the outbox above which queues hold their messages back until the socket took some."""
 
@@ -217,13 +222,8 @@ class Outbox(Consumer):
     def _head(self, message: Message) -> bytes:
         """The header lines that all deliveries of ``message`` share, and the empty line."""
         if message.plain:
-            parts = [
-                f"destination:{message.destination}\nmessage-id:{message.number}\n"
-                f"content-length:{len(message.body)}\n"
-            ]
-            parts.extend([f"{name}:{value}\n" for name, value in message.headers.items()])
-            parts.append("\n")
-            head = message.head = "".join(parts).encode()
+            head = encode_plain(message.destination, message.number, len(message.body), message.headers)
+            message.head = head
             return head
         text = self.text()
         variants = message.variants
