@@ -107,12 +107,28 @@ def test_the_parts_of_a_body_are_read_without_a_pause(shell: MakeShell) -> None:
     consumer.send(subscribe("/queue/a"))
     part = b"x" * (FULL + 1)
     head = b"SEND\ndestination:/queue/a\ncontent-length:%d\n\n" % (4 * len(part))
-    producer.send(head)
-    for _ in range(3):
-        producer.protocol.data_received(part)
-        assert producer.reading
-    producer.protocol.data_received(part + b"\0")
+    for _ in range(2):
+        producer.send(head)
+        for _ in range(3):
+            producer.protocol.data_received(part)
+            assert producer.reading
+        producer.protocol.data_received(part + b"\0")
     assert not producer.reading
-    here.turn(2)
+    here.turn(4)
     assert producer.reading
-    assert consumer.bodies() == [part * 4]
+    assert consumer.bodies() == [part * 4] * 2
+
+
+def test_a_turn_has_two_full_reads_of_large_messages(shell: MakeShell) -> None:
+    here = shell()
+    consumer, producer = here.connect(), here.connect()
+    consumer.send(subscribe("/topic/a"))
+    chunk = send("/topic/a", b"x" * 16_384) * 16
+    for _ in range(3):
+        producer.protocol.data_received(chunk)
+        assert producer.reading
+        producer.protocol.data_received(chunk)
+        assert not producer.reading
+        here.turn(2)
+        assert producer.reading
+    assert consumer.bodies() == [b"x" * 16_384] * 96
