@@ -342,10 +342,11 @@ class Backlog(Reader):
         if values is None or value is None:
             return False
         known = values.get(value)
-        if known is not None and known.key > message.key:
+        # The newer one, whatever their priorities are.
+        if known is not None and known.key & NUMBER > message.key & NUMBER:
             return True
         values[value] = message
-        if known is not None and known.key < message.key and known.state < OUT:
+        if known is not None and known is not message and known.state < OUT:
             self.lose(known, "replaced")
         return False
 

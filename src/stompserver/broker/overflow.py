@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from stompserver.broker.message import OVERHEAD
 from stompserver.errors import Refused
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ def over(queue: Queue, size: int, count: int = 1) -> bool:
 
 
 def beyond(policy: Policy, queue: Queue | None, size: int, count: int) -> bool:
-    """The same, also for a queue that is not there yet."""
+    """The same, also for a queue that is not there yet. Bytes are those of the messages, not of our memory."""
     messages: int = policy.max_messages
     bytes: int = policy.max_bytes
+    size -= OVERHEAD * count
     if queue is not None:
         count += queue.waiting + queue.delayed
-        size += queue.total
+        size += queue.total - OVERHEAD * (queue.waiting + queue.delayed + queue.unacked)
     return 0 < messages < count or 0 < bytes < size
 
 

@@ -264,7 +264,10 @@ class Queue(Served):
         if subscription is not None and subscription.browse is not None:
             subscription.browse.go()
             return
-        if self.matching is not None:
+        if self.odd and self.values is not None and self.paged:
+            # Only when all are known it is known which are the last.
+            pass
+        elif self.matching is not None:
             self.matching.dispatch(subscription)
         else:
             ready = self.ready
@@ -376,6 +379,9 @@ class Queue(Served):
         self.waiting += 1
         self.held += message.size
         message.state = WAITING
+        if self.values is not None and self._outdated(message):
+            self.lose(message, "replaced")
+            return
         if message.expires:
             self.deadlines.add(Expiry(message.expires, self, message))
         if self.matching is not None:

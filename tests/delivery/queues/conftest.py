@@ -6,6 +6,8 @@ Nothing here imports stompserver: a client that shares code with the server agre
 from __future__ import annotations
 
 import itertools
+import json
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -172,8 +174,8 @@ class Client:
         self.send(frame * (count - 1))
         self.receipt(frame)
 
-    def ack(self, frame: Frame, more: str = "") -> None:
-        self.receipt(f"ACK\nid:{frame['ack']}\n{more}\n\0")
+    def ack(self, frame: Frame, more: str = "") -> Frame:
+        return self.receipt(f"ACK\nid:{frame['ack']}\n{more}\n\0")
 
     def nack(self, frame: Frame, more: str = "") -> Frame:
         return self.receipt(f"NACK\nid:{frame['ack']}\n{more}\n\0")
@@ -237,6 +239,13 @@ class Client:
             f"SEND\ndestination:/queue/stompserver.management\naction:{action}\nqueue:/queue/{queue}\n\n\0"
         )
 
+    def queues(self) -> list[str]:
+        """The names of all queues, without ``/queue/``."""
+        self.receipt(
+            "SEND\ndestination:/queue/stompserver.management\naction:queues\nreply-to:/temp-queue/answer\n\n\0"
+        )
+        return [row["queue"].removeprefix("/queue/") for row in json.loads(self.message().body)["queues"]]
+
     def close(self) -> None:
         self.socket.close()
 
@@ -250,13 +259,15 @@ class Client:
 class House:
     """A server with one kind of storage. Where that keeps anything, ``restart`` ends it and starts it again."""
 
-    def __init__(self, start: Callable[..., Any], kind: str, directory: Path) -> None:
+    def __init__(
+        self, start: Callable[..., Any], kind: str, directory: Path, policies: str = POLICIES
+    ) -> None:
         self.kind = kind
         self.keeps = kind != "memory"
         self._start = start
-        path = directory / "server.conf"
-        path.write_text(POLICIES)
-        self._options = ["-q", kind, "--monitor-interval=0", "--linger=0.1", "-C", str(path)]
+        self._path = directory / "server.conf"
+        self._path.write_text(policies)
+        self._options = ["-q", kind, "--monitor-interval=0", "--linger=0.1", "-C", str(self._path)]
         self._directory = directory
         self._names = itertools.count(1)
         self.clients: list[Client] = []
@@ -280,6 +291,12 @@ class House:
             self.server = self._start(*self._options, directory=self._directory)
             self.close()
 
+    def reload(self, policies: str) -> None:
+        """Other policies, and SIGHUP."""
+        self._path.write_text(policies)
+        self.server.process.send_signal(signal.SIGHUP)
+        self.server.wait_for_log("users read again")
+
     def close(self) -> None:
         for client in self.clients:
             client.close()
@@ -291,6 +308,20 @@ def shared_house(
     request: pytest.FixtureRequest, start_shared_server: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> House:
     return House(start_shared_server, request.param, tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture
+def new_house(start_server: Any, tmp_path: Path) -> Iterator[Callable[[str], House]]:
+    """``new_house(policies)`` is one on lmdb for one test."""
+    made: list[House] = []
+
+    def build(policies: str) -> House:
+        made.append(House(start_server, "lmdb", tmp_path, policies))
+        return made[-1]
+
+    yield build
+    for each in made:
+        each.close()
 
 
 @pytest.fixture
