@@ -80,11 +80,82 @@ PIECES = st.one_of(
 HEADERS = st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=5)
 
 
+ENDS = [
+    (b"", 0, -1),
+    (b"\n", 0, -1),
+    (b"\n\n", 0, 0),
+    (b"\n\n", 1, -1),
+    (b"\n\n", 2, -1),
+    (b"\n\n", 9, -1),
+    (b"SEND\na:b\n\nbody\n\n", 0, 8),
+    (b"SEND\na:b\n\nbody\n\n", 8, 8),
+    (b"SEND\na:b\n\nbody\n\n", 9, 14),
+    (b"SEND\na:b\n\r\n\0", 0, -1),
+    (b"a\n\n\n", 2, 2),
+    (b"a\n\0\n\n", 0, 3),
+    (b"a\nb", 0, -1),
+]
+NUMBERS = {
+    "0": 0,
+    "7": 7,
+    "007": 7,
+    "100": 100,
+    "999999999999999": 999999999999999,
+    "1000000000000000": -1,
+    "0000000000000001": -1,
+    "": -1,
+    "-1": -1,
+    "+1": -1,
+    " 1": -1,
+    "1 ": -1,
+    "1_0": -1,
+    "1e3": -1,
+    "0x1": -1,
+    "1/": -1,
+    "1:": -1,
+    "1\0": -1,
+    "\u0661": -1,
+    "1\u0661": -1,
+    "\u00b2": -1,
+    "\uff11": -1,
+}
+
+
 def test_compiled_servers_run_the_one_in_c() -> None:
     assert len(LEAVES) == (2 if core() == "compiled" else 1)
     assert vars(parser)["split"] is LEAVES[-1].split
+    assert vars(parser)["block_end"] is LEAVES[-1].end
+    assert vars(parser)["whole"] is LEAVES[-1].whole
     assert vars(outbox)["encode_plain"] is LEAVES[-1].head
     assert core() == "interpreted" or not str(LEAVES[-1].__file__).endswith(".py")
+
+
+@both
+@pytest.mark.parametrize(("octets", "start", "wanted"), ENDS)
+def test_end(leaf: ModuleType, octets: bytes, start: int, wanted: int) -> None:
+    assert leaf.end(octets, start) == wanted
+
+
+@given(st.lists(st.sampled_from([b"\n", b"a", b"\r", b"\0"]), max_size=20), st.integers(0, 22))
+def test_both_find_the_same_end(pieces: list[bytes], start: int) -> None:
+    octets = b"".join(pieces)
+    for each in LEAVES:
+        assert each.end(octets, start) == octets.find(b"\n\n", start)
+
+
+@both
+@pytest.mark.parametrize("text", NUMBERS, ids=ascii)
+def test_whole(leaf: ModuleType, text: str) -> None:
+    assert leaf.whole(text) == NUMBERS[text]
+
+
+@given(
+    st.one_of(st.text("0123456789", max_size=17), st.text("019 +-_.\u0660", max_size=5), st.text(max_size=3))
+)
+def test_both_read_the_same_number(text: str) -> None:
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else -1
+    for each in LEAVES:
+        assert each.whole(text) == wanted
 
 
 @both
@@ -181,7 +252,13 @@ def test_both_make_the_same_head(destination: str, number: int, length: int, hea
 
 def test_c_refuses_what_is_not_of_its_types() -> None:
     # mypyc checks the types of what its own functions get, not what is in a dict.
-    wrong = [
+    wrong: list[tuple[str, tuple[object, ...]]] = [
+        ("end", (b"a",)),
+        ("end", ("a", 0)),
+        ("end", (b"a", "0")),
+        ("whole", ()),
+        ("whole", (b"1",)),
+        ("whole", (1,)),
         ("split", ()),
         ("split", ("SEND", 1, False)),
         ("split", (b"SEND", "1", False)),
@@ -209,6 +286,8 @@ def _use(leaf: ModuleType, rounds: int) -> None:
     for _ in range(rounds):
         for block in SPLITS:
             leaf.split(block, 4, True)
+            leaf.end(block, 300)
+            leaf.whole("1" * len(block))
         leaf.head("/queue/a", 1 << 50, 1 << 30, {"a": "1", "b": "2"})
         leaf.head("/queue/a", 1 << 50, 1 << 30, {"a": "1", "é": "2"})
         for text in ("\ud800", "d"):

@@ -74,6 +74,46 @@ static int only_octets(void)
     return 1;
 }
 
+static PyObject *end(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyBytes_CheckExact(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "end(bytes, int)");
+        return NULL;
+    }
+    Py_ssize_t from = PyLong_AsSsize_t(args[1]), size = PyBytes_GET_SIZE(args[0]);
+    if (from == -1 && PyErr_Occurred())
+        return NULL;
+    const char *start = PyBytes_AS_STRING(args[0]);
+    while (from >= 0 && from < size - 1) {
+        const char *found = memchr(start + from, '\n', (size_t)(size - 1 - from));
+        if (found == NULL)
+            break;
+        if (found[1] == '\n')
+            return PyLong_FromSsize_t(found - start);
+        from = found + 1 - start;
+    }
+    return PyLong_FromLong(-1);
+}
+
+static PyObject *whole(PyObject *Py_UNUSED(module), PyObject *text)
+{
+    if (!PyUnicode_Check(text)) {
+        PyErr_SetString(PyExc_TypeError, "whole(str)");
+        return NULL;
+    }
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    if (length == 0 || length > 15 || !PyUnicode_IS_ASCII(text))
+        return PyLong_FromLong(-1);
+    const char *at = PyUnicode_DATA(text);
+    long long number = 0;
+    for (; length > 0; at++, length--) {
+        if (*at < '0' || *at > '9')
+            return PyLong_FromLong(-1);
+        number = number * 10 + (*at - '0');
+    }
+    return PyLong_FromLongLong(number);
+}
+
 static PyObject *split(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 3 || !PyBytes_CheckExact(args[0])) {
@@ -353,6 +393,8 @@ static void free_all(void *module)
 /* By way of void (*)(void), as a function of another type may not be cast to PyCFunction directly. */
 static PyMethodDef functions[] = {
     {"split", (PyCFunction)(void (*)(void))split, METH_FASTCALL, PyDoc_STR("See leaf.split.")},
+    {"end", (PyCFunction)(void (*)(void))end, METH_FASTCALL, PyDoc_STR("See leaf.end.")},
+    {"whole", whole, METH_O, PyDoc_STR("See leaf.whole.")},
     {"head", (PyCFunction)(void (*)(void))head, METH_FASTCALL, PyDoc_STR("See leaf.head.")},
     {NULL, NULL, 0, NULL},
 };

@@ -6,6 +6,16 @@
 from __future__ import annotations
 
 
+def end(octets: bytes, start: int) -> int:
+    """Where the empty line after a header block begins, at ``start`` (0 or more) or later; -1 if there is none."""
+    return octets.find(b"\n\n", start)
+
+
+def whole(text: str) -> int:
+    """The number that ``text`` is in up to 15 digits; -1 when it is anything else."""
+    return int(text) if text.isdigit() and text.isascii() and len(text) < 16 else -1
+
+
 def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[str, str]] | None:
     """The command and headers of a block that needs no decoding beyond UTF-8; None when it wants a closer look.
 

@@ -10,9 +10,11 @@ from stompserver.wire.frame import Frame
 from stompserver.wire.headers import RAW, Text
 
 try:
-    from stompserver.wire._leaf import split
+    from stompserver.wire._leaf import end as block_end
+    from stompserver.wire._leaf import split, whole
 except ImportError:
-    from stompserver.wire.leaf import split
+    from stompserver.wire.leaf import end as block_end
+    from stompserver.wire.leaf import split, whole
 
 MAX_COMMAND: Final = 64
 """Octets in which a first line must end; the longest command has eleven."""
@@ -161,7 +163,7 @@ class Parser:
                 head: int = buf.find(b"\n\n", start, crlf + 1 if crlf >= 0 else end)
                 self._cr = head < 0
             else:
-                head = buf.find(b"\n\n", start)
+                head = block_end(buf, start)
             body: int = head + 2
             block = buf[pos:head] if 0 <= head <= pos + limits.max_header_bytes else _EMPTY
             if block and block == self._block:
@@ -205,9 +207,8 @@ class Parser:
                     self._rest = _EMPTY
                     return
             else:
-                if declared.isdigit() and declared.isascii() and len(declared) < 16:
-                    length: int = int(declared)
-                else:
+                length: int = whole(declared)
+                if length < 0:
                     length = self._length(declared, body)
                 if length > limits.max_body:
                     self._body_too_long(body, length)
