@@ -99,7 +99,7 @@ class Outbox(Consumer):
 
     def take(self) -> bytes:
         """The octets to send now, in one piece; empties the outbox."""
-        return b"".join(self.take_pieces(1 << 60))
+        return b"".join(self.take_pieces(1 << 40))
 
     def take_pieces(self, large: int) -> list[bytes]:
         """The octets to send now; bodies of ``large`` bytes or more are pieces of their own, what is between them is
