@@ -172,13 +172,13 @@ STEPS = st.lists(
         st.sampled_from(
             ["send"] * 6
             + ["ack"] * 3
-            + ["subscribe", "nack", "delay", "reject", "time", "crash"]
+            + ["subscribe", "subscribe", "nack", "delay", "reject", "time", "crash", "crash"]
             + ["serve"] * 2
         ),
         st.integers(0, 11),
         st.integers(0, 11),
     ),
-    min_size=5,
+    min_size=20,
     max_size=60,
 )
 
@@ -201,7 +201,7 @@ def test_crashes_lose_nothing_that_was_promised(
                 b"%d" % step,
                 (first * 7 + second) % 10 if prioritised else 4,
                 f"g{second % 3}" if grouped else "",
-                f"id {second}" if first % 3 == 0 else "",
+                f"id {second % 3}" if first % 3 == 0 else "",
                 50 * (1 + second) if mortal and first % 4 == 0 else 0,
             )
         elif verb == "subscribe":

@@ -229,10 +229,10 @@ class Client:
 
     def error(self) -> str:
         """The ERROR that comes, what it says first, and the end of the connection."""
-        said = self.expect("ERROR")["message"]
+        error = self.expect("ERROR")
         while self.socket.recv(1 << 16):
             pass
-        return said
+        return dict(error.headers)["message"]
 
     def manage(self, action: str, queue: str) -> None:
         self.receipt(
