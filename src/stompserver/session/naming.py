@@ -24,9 +24,9 @@ TYPES: Final = (ANYCAST, MULTICAST)
 MANAGED: Final = ("/topic/ActiveMQ.", "/queue/ActiveMQ.", "/queue/stompserver.", "/topic/stompserver.")
 """How names begin that may be looked at on their way: management, advisories."""
 
-_REMEMBERED: Final = 100_000
+_REMEMBERED: Final = 10_000
 _LONG: Final = 200
-"""Names, and characters of one, that are remembered to need no closer look: as many as a server has queues."""
+"""Names, and characters of one, that are remembered to need no closer look; a queue knows it of itself."""
 
 _KEPT: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-@")
 _OPTION: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.")
@@ -169,9 +169,7 @@ def is_plain(text: str) -> bool:
 
 
 def remember(known: set[str], text: str) -> None:
-    """Note a plain name. A client may use names without end, so what is remembered of them is bounded
-    (bench: growth).
-    """
+    """Note a plain name. A client may use names without end, so what is remembered of them is bounded."""
     if len(text) > _LONG:
         return
     if len(known) >= _REMEMBERED:

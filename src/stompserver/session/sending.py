@@ -105,7 +105,11 @@ def _names(session: Session, message: Message) -> list[str]:
                 if not login.isalnum() or not login.isascii():
                     message.plain = False
     if plain and not marked:
-        naming.remember(known, text)
+        queue = broker.queues.get(text)
+        if queue is not None:
+            queue.open = True
+        else:
+            naming.remember(known, text)
     return names
 
 
