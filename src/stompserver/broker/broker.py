@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from stompserver.broker import deadletter, duplicates, overflow
+from stompserver.broker import admission, deadletter, duplicates, overflow
 from stompserver.broker.action import ACK, NACK, SEND, Action
 from stompserver.broker.backlog import Backlog
-from stompserver.broker.deadlines import Deadlines, Timed
+from stompserver.broker.deadlines import Deadlines
 from stompserver.broker.destination import DURABLE, QUEUE, Naming
+from stompserver.broker.end import End
 from stompserver.broker.fanout import Fanout, pattern_sent_to
 from stompserver.broker.feed import virtual_topic
 from stompserver.broker.lease import Lease
@@ -120,7 +121,7 @@ class Broker(Returns):
         if queue.guarded:
             return self.send(message, sender)
         if message.size > self.room and message.persistent:
-            self._refuse_full()
+            self.refuse_full()
         self.enqueued += 1
         number: int = self.number + 1
         self.number = number
@@ -152,10 +153,10 @@ class Broker(Returns):
             if is_pattern(name):
                 raise pattern_sent_to(name)
             if message.size > self.room and message.persistent:
-                self._refuse_full()
+                self.refuse_full()
             queue = self.queue(name)
         elif message.size > self.room and message.persistent:
-            self._refuse_full()
+            self.refuse_full()
         if queue.guarded and not self.admit(queue, message, sender):
             return self.log.number
         self._number(message)
@@ -252,9 +253,10 @@ class Broker(Returns):
     def check_storage(self, size: int) -> None:
         """Raises Refused when the storage has no room for ``size`` bytes."""
         if size > self.room:
-            self._refuse_full()
+            self.refuse_full()
 
-    def _refuse_full(self) -> None:
+    def refuse_full(self) -> None:
+        """Raises Refused: the storage has no room."""
         raise Refused(
             "The storage is full",
             where="header destination",
@@ -275,7 +277,7 @@ class Broker(Returns):
         if queue is None:
             if name.startswith(DURABLE):
                 raise self.fanout.durables.none_such(name)
-            self._check_room(1)
+            self.check_room(1)
             queue = self._make(name)
         return queue
 
@@ -299,7 +301,8 @@ class Broker(Returns):
         """Have ``queue`` follow the rules of today."""
         queue.follow(self.shapes.policy(queue.name))
 
-    def _check_room(self, more: int) -> None:
+    def check_room(self, more: int) -> None:
+        """Raises Refused when ``more`` queues are too many."""
         if len(self.queues) - len(self.idle) + more > self.rules.max_queues:
             raise Refused(
                 "Too many queues",
@@ -394,41 +397,7 @@ class Broker(Returns):
 
         Raises Refused, with nothing done, when one of them cannot be done.
         """
-        fresh: dict[str, None] = {}
-        limited: dict[str, list[int]] = {}
-        size: int = 0
-        later: int = 0
-        for action in actions:
-            message = action.message
-            if message is None:
-                continue
-            if action.plan is not None:
-                later += 1
-                size += message.size
-            elif self.naming.kind(message.destination) != QUEUE:
-                self.fanout.check(message, sender)
-            else:
-                if message.destination.startswith(DURABLE):
-                    raise self.fanout.durables.sent_to(message.destination)
-                size += message.size if message.persistent else 0
-                queue = self.queues.get(message.destination)
-                if queue is None and is_pattern(message.destination):
-                    raise pattern_sent_to(message.destination)
-                if queue is None or queue.idle:
-                    fresh[message.destination] = None
-                policy = self.shapes.policy(message.destination) if queue is None else queue.policy
-                if policy.overflow == overflow.REJECT and (policy.max_messages or policy.max_bytes):
-                    taken = limited.setdefault(message.destination, [0, 0])
-                    taken[0] += 1
-                    taken[1] += message.size
-                    if overflow.beyond(policy, queue, taken[1], taken[0]):
-                        raise overflow.refusal(message.destination, policy)
-        if size > self.room:
-            self._refuse_full()
-        if fresh:
-            self._check_room(len(fresh))
-        if later:
-            self.schedule.check(later, 0)
+        fresh = admission.check(self, actions, sender)
         self.log.begin()
         for name in fresh:
             # All now: neither a dead letter queue made meanwhile nor an idle one forgotten may fail a SEND below.
@@ -500,7 +469,7 @@ class Broker(Returns):
         self.idle[queue.name] = queue
         queue.rested = self.clock.now
         if queue.policy.idle_expiry:
-            self.deadlines.add(_End(self.clock.now + queue.policy.idle_expiry, self, queue))
+            self.deadlines.add(End(self.clock.now + queue.policy.idle_expiry, self, queue))
         if len(self.idle) > self.rules.idle_queues:
             oldest = next(iter(self.idle))
             del self.idle[oldest]
@@ -570,34 +539,22 @@ class Broker(Returns):
     def snapshot(self) -> BrokerStats:
         """Everything there is to know at this moment."""
         return BrokerStats(
-            tuple(
-                QueueStats(
-                    q.name,
-                    q.waiting,
-                    q.unacked,
-                    q.bytes,
-                    len(q.subscriptions),
-                    q.enqueued + q.passed,
-                    q.dequeued + q.passed,
-                )
-                for q in self.queues.values()
-            ),
-            tuple(TopicStats(t.name, t.subscriptions, t.enqueued) for t in self.topics.values()),
+            tuple([stats_of(queue) for queue in self.queues.values()]),
+            tuple([TopicStats(t.name, t.subscriptions, t.enqueued) for t in self.topics.values()]),
             self.memory.used,
             self.memory.limit,
             self.enqueued,
         )
 
 
-class _End(Timed):
-    """The end of an empty queue that nobody used for a time."""
-
-    __slots__ = ("_broker", "_queue")
-
-    def __init__(self, when: int, broker: Broker, queue: Queue) -> None:
-        super().__init__(when)
-        self._broker = broker
-        self._queue = queue
-
-    def due(self, now: int) -> None:
-        self._broker.end(self._queue, self.when)
+def stats_of(queue: Queue) -> QueueStats:
+    """A queue at this moment; what it passed on as it came counts as well."""
+    return QueueStats(
+        queue.name,
+        queue.waiting,
+        queue.unacked,
+        queue.bytes,
+        len(queue.subscriptions),
+        queue.enqueued + queue.passed,
+        queue.dequeued + queue.passed,
+    )

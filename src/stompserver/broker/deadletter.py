@@ -22,6 +22,8 @@ OVERFLOW: Final = "overflow"
 SILENT: Final = frozenset(("dropped", "purged", "replaced"))
 """Reasons for which nobody wants to see a message again."""
 
+_GROUP: Final = "dead-group"
+
 _AWKWARD: Final = "\\\r\n:\0"
 
 
@@ -34,7 +36,12 @@ def letter(message: Message, origin: str, reason: str, cause: str, now: int) -> 
     dead.head = None
     dead.variants = None
     dead.expires = 0
-    dead.group = ""
+    if message.group:
+        # Dead letters of a group need not wait for each other; who sends them back puts them into it again.
+        dead.group = ""
+        extras = dict(message.extras) if message.extras is not None else {}
+        extras[_GROUP] = message.group
+        dead.extras = extras
     headers = dict(message.headers)
     headers[ORIGIN] = origin
     headers[REASON] = reason
@@ -59,6 +66,9 @@ def revived(message: Message) -> Message:
     twin.head = None
     twin.variants = None
     twin.failed = 0
+    if twin.extras is not None:
+        twin.group = twin.extras.pop(_GROUP, "")
+        twin.extras = twin.extras or None
     twin.headers = {name: value for name, value in message.headers.items() if name not in _ADDED}
     return twin
 
