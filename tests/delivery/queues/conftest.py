@@ -1,23 +1,21 @@
-"""Two started servers with policies for all that queues can do, and a socket client that knows no STOMP but frames.
-
-Nothing here imports stompserver: a client that shares code with the server agrees with its mistakes.
-"""
+"""Two started servers with policies for all that queues can do, and the client of these tests."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import house as started
 import pytest
 
-LIMIT = 20.0  # seconds after which a missing answer is a failure; never waited for when all is well
+import wire
+from wire import Frame, numbers
+
 MANY = 5000  # messages of which a queue on lmdb has only some in memory
-numbers = itertools.count(1)
 
 POLICIES = """
 policies:
@@ -90,83 +88,23 @@ policies:
 """
 
 
-class Frame(NamedTuple):
-    """A frame as it is on the wire: nothing unescaped, nothing merged."""
-
-    command: str
-    headers: list[tuple[str, str]]
-    body: str
-
-    def __getitem__(self, name: str) -> str:  # type: ignore[override]
-        """The first header of that name, as STOMP 1.2 wants it."""
-        return next(value for each, value in self.headers if each == name)
-
-    def has(self, name: str) -> bool:
-        return any(each == name for each, _ in self.headers)
-
-
-class Client:
-    """Literal bytes out, frames in. It speaks 1.2."""
+class Client(wire.Client):
+    """It names queues without ``/queue/``."""
 
     def __init__(self, port: int, login: str = "") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
-        self._data = b""
-        self._early: list[Frame] = []
-        more = f"login:{login}\npasscode:x\n" if login else ""
-        self.send(f"CONNECT\naccept-version:1.2\nhost:h\n{more}\n\0")
-        self.expect("CONNECTED")
+        super().__init__(port, f"login:{login}\npasscode:x\n" if login else "")
 
-    def send(self, text: str) -> None:
-        self.socket.sendall(text.encode())
-
-    def frame(self) -> Frame:
-        while True:
-            at = 0
-            while self._data[at : at + 1] == b"\n":
-                at += 1
-            blank = self._data.find(b"\n\n", at)
-            if blank >= 0:
-                command, *lines = self._data[at:blank].decode().split("\n")
-                headers = [(name, value) for name, _, value in (line.partition(":") for line in lines)]
-                end = blank + 2 + int(dict(headers).get("content-length", "0"))
-                if len(self._data) > end:
-                    assert self._data[end] == 0
-                    body = self._data[blank + 2 : end].decode()
-                    self._data = self._data[end + 1 :]
-                    return Frame(command, headers, body)
-            octets = self.socket.recv(1 << 16)
-            assert octets, f"closed; unread: {self._data!r}"
-            self._data += octets
-
-    def expect(self, command: str) -> Frame:
-        if command == "MESSAGE" and self._early:
-            return self._early.pop(0)
-        frame = self.frame()
-        assert frame.command == command, frame
-        return frame
-
-    def receipt(self, text: str) -> Frame:
-        """Send a frame, written without its receipt, and wait for that; messages may come before it."""
-        command, _, rest = text.partition("\n")
-        number = f"r{next(numbers)}"
-        self.send(f"{command}\nreceipt:{number}\n{rest}")
-        while (frame := self.frame()).command == "MESSAGE":
-            self._early.append(frame)
-        assert frame.command == "RECEIPT", frame
-        assert frame["receipt-id"] == number
-        return frame
-
-    def subscribe(self, queue: str, more: str = "", ack: str = "auto", id: str = "0") -> Frame:
-        return self.receipt(f"SUBSCRIBE\nid:{id}\ndestination:/queue/{queue}\nack:{ack}\n{more}\n\0")
+    def subscribe(self, queue: str, more: str = "", ack: str = "auto", id: str = "0") -> Frame:  # type: ignore[override]
+        return super().subscribe(f"/queue/{queue}", id, more, ack)
 
     def unsubscribe(self, id: str = "0") -> None:
         self.receipt(f"UNSUBSCRIBE\nid:{id}\n\n\0")
 
-    def publish(self, queue: str, *bodies: str, more: str = "") -> None:
+    def publish(self, queue: str, *bodies: str, more: str = "") -> None:  # type: ignore[override]
         """One after the other; all have their receipt in the end."""
         for body in bodies[:-1]:
             self.send(f"SEND\ndestination:/queue/{queue}\n{more}\n{body}\0")
-        self.receipt(f"SEND\ndestination:/queue/{queue}\n{more}\n{bodies[-1]}\0")
+        super().publish(f"/queue/{queue}", bodies[-1], more)
 
     def flood(self, queue: str, more: str = "", count: int = MANY) -> None:
         """More messages than a queue has in memory, all with the body ``filler``."""
@@ -184,25 +122,11 @@ class Client:
         """The next message, whenever it comes."""
         return self.expect("MESSAGE")
 
-    def take(self, count: int) -> list[Frame]:
-        """That many messages, and no more by now."""
-        frames = [self.message() for _ in range(count)]
-        self.nothing()
-        return frames
-
-    def bodies(self, count: int) -> list[str]:
-        return [frame.body for frame in self.take(count)]
-
-    def nothing(self) -> None:
-        """Nothing has come by now."""
-        self.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
-        assert not self._early, self._early
-
     def come(self) -> list[Frame]:
         """All messages that came by now."""
         self.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
-        frames = self._early[:]
-        self._early.clear()
+        frames = self.early[:]
+        self.early.clear()
         return frames
 
     def drain(self, queue: str, more: str = "") -> list[Frame]:
@@ -227,12 +151,9 @@ class Client:
             self.send(f"{command}\ntransaction:{name}\n{rest}")
         self.receipt(f"COMMIT\ntransaction:{name}\n\n\0")
 
-    def error(self) -> str:
-        """The ERROR that comes, what it says first, and the end of the connection."""
-        error = self.expect("ERROR")
-        while self.socket.recv(1 << 16):
-            pass
-        return dict(error.headers)["message"]
+    def error(self) -> str:  # type: ignore[override]
+        """What the ERROR that comes says first; then the connection ends."""
+        return super().error()["message"]
 
     def manage(self, action: str, queue: str) -> None:
         self.receipt(
@@ -246,61 +167,25 @@ class Client:
         )
         return [row["queue"].removeprefix("/queue/") for row in json.loads(self.message().body)["queues"]]
 
-    def close(self) -> None:
-        self.socket.close()
 
-    def leave(self) -> None:
-        """DISCONNECT, and wait until the server is done with it."""
-        self.receipt("DISCONNECT\n\n\0")
-        assert self.socket.recv(1) == b""
-        self.socket.close()
-
-
-class House:
-    """A server with one kind of storage. Where that keeps anything, ``restart`` ends it and starts it again."""
+class House(started.House):
+    """One for many tests."""
 
     def __init__(
         self, start: Callable[..., Any], kind: str, directory: Path, policies: str = POLICIES
     ) -> None:
-        self.kind = kind
-        self.keeps = kind != "memory"
-        self._start = start
-        self._path = directory / "server.conf"
-        self._path.write_text(policies)
-        self._options = ["-q", kind, "--monitor-interval=0", "--linger=0.1", "-C", str(self._path)]
-        self._directory = directory
+        super().__init__(start, kind, directory, Client, policies)
         self._names = itertools.count(1)
-        self.clients: list[Client] = []
-        self.server = start(*self._options, directory=directory)
 
     def name(self, family: str = "plain") -> str:
         """A queue that no other test has, of those with the policy ``family.>``."""
         return f"{family}.{next(self._names)}"
 
-    def connect(self, login: str = "") -> Client:
-        self.clients.append(Client(self.server.port, login))
-        return self.clients[-1]
-
-    def restart(self, kill: bool = True) -> None:
-        """All connections end; on memory nothing else."""
-        if self.keeps:
-            if kill:
-                self.server.kill()
-            else:
-                self.server.stop()
-            self.server = self._start(*self._options, directory=self._directory)
-            self.close()
-
     def reload(self, policies: str) -> None:
         """Other policies, and SIGHUP."""
         self._path.write_text(policies)
         self.server.process.send_signal(signal.SIGHUP)
-        self.server.wait_for_log("users read again")
-
-    def close(self) -> None:
-        for client in self.clients:
-            client.close()
-        self.clients.clear()
+        self.server.wait_for_log("users read again", wire.LIMIT)
 
 
 @pytest.fixture(scope="module", params=["memory", "lmdb"])

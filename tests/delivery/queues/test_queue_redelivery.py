@@ -280,12 +280,12 @@ def test_a_lease_pauses_while_a_transaction_has_the_message(house: Any) -> None:
     queue = house.name()
     client = house.connect()
     client.publish(queue, "a")
-    client.subscribe(queue, "ack-timeout:100\n", ONE)
+    client.subscribe(queue, "ack-timeout:300\n", ONE)
     client.receipt("BEGIN\ntransaction:t\n\n\0")
     while client.ack(client.message(), "transaction:t\n").has("warning"):
         # The machine was too slow.
         pass
-    time.sleep(0.12)
+    time.sleep(0.4)
     client.nothing()
     client.receipt("COMMIT\ntransaction:t\n\n\0")
     client.leave()
@@ -301,7 +301,7 @@ def test_transactions_give_back_late_or_not_at_all(house: Any) -> None:
     frames = {frame.body: frame for frame in client.take(4)}
     client.transaction(
         "t",
-        f"NACK\nid:{frames['late']['ack']}\ndelay:50\n\n\0",
+        f"NACK\nid:{frames['late']['ack']}\ndelay:500\n\n\0",
         f"NACK\nid:{frames['dead']['ack']}\nrequeue:false\nreason:bad\n\n\0",
         f"ACK\nid:{frames['sent after']['ack']}\n\n\0",
         f"SEND\ndestination:/queue/{queue}\n\nnew\0",

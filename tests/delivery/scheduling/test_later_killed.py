@@ -50,7 +50,7 @@ def test_every_store_keeps_it(start_server: Any, new_client: Any, tmp_path: Any,
     count = 3000
     for n in range(count):
         client.send(
-            f"SEND\ndestination:/queue/a\nx-delay:{3000 + n * 7 % 500}\npriority:{n % 10}\n\n{n:05}{'.' * 2000}\0"
+            f"SEND\ndestination:/queue/a\nx-delay:{12_000 + n * 7 % 500}\npriority:{n % 10}\n\n{n:05}{'.' * 2000}\0"
         )
     client.nothing()
     server.kill()

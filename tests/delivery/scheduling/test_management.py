@@ -57,7 +57,7 @@ def test_a_paused_queue_stays_so(house: Any) -> None:
     assert client.bodies(3) == ["1", "2", "3"]
     boss.manage("resume", queue="/queue/new")
     assert client.bodies(1) == ["n"]
-    client.receipt("DISCONNECT\n\n\0")
+    client.leave()
     house.restart()
     client = house.connect()
     client.subscribe("/queue/a")
@@ -139,7 +139,7 @@ def test_durable_subscriptions(house: Any) -> None:
     (row,) = client.manage("durables")["durables"]
     assert (row["topic"], row["messages"], row["subscriptions"]) == ("/topic/t", 0, 1)
     assert "in use" in client.manage("durable-delete", name=row["name"])["error"]
-    client.receipt("DISCONNECT\n\n\0")
+    client.leave()
     client = house.connect()
     client.publish("/topic/t", "kept")
     assert client.manage("durables")["durables"][0]["messages"] == 1
@@ -179,7 +179,7 @@ def test_stompctl(house: Any, stompctl: Any) -> None:
     client.publish("/queue/a", "x", "AMQ_SCHEDULED_DELAY:100000\n")
     client.publish("/queue/a", "x", "AMQ_SCHEDULED_CRON:0 5 29 2 *\n")
     client.receipt("SUBSCRIBE\nid:d\ndestination:/topic/t\ndurable:true\n\n\0")
-    client.receipt("DISCONNECT\n\n\0")
+    client.leave()
     at = ("-p", str(house.server.port), "-H", "127.0.0.1")
     assert "/queue/deadletter" in stompctl("queue", "list", *at)
     (row,) = json.loads(stompctl("queue", "list", "--json", "--limit", "1", *at))["queues"]

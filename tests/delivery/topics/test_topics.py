@@ -216,7 +216,8 @@ def test_who_is_slow_misses_the_oldest(house: Any) -> None:
     assert (frame.body, client.bodies(1)) == ("8", ["9"])
 
 
-@pytest.mark.policies("  /topic/slow.>:\n    slow: block\n", "--slow-subscriber-limit=10000")
+@pytest.mark.policies("  /topic/slow.>:\n    slow: block\n")
+@pytest.mark.options("--slow-subscriber-limit=10000")
 @pytest.mark.parametrize("destination", ["/topic/slow.a", "/topic/slow.*"])
 def test_who_sends_waits_for_who_is_slow(house: Any, destination: str) -> None:
     client, sender = house.connect(), house.connect()
