@@ -26,7 +26,7 @@ logger = logging.getLogger("stompserver")
 ENDED_EARLY = 1
 # A server that overruns its own deadline is given this much more before it is left behind (seconds).
 GRACE = 1.0
-COLLECT = (50_000, 20, 100)
+COLLECT = (5_000, 10, 10)
 """Objects made until the garbage collector looks at the youngest; for the older ones, looks at those before them."""
 # Options that are put in force here; the server tells which of the others it took over.
 _OURS = frozenset({"debug", "log-level", "log-format", "shutdown-timeout"})
