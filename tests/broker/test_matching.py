@@ -53,7 +53,7 @@ class World:
         subscription.selector = compile_selector(selector) if selector else None
         subscription.priority = priority
         subscription.exclusive = exclusive
-        subscription.consumer.heard = self.hear  # type: ignore[attr-defined]
+        subscription.consumer.heard = self.hear
         self.subscriptions.append(subscription)
         self.queue.add(subscription)
         self.queue.dispatch()
@@ -85,14 +85,14 @@ class World:
     def ack(self, subscription: Subscription, choice: int = 0) -> None:
         there = self.deliveries(subscription)
         if there:
-            delivery = subscription.consumer.take(there[choice % len(there)].message.number)  # type: ignore[attr-defined]
+            delivery = subscription.consumer.take(there[choice % len(there)].message.number)
             self.queue.settle(delivery)
             self.queue.dispatch(subscription)
 
     def nack(self, subscription: Subscription, choice: int = 0, delay: int = 0) -> None:
         there = self.deliveries(subscription)
         if there:
-            delivery = subscription.consumer.take(there[choice % len(there)].message.number)  # type: ignore[attr-defined]
+            delivery = subscription.consumer.take(there[choice % len(there)].message.number)
             self.queue.put_back(delivery, delay)
             self.queue.dispatch()
 
@@ -127,7 +127,7 @@ class World:
         raise AssertionError("reads without end")
 
     def got(self, subscription: Subscription) -> list[int]:
-        return [message.number for _, message in subscription.consumer.got]  # type: ignore[attr-defined]
+        return [message.number for _, message in subscription.consumer.got]
 
     def everything(self) -> list[int]:
         return sorted(number for each in self.subscriptions for number in self.got(each))
@@ -222,7 +222,7 @@ def check(world: World) -> None:
     for each in world.subscriptions:
         assert each.credit >= 0
         if each.selector is not None:
-            for _, message in each.consumer.got:  # type: ignore[attr-defined]
+            for _, message in each.consumer.got:
                 assert each.selector.matches(message)
     owners: dict[str, set[int]] = {}
     for each in world.subscriptions:
@@ -305,7 +305,7 @@ def test_strict_order_holds_back_the_queue(new_consumer: Any, new_store: Any) ->
     world.send()
     world.send()
     there = world.deliveries(reader)[0]
-    reader.consumer.take(1)  # type: ignore[attr-defined]
+    reader.consumer.take(1)
     world.queue.put_back(there)
     world.queue.dispatch()
     assert world.got(reader) == [1]

@@ -60,7 +60,7 @@ class Frame(NamedTuple):
     body: bytes
     raw: bytes
 
-    def __getitem__(self, name: str) -> str:  # type: ignore[override]
+    def __getitem__(self, name: str) -> str:
         for key, value in self.headers:
             if key == name:
                 return value

@@ -104,7 +104,7 @@ class Broker(Returns):
         self.memory.resize(rules.memory_limit)
         self.fanout.adjust()
         for queue in self.queues.values():
-            self._rule(queue)
+            queue.follow(self.shapes.policy(queue.name))
 
     @property
     def now(self) -> int:
@@ -205,20 +205,15 @@ class Broker(Returns):
             raise self.fanout.durables.sent_to(queue.name)
         policy = queue.policy
         self.limit_time(message, policy)
-        while overflow.over(queue, message.size):
-            if policy.overflow == overflow.REJECT:
-                if self.certain:
-                    break
+        if policy.overflow == overflow.REJECT:
+            if not self.certain and overflow.over(queue, message.size):
                 raise overflow.refusal(queue.name, policy)
-            if policy.overflow == overflow.DROP_TAIL:
-                return False
-            if policy.overflow == overflow.BLOCK:
-                if sender is not None:
-                    sender.choked = queue
-                break
-            if not queue.shed(policy.overflow == overflow.DEAD_LETTER):
-                break
-        return True
+            return True
+        if policy.overflow == overflow.BLOCK:
+            if sender is not None and overflow.over(queue, message.size):
+                sender.choked = queue
+            return True
+        return overflow.make_room(queue, message.size)
 
     def limit_time(self, message: Message, policy: Policy) -> None:
         """Let ``message`` expire when the policy says so."""
@@ -231,12 +226,9 @@ class Broker(Returns):
     def put(self, queue: Queue, copy: Message) -> None:
         """Let ``queue`` have a copy of a message that a topic was sent, which is refused no more."""
         self.limit_time(copy, queue.policy)
-        if queue.policy.overflow != overflow.REJECT and queue.policy.overflow != overflow.BLOCK:
-            while overflow.over(queue, copy.size):
-                if queue.policy.overflow == overflow.DROP_TAIL:
-                    return
-                if not queue.shed(queue.policy.overflow == overflow.DEAD_LETTER):
-                    break
+        kind = queue.policy.overflow
+        if kind != overflow.REJECT and kind != overflow.BLOCK and not overflow.make_room(queue, copy.size):
+            return
         queue.send(copy)
         if queue.idle:
             self._use(queue)
@@ -292,14 +284,10 @@ class Broker(Returns):
             self.deadlines,
             self,
         )
-        self._rule(queue)
+        queue.follow(queue.policy)
         if self.watches.owners:
             self.watches.seen(queue)
         return queue
-
-    def _rule(self, queue: Queue) -> None:
-        """Have ``queue`` follow the rules of today."""
-        queue.follow(self.shapes.policy(queue.name))
 
     def check_room(self, more: int) -> None:
         """Raises Refused when ``more`` queues are too many."""

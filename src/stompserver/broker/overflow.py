@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from stompserver.broker.queue import Queue
 
 REJECT: Final = "reject"
-DROP_HEAD: Final = "drop-head"
 DROP_TAIL: Final = "drop-tail"
 DEAD_LETTER: Final = "dead-letter"
 OVERFLOW: Final = "overflow"
@@ -34,6 +33,18 @@ def beyond(policy: Policy, queue: Queue | None, size: int, count: int) -> bool:
         count += queue.waiting + queue.delayed
         size += queue.total - OVERHEAD * (queue.waiting + queue.delayed + queue.unacked)
     return 0 < messages < count or 0 < bytes < size
+
+
+def make_room(queue: Queue, size: int) -> bool:
+    """Let the oldest messages go until one of ``size`` bytes fits, as far as they are at hand; false when the
+    newest is to go instead. For the policies that give up messages.
+    """
+    while over(queue, size):
+        if queue.policy.overflow == DROP_TAIL:
+            return False
+        if not queue.shed(queue.policy.overflow == DEAD_LETTER):
+            break
+    return True
 
 
 def refusal(name: str, policy: Policy) -> Refused:

@@ -114,7 +114,7 @@ class Config(Table):
     # Limits
     memory_limit: Annotated[int, Option(
         LIMITS, "Memory for messages, in bytes or percent of the machine's; senders wait when it is full",
-        values.share_of_memory, "SIZE", "bytes or %")] = Field("25%", ge=1024**2)  # type: ignore[assignment]
+        values.share_of_memory, "SIZE", "bytes or %")] = Field("25%", ge=1024**2)  # type: ignore[assignment]  # parsed like any value
     max_body: Annotated[int, Option(
         LIMITS, "The largest body of a frame",
         values.size, "SIZE", "bytes")] = Field(100 * 1024**2, ge=0)

@@ -83,7 +83,7 @@ def _addresses(host: str, port: int) -> list[Address]:
     found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     unique = dict.fromkeys((family, address) for family, _, _, _, address in found)
     # IPv4 first: the port of the first socket is the one that is announced.
-    return sorted(unique, key=lambda each: each[0] != socket.AF_INET)  # type: ignore[arg-type]
+    return sorted(unique, key=lambda each: each[0] != socket.AF_INET)  # type: ignore[arg-type]  # several shapes
 
 
 def _listen_on(family: socket.AddressFamily, address: tuple[object, ...], number: int) -> Listening:

@@ -107,7 +107,7 @@ class _StandardError(logging.StreamHandler[Any]):
         self.stream = sys.stderr
         super().emit(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         """A full disk or a broken pipe: there is nobody left to tell."""
 
 

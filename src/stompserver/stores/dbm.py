@@ -145,11 +145,6 @@ class DbmStore:
                 queue.bytes += total
                 self._queues[name] = queue
 
-    def _clean(self) -> None:
-        """Remove what a crash left between a new state and the end of the old one."""
-        for path in self._files.strays(self._segments, self._log_number):
-            path.unlink(missing_ok=True)
-
     # What a store does
 
     def load(self) -> list[Stored]:

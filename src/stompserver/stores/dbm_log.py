@@ -203,13 +203,6 @@ class Log:
         self._taken = max(self._taken, self.end)
         return place
 
-    def take_back(self, place: int) -> None:
-        """Undo the append that returned ``place``."""
-        self.end = place - HEAD
-        if self._file is not None:
-            os.ftruncate(self._file, self.end)
-            self._taken = self.end
-
     def sync(self) -> None:
         """Raises OSError."""
         if self._file is not None and self._synced < self.end:

@@ -329,7 +329,7 @@ class StoreConformance:
         made = [message(key) for key in range(1, 4)]
         both.commit(*[put("/queue/a", each) for each in made])
         spoiled = message(7)
-        spoiled.headers = {"not text": object()}  # type: ignore[dict-item]
+        spoiled.headers = {"not text": object()}  # type: ignore[dict-item]  # no store can write it
         ops = [put("/queue/a", message(4)), mark("/queue/a", 1, 1), remove("/queue/a", made[1])]
         ops += [put("/queue/new", message(5)), put("/queue/new", spoiled), put("/queue/a", message(6))]
         failed = False

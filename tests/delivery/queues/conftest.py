@@ -94,13 +94,13 @@ class Client(wire.Client):
     def __init__(self, port: int, login: str = "") -> None:
         super().__init__(port, f"login:{login}\npasscode:x\n" if login else "")
 
-    def subscribe(self, queue: str, more: str = "", ack: str = "auto", id: str = "0") -> Frame:  # type: ignore[override]
+    def subscribe(self, queue: str, more: str = "", ack: str = "auto", id: str = "0") -> Frame:
         return super().subscribe(f"/queue/{queue}", id, more, ack)
 
     def unsubscribe(self, id: str = "0") -> None:
         self.receipt(f"UNSUBSCRIBE\nid:{id}\n\n\0")
 
-    def publish(self, queue: str, *bodies: str, more: str = "") -> None:  # type: ignore[override]
+    def publish(self, queue: str, *bodies: str, more: str = "") -> None:
         """One after the other; all have their receipt in the end."""
         for body in bodies[:-1]:
             self.send(f"SEND\ndestination:/queue/{queue}\n{more}\n{body}\0")
@@ -151,7 +151,7 @@ class Client(wire.Client):
             self.send(f"{command}\ntransaction:{name}\n{rest}")
         self.receipt(f"COMMIT\ntransaction:{name}\n\n\0")
 
-    def error(self) -> str:  # type: ignore[override]
+    def error(self) -> str:
         """What the ERROR that comes says first; then the connection ends."""
         return super().error()["message"]
 
