@@ -318,7 +318,7 @@ def test_a_message_that_the_store_lost_holds_up_nothing(new_world: Callable[...,
     world.send(b"50", Plan(delay=60_000))
     for key in (sent[0].key, sent[7].key):
         del world.store.queues[SCHEDULE][key]
-    world.broker.schedule._relieve()
+    world.broker.schedule.relieve()
     consumer = listen(world)
     world.until(START + 60_100)
     assert consumer.bodies() == [b"%d" % n for n in range(51) if n not in (0, 7)]

@@ -298,6 +298,36 @@ def test_a_backlog_is_paged_and_comes_back_in_order(rig: Rig, store: ModelStore)
     assert queue.waiting == queue.paged == queue.held == queue.bytes == 0
 
 
+def test_messages_for_later_make_room_once_they_are_durable(rig: Rig, store: ModelStore) -> None:
+    """Those who wait for memory send nothing more, and nothing else may be needed to give it back."""
+    rig.broker.memory.resize(80_000)
+    rig.thread.at_once = False
+    client = rig.client()
+    rig.broker.tick(1)
+    for number in range(50):
+        rig.say(client, send(str(number), more="x-delay:3600000\n"))
+    rig.turn()
+    assert rig.broker.memory.used > rig.broker.memory.high
+    rig.thread.run()
+    rig.turn()
+    assert len(store.rows) == 50
+    assert rig.broker.memory.used < rig.broker.memory.low
+
+
+def test_what_waits_for_a_commit_is_a_part_of_the_memory(rig: Rig) -> None:
+    rig.broker.memory.resize(80_000)
+    rig.thread.at_once = False
+    client = rig.client()
+    while rig.broker.log.bytes <= 20_000:
+        assert not rig.pump.pausing
+        rig.say(client, send("1"))
+    assert rig.pump.pausing
+    rig.turn()
+    rig.thread.run()
+    rig.turn()
+    assert not rig.pump.pausing
+
+
 def test_what_is_not_persistent_goes_to_the_store_only_when_paged(rig: Rig, store: ModelStore) -> None:
     client = rig.client()
     for number in range(6):

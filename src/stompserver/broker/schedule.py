@@ -34,7 +34,7 @@ NEAR: Final = 4096
 NEAR_BYTES: Final = 16 << 20
 
 STUB: Final = 450
-"""Bytes of memory for a message that is only in the store."""
+"""Bytes of memory that a message for later takes beside itself, also when it is only in the store."""
 
 RETRY: Final = 1000
 PATIENCE: Final = 60_000
@@ -197,7 +197,7 @@ class Schedule(Taker):
             extras["transient"] = "1"
         plan.describe(extras)
         self._put(message, message.number, due, plan if plan.again() else None)
-        self._relieve()
+        self.relieve()
         self._wake()
         return broker.log.number
 
@@ -214,7 +214,7 @@ class Schedule(Taker):
         if entry.key != entry.job:
             self._later.setdefault(entry.job, set()).add(entry.key)
         self.held += entry.size
-        self._broker.memory.used += entry.size
+        self._broker.memory.used += entry.size + STUB
         if self._fetch is not None:
             self._fresh[entry.key] = entry
         heappush(self._far, (entry.due, entry.key))
@@ -228,7 +228,7 @@ class Schedule(Taker):
             job = number(extras, "job") or message.key
             entry = Entry(message.key, number(extras, "due"), job, message, 0, plan if plan.again() else None)
             self._take(entry)
-        self._relieve()
+        self.relieve()
         self._wake()
 
     @property
@@ -236,8 +236,10 @@ class Schedule(Taker):
         """Bytes of messages that may be in memory while they are not soon due."""
         return self._broker.memory.ample // 4
 
-    def _relieve(self) -> None:
-        """Leave to the store what is above the budget, and durable."""
+    def relieve(self) -> None:
+        """Leave to the store what is above the budget, and durable. Called when something became so, too: those
+        who wait for memory send nothing that would ask for it.
+        """
         if self._fetch is None or self.held <= self.budget:
             return
         durable: int = self._broker.log.durable
@@ -253,7 +255,7 @@ class Schedule(Taker):
                 entry.message = None
                 self.away += 1
                 self.held -= entry.size
-                self._broker.memory.used -= entry.size - STUB
+                self._broker.memory.used -= entry.size
 
     # Out
 
@@ -276,7 +278,7 @@ class Schedule(Taker):
                 self._dead -= 1
             if not near:
                 self._approach(now)
-        self._relieve()
+        self.relieve()
         self._wake()
 
     def _approach(self, now: int) -> None:
@@ -311,7 +313,7 @@ class Schedule(Taker):
                 entry.message = message
                 self.away -= 1
                 self.held += entry.size
-                self._broker.memory.used += entry.size - STUB
+                self._broker.memory.used += entry.size
         for key in lost:
             # It cannot be read; the pump has said so, and it stays in the store for whoever can mend it.
             entry = self.entries.get(key)
@@ -387,9 +389,9 @@ class Schedule(Taker):
                 keys.discard(key)
                 if not keys:
                     del self._later[entry.job]
+        self._broker.memory.used -= STUB
         if entry.message is None:
             self.away -= 1
-            self._broker.memory.used -= STUB
         else:
             self.held -= entry.size
             self._broker.memory.used -= entry.size

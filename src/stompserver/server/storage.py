@@ -31,7 +31,9 @@ MARGIN: Final = 1 << 20
 """Bytes left on the disk below which new messages are refused."""
 
 UNDURABLE: Final = 64 << 20
-"""Bytes that may wait for a commit before producers are paused."""
+"""Bytes that may wait for a commit before producers are paused; a quarter of memory-limit where that is less, because
+a commit takes as much again.
+"""
 
 AWAY: Final = "away"
 FULL_UP: Final = "full"
@@ -89,7 +91,7 @@ class Pump:
     @property
     def pausing(self) -> bool:
         """Whether producers must wait: too much is not durable yet, or the database is away."""
-        return self._log.bytes > UNDURABLE or self._trouble == AWAY
+        return self._log.bytes > min(UNDURABLE, self._broker.memory.limit // 4) or self._trouble == AWAY
 
     def kick(self) -> None:
         """Start a commit, unless one runs or nothing is to be done. Called at the end of each loop turn."""
@@ -194,6 +196,7 @@ class Pump:
         else:
             self._batch = []
             self._log.committed(self._number, size)
+            self._broker.schedule.relieve()
         if self._trouble == AWAY:
             self._trouble = ""
             self._wait = SOON
