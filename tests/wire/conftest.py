@@ -38,6 +38,7 @@ class Outcome(NamedTuple):
 
 
 def plain(frame: Frame) -> Parsed:
+    frame.read()
     return frame.command, frame.headers, frame.body
 
 

@@ -126,7 +126,10 @@ def test_compiled_servers_run_the_one_in_c() -> None:
     assert vars(parser)["split"] is LEAVES[-1].split
     assert vars(parser)["block_end"] is LEAVES[-1].end
     assert vars(parser)["whole"] is LEAVES[-1].whole
+    assert vars(parser)["like"] is LEAVES[-1].like
+    assert vars(parser)["plain_ack"] is LEAVES[-1].ack
     assert vars(outbox)["encode_plain"] is LEAVES[-1].head
+    assert vars(outbox)["relayed"] is LEAVES[-1].relayed
     assert core() == "interpreted" or not str(LEAVES[-1].__file__).endswith(".py")
 
 
@@ -250,6 +253,139 @@ def test_both_make_the_same_head(destination: str, number: int, length: int, hea
         assert other.head(destination, number, length, headers) == wanted
 
 
+SHAPE = b"\0\2destination:\ncontent-length:\nn:\n"
+FRAME = b"SEND\ndestination:/queue/a\ncontent-length:2\nn:7\n\nhi\0"
+SHAPES = {
+    b"SEND\ndestination:/queue/a\ncontent-length:1\nn:0": SHAPE,
+    b"SEND\ndestination:\na\\c:\ncontent-length:": b"\0\3destination:\na\\c:\ncontent-length:\n",
+    b"SEND\ndestination:/queue/a\nn:0": b"",
+    b"SEND\ncontent-length:1\ndestination:/queue/a": b"",
+    b"ACK\ndestination:/queue/a\ncontent-length:1": b"",
+    b"SEND": b"",
+    b"": b"",
+    b"SEND\ndestination:a\ncontent-length:1\n" + b"a:\n" * 200: b"",
+}
+LIKES = {
+    FRAME: (len(FRAME), "/queue/a", b"content-length:2\nn:7\n", b"hi"),
+    FRAME + b"SEND": (len(FRAME), "/queue/a", b"content-length:2\nn:7\n", b"hi"),
+    FRAME.replace(b"hi", b"\0\n"): (len(FRAME), "/queue/a", b"content-length:2\nn:7\n", b"\0\n"),
+    FRAME.replace(b"7", b""): (len(FRAME) - 1, "/queue/a", b"content-length:2\nn:\n", b"hi"),
+    FRAME.replace(b"/queue/a", b"x"): (len(FRAME) - 7, "x", b"content-length:2\nn:7\n", b"hi"),
+    FRAME.replace(b"/queue/a", b"x" * 99): (len(FRAME) + 91, "x" * 99, b"content-length:2\nn:7\n", b"hi"),
+    FRAME.replace(b":2\n", b":0\n").replace(b"hi", b""): (
+        len(FRAME) - 2,
+        "/queue/a",
+        b"content-length:0\nn:7\n",
+        b"",
+    ),
+    FRAME.replace(b":2", b":02"): None,
+    FRAME.replace(b"/queue/a", b""): None,
+    FRAME.replace(b":2", b":"): None,
+    FRAME.replace(b":2", b":3"): None,
+    FRAME.replace(b":2", b":1"): None,
+    FRAME.replace(b":2", b": 2"): None,
+    FRAME.replace(b":2", b":" + b"9" * 15): None,
+    FRAME.replace(b":2", b":" + b"0" * 16): None,
+    FRAME.replace(b":7", b":\xc3\xbc"): None,
+    FRAME.replace(b":7", b":a:b"): None,
+    FRAME.replace(b":7", b":\\n"): None,
+    FRAME.replace(b":7", b":7\r"): None,
+    FRAME.replace(b":7", b":\0"): None,
+    FRAME.replace(b"n:7", b"m:7"): None,
+    FRAME.replace(b"n:7\n", b""): None,
+    FRAME.replace(b"n:7", b"n:7\nn:8"): None,
+    FRAME.replace(b"SEND", b"send"): None,
+    b"\n" + FRAME: None,
+    b"": None,
+    **{FRAME[:end]: None for end in range(1, len(FRAME))},
+}
+ACKS = {
+    b"ACK\nid:1\n\n\0": (11, "1"),
+    b"ACK\nid:12345678901234567890\n\n\0\n": (30, "12345678901234567890"),
+    b"ACK\nid:123456789012345678901\n\n\0": None,
+    b"ACK\nid:\n\n\0": None,
+    b"ACK\nid:a\n\n\0": None,
+    b"ACK\nid:1\n\nx\0": None,
+    b"ACK\nid:1\nreceipt:1\n\n\0": None,
+    b"ACK\nid:1\r\n\r\n\0": None,
+    b"ack\nid:1\n\n\0": None,
+    b"NACK\nid:1\n\n\0": None,
+    b"ACK\nid:1\n\n": None,
+    b"ACK\nid:1\n": None,
+    b"ACK\nid:1": None,
+    b"ACK\nid:": None,
+    b"ACK": None,
+    b"": None,
+}
+
+
+@pytest.mark.parametrize("block", SHAPES, ids=lambda block: repr(block[:60]))
+def test_shape(block: bytes) -> None:
+    assert leaf.shape(block, False) == SHAPES[block]
+    assert leaf.shape(block, True) == (b"\1" + SHAPES[block][1:] if SHAPES[block] else b"")
+
+
+@both
+@pytest.mark.parametrize("octets", LIKES, ids=repr)
+def test_like(leaf: ModuleType, octets: bytes) -> None:
+    for _ in range(2):
+        assert leaf.like(octets, 0, SHAPE, 99, 99) == LIKES[octets] or len(octets) > 110
+    wanted = LIKES[octets]
+    found = leaf.like(b"abc" + octets, 3, SHAPE, 999, 99)
+    assert found == (wanted and (wanted[0] + 3, *wanted[1:]))
+
+
+@both
+def test_like_knows_limits_and_blanks(leaf: ModuleType) -> None:
+    header = len(FRAME) - 5
+    assert leaf.like(FRAME, 0, SHAPE, header, 2)
+    assert leaf.like(FRAME, 0, SHAPE, header - 1, 2) is None
+    assert leaf.like(FRAME, 0, SHAPE, header, 1) is None
+    for value in (b" 7", b"7\t"):
+        octets = FRAME.replace(b":7", b":" + value)
+        assert leaf.like(octets, 0, SHAPE, 99, 99)[2] == b"content-length:2\nn:" + value + b"\n"
+        assert leaf.like(octets, 0, b"\1" + SHAPE[1:], 99, 99) is None
+
+
+def test_patterns_of_shapes_are_bounded() -> None:
+    before = dict(leaf._patterns)
+    for number in range(2 * leaf.SHAPES):
+        shape = leaf.shape(b"SEND\ndestination:a\ncontent-length:0\nx%d:" % number, False)
+        assert leaf.like(b"SEND\ndestination:a\ncontent-length:0\nx%d:\n\n\0" % number, 0, shape, 99, 99)
+    assert len(leaf._patterns) == leaf.SHAPES
+    leaf._patterns.clear()
+    leaf._patterns.update(before)
+
+
+@both
+@pytest.mark.parametrize("octets", ACKS, ids=repr)
+def test_ack(leaf: ModuleType, octets: bytes) -> None:
+    assert leaf.ack(octets, 0) == ACKS[octets]
+    wanted = ACKS[octets]
+    assert leaf.ack(b"ACK" + octets, 3) == (wanted and (wanted[0] + 3, wanted[1]))
+
+
+@given(
+    st.lists(st.one_of(PIECES, st.sampled_from([FRAME, b"ACK\nid:1\n\n\0", b"n:", b"7"])), max_size=9),
+    st.integers(0, 9),
+)
+def test_both_find_the_same_frames(pieces: list[bytes], start: int) -> None:
+    octets = b"".join(pieces)
+    for shape in (SHAPE, b"\1" + SHAPE[1:]):
+        wanted = leaf.like(octets, start, shape, 99, 99), leaf.ack(octets, start)
+        for other in LEAVES:
+            assert (other.like(octets, start, shape, 99, 99), other.ack(octets, start)) == wanted
+
+
+@both
+def test_relayed(leaf: ModuleType) -> None:
+    for destination, number in (("/queue/a", 0), ("", 1 << 57), ("/queue/é😀", 99)):
+        block = f"destination:{destination}\nmessage-id:{number}\na:b\n\n".encode()
+        assert leaf.relayed(destination, number, b"a:b\n") == block
+    with pytest.raises(UnicodeEncodeError):
+        leaf.relayed("\udcff", 1, b"")
+
+
 def test_c_refuses_what_is_not_of_its_types() -> None:
     # mypyc checks the types of what its own functions get, not what is in a dict.
     wrong: list[tuple[str, tuple[object, ...]]] = [
@@ -272,6 +408,17 @@ def test_c_refuses_what_is_not_of_its_types() -> None:
         ("head", ("d", 1, 1, {"a": 1})),
         ("head", ("é", 1, 1, {"a": 1})),
         ("head", ("é", 1, 1, {1: "a"})),
+        ("like", (b"", 0, b"", 1)),
+        ("like", ("", 0, b"", 1, 1)),
+        ("like", (b"", 0, "", 1, 1)),
+        ("like", (b"", "0", b"", 1, 1)),
+        ("ack", (b"",)),
+        ("ack", ("", 0)),
+        ("ack", (b"", "0")),
+        ("relayed", ("d", 1)),
+        ("relayed", (b"d", 1, b"")),
+        ("relayed", ("d", "1", b"")),
+        ("relayed", ("d", 1, "")),
     ]
     for in_c in LEAVES[1:]:
         for name, arguments in wrong:
@@ -288,6 +435,10 @@ def _use(leaf: ModuleType, rounds: int) -> None:
             leaf.split(block, 4, True)
             leaf.end(block, 300)
             leaf.whole("1" * len(block))
+        for octets in (*LIKES, *ACKS):
+            leaf.like(octets, 0, SHAPE, 99, 99)
+            leaf.ack(octets, 0)
+        leaf.relayed("/queue/é", 1 << 50, b"a:b\n")
         leaf.head("/queue/a", 1 << 50, 1 << 30, {"a": "1", "b": "2"})
         leaf.head("/queue/a", 1 << 50, 1 << 30, {"a": "1", "é": "2"})
         for text in ("\ud800", "d"):

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from stompserver.wire.parser import Limits
+
 ALL = ("1.0", "1.1", "1.2")
 ESCAPING = ("1.1", "1.2")
 STRICT = ("1.0 strict", "1.1 strict", "1.2 strict")
@@ -311,6 +313,86 @@ def test_random_splits(parse: Any, octets: bytes, cuts: list[int], version: str)
     single = parse([octets[i : i + 1] for i in range(len(octets))], version)
     assert pieces.frames == single.frames == whole.frames
     assert (pieces.error is None) == (single.error is None) == (whole.error is None)
+
+
+LESSON = b"SEND\ndestination:/queue/a\ncolour:red\ncontent-length:1\nn:0"
+VALUES = st.one_of(
+    st.sampled_from(
+        [
+            b"",
+            b"1",
+            b"1",
+            b"1",
+            b"0",
+            b"01",
+            b" 1",
+            b"1 ",
+            b"-1",
+            b"1\r",
+            b"a:b",
+            b"\\c",
+            b"\xff",
+            b"\xc3\xbc",
+        ]
+    ),
+    st.sampled_from([b"9" * 16, b"1" * 15, b"\0", b"\t", b"\n", b"\x7f", b"/queue/a"]),
+)
+ALIKE = st.builds(
+    lambda place, colour, length, number, body: (
+        b"SEND\ndestination:%b\ncolour:%b\ncontent-length:%b\nn:%b\n\n%b\0"
+        % (place, colour, length, number, body)
+    ),
+    VALUES,
+    VALUES,
+    VALUES,
+    VALUES,
+    st.sampled_from([b"x", b"x", b"x", b"", b"\0", b"\n"]),
+)
+ACKS = st.builds(
+    lambda id, end: b"ACK\nid:" + id + end,
+    st.one_of(VALUES, st.integers(0, 10**22).map(lambda number: b"%d" % number)),
+    st.sampled_from(
+        [b"\n\n\0", b"\n\n\0", b"\n\n\0\n", b"\n\nx\0", b"\r\n\r\n\0", b"\nreceipt:1\n\n\0", b"\n\n"]
+    ),
+)
+
+
+@given(
+    st.lists(st.one_of(ALIKE, ALIKE, ACKS, PIECES), max_size=8).map(b"".join),
+    CUTS,
+    st.sampled_from(ALL + STRICT),
+)
+def test_what_was_learned_changes_nothing(
+    make_parser: Any, octets: bytes, cuts: list[int], version: str
+) -> None:
+    """A parser that knows the header names reads the same, to the last octet, as one that does not."""
+    outcomes = []
+    for taught in (True, False):
+        parser = make_parser(version)
+        if taught:
+            parser.learn(LESSON)
+            assert parser.shape
+        frames: list[Any] = []
+        for piece in cut(octets, cuts):
+            for frame in parser.feed(piece):
+                short = bool(frame.lines)
+                assert taught or not short
+                frame.read()
+                frames.append(
+                    (frame.command, list(frame.headers.items()), frame.body, frame.plain, frame.length)
+                )
+        error = parser.error and (parser.error.summary, parser.error.where, parser.error.receipt)
+        outcomes.append((frames, error, parser.offset, parser.pending, parser.colons, parser.strays))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_limits_hold_for_what_was_learned(make_parser: Any) -> None:
+    frame = b"SEND\ndestination:/queue/a\ncontent-length:5\n\nhello\0"
+    for limits, summary in ((Limits(4, 9, 99), "Body too long"), (Limits(99, 9, 30), "Headers too long")):
+        parser = make_parser("1.2", limits)
+        parser.learn(frame.partition(b"\n\n")[0])
+        assert parser.feed(frame) == []
+        assert parser.error.summary == summary
 
 
 @given(STREAMS, CUTS, st.sampled_from(["connect", "connect strict", *ALL, *STRICT]))

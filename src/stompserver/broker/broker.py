@@ -380,6 +380,17 @@ class Broker(Returns):
             self.rest(queue)
         return number
 
+    def ack_all(self, subscription: Subscription, deliveries: list[Delivery]) -> int:
+        """The messages of ``deliveries``, all of ``subscription``, are consumed."""
+        queue = subscription.queue
+        assert queue is not None
+        number = queue.settle_all(subscription, deliveries)
+        if queue.waiting:
+            queue.dispatch(subscription)
+        elif not queue.subscriptions:
+            self.rest(queue)
+        return number
+
     def apply(self, actions: list[Action], sender: Consumer | None = None) -> int:
         """A transaction: all of ``actions`` or none, as one batch of the log.
 

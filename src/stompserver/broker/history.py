@@ -49,7 +49,7 @@ class History:
 
         ``now`` in Unix ms.
         """
-        message.headers[OFFSET] = str(self.offset)
+        message.headers = {**message.headers, OFFSET: str(self.offset)}
         self.offset += 1
         twin = message.copy()
         twin.persistent = True

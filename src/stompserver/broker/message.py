@@ -33,11 +33,14 @@ class Message:
     ``group`` the message group (empty: none). ``extras`` are further properties that stores keep and nobody is
     sent. ``state`` is the queue's: WAITING, RESERVED (for one subscription or a group), OUT (handed out, or held
     back for a time) or DEAD (it left); ``failed`` is when a delivery first came back (Unix ms, 0: none did).
+    ``lines`` are its header lines but the destination's as its sender wrote them, where nothing
+    in them is escaped and nobody set ``headers``; content-length is one of them.
     ``head`` and ``variants`` are the consumer's: the encoded header block shared by all deliveries, opaque to
     the broker.
     """
 
     __slots__ = (
+        "_headers",
         "attempts",
         "body",
         "destination",
@@ -47,8 +50,8 @@ class Message:
         "failed",
         "group",
         "head",
-        "headers",
         "key",
+        "lines",
         "number",
         "persistent",
         "plain",
@@ -62,7 +65,7 @@ class Message:
     def __init__(
         self,
         destination: str,
-        headers: dict[str, str],
+        headers: dict[str, str] | None,
         body: bytes,
         size: int,
         plain: bool = False,
@@ -72,7 +75,8 @@ class Message:
         self.number: int = 0
         self.key: int = 0
         self.destination = destination
-        self.headers = headers
+        self._headers = headers
+        self.lines = b""
         self.body = body
         self.size: int = size
         self.plain = plain
@@ -89,11 +93,37 @@ class Message:
         self.head: bytes | None = None
         self.variants: dict[str, bytes] | None = None
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What its sender said beside destination and content-length; to change it, set it."""
+        headers = self._headers
+        if headers is None:
+            headers = {}
+            for line in self.lines.decode().split("\n"):
+                name, colon, value = line.partition(":")
+                if colon and name != "content-length":
+                    headers[name] = value
+            # The lines stay: a thread of the storage may be who reads.
+            self._headers = headers
+        return headers
+
+    @headers.setter
+    def headers(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+        self.lines = b""
+
     def copy(self) -> Message:
         """The same message for another queue, where it is tried and counted on its own; the body is shared."""
         twin = Message(
-            self.destination, self.headers, self.body, self.size, self.plain, self.persistent, self.exceptions
+            self.destination,
+            self._headers,
+            self.body,
+            self.size,
+            self.plain,
+            self.persistent,
+            self.exceptions,
         )
+        twin.lines = self.lines
         twin.number = self.number
         twin.priority = self.priority
         twin.expires = self.expires

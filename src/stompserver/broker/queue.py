@@ -73,7 +73,8 @@ class Queue(Served):
                 self.memory.used += size
                 if message.key > self.tail:
                     self.tail = message.key
-                log.put(self.name, message)
+                if log.recording:
+                    log.put(self.name, message)
                 if subscription.window:
                     self.hand(subscription, message)
                 else:
@@ -326,6 +327,31 @@ class Queue(Served):
         self.total -= size
         self.memory.used -= size
         return self.log.remove(self.name, message)
+
+    def settle_all(self, subscription: Subscription, deliveries: list[Delivery]) -> int:
+        """The same for several of one subscription (bench: cumulative)."""
+        log = self.log
+        if self.odd or subscription.window:
+            for delivery in deliveries:
+                self.settle(delivery)
+            return log.number
+        bytes: int = 0
+        for delivery in deliveries:
+            delivery.settled = True
+            message = delivery.message
+            bytes += message.size
+            if message.stored:
+                log.remove(self.name, message)
+        count: int = len(deliveries)
+        self.dequeued += count
+        self.unacked -= count
+        self.bytes -= bytes
+        self.total -= bytes
+        self.memory.used -= bytes
+        subscription.credit += count
+        if not subscription.waiting:
+            self.offer(subscription)
+        return log.number
 
     def put_back(self, delivery: Delivery, delay: int = -1) -> int:
         """The delivery failed: its message is ready again at its old place with one more attempt; in ``delay`` ms,

@@ -59,16 +59,15 @@ def settle(session: Session, frame: Frame, kind: int) -> int:
     for delivery in deliveries:
         del session.deliveries[delivery.name]
     number: int = 0
-    if kind == ACK:
-        for delivery in deliveries:
-            number = session.broker.ack(delivery)
-    else:
-        # Those of a pattern, or of several destinations, come from several queues.
-        rest = deliveries
-        while rest:
-            subscription = rest[0].subscription
-            same = [delivery for delivery in rest if delivery.subscription is subscription]
-            rest = [delivery for delivery in rest if delivery.subscription is not subscription]
+    # Those of a pattern, or of several destinations, come from several queues.
+    rest = deliveries
+    while rest:
+        subscription = rest[0].subscription
+        same = [delivery for delivery in rest if delivery.subscription is subscription]
+        rest = [delivery for delivery in rest if delivery.subscription is not subscription]
+        if kind == ACK:
+            number = session.broker.ack_all(subscription, same)
+        else:
             number = session.broker.nack(same, requeue, delay, reason)
     trim(found)
     return number

@@ -16,8 +16,10 @@ from stompserver.wire.headers import Text, encode_block
 
 try:
     from stompserver.wire._leaf import head as encode_plain
+    from stompserver.wire._leaf import relayed
 except ImportError:
     from stompserver.wire.leaf import head as encode_plain
+    from stompserver.wire.leaf import relayed
 
 OUTBOX_HIGH: Final = 256 * 1024
 """Bytes in the outbox above which queues hold their messages back until the socket took some."""
@@ -139,7 +141,12 @@ class Outbox(Consumer):
             return
         head = message.head
         if head is None:
-            head = self._head(message)
+            lines = message.lines
+            if lines and subscription.topic is None:
+                # Nobody else gets it: not kept (bench: auto).
+                head = relayed(message.destination, message.number, lines)
+            else:
+                head = self._head(message)
         out = self.outbox
         if subscription.mode == AUTO:
             out.append(subscription.prefix)
@@ -149,7 +156,7 @@ class Outbox(Consumer):
                 name = str(self._acks)
                 out.append(b"%back:%d\n" % (subscription.prefix, self._acks))
             else:
-                name = acks.pair(str(message.number), subscription.id)
+                name = f"{message.number}\0{subscription.id}"
                 out.append(subscription.prefix)
             delivery = Delivery(name, subscription, message)
             self.deliveries[name] = delivery
@@ -222,7 +229,11 @@ class Outbox(Consumer):
     def _head(self, message: Message) -> bytes:
         """The header lines that all deliveries of ``message`` share, and the empty line."""
         if message.plain:
-            head = encode_plain(message.destination, message.number, len(message.body), message.headers)
+            lines = message.lines
+            if lines:
+                head = relayed(message.destination, message.number, lines)
+            else:
+                head = encode_plain(message.destination, message.number, len(message.body), message.headers)
             message.head = head
             return head
         text = self.text()

@@ -28,6 +28,8 @@ _CHECK: Final = struct.Struct(">I")
 _WHOLE: Final = struct.Struct(_HEAD.format + "I")
 _START: Final = _HEAD.size + _CHECK.size
 
+_LENGTH: Final = b"content-length:"
+
 _PLAIN: Final = 1
 _PERSISTENT: Final = 2
 _KEPT: Final = 4
@@ -35,6 +37,7 @@ _KEPT: Final = 4
 
 def encode(message: Message) -> bytes:
     """``message`` as a record; its key is not in it."""
+    lines = message.lines
     parts = [message.destination]
     kept = message.kept()
     if kept:
@@ -42,10 +45,13 @@ def encode(message: Message) -> bytes:
         for name, value in kept.items():
             parts.append(name)
             parts.append(value)
-    for name, value in message.headers.items():
-        parts.append(name)
-        parts.append(value)
-    text = "\0".join(parts).encode("utf-8", "surrogateescape")
+    if lines:
+        text = "\0".join(parts).encode("utf-8", "surrogateescape") + _joined(lines)
+    else:
+        for name, value in message.headers.items():
+            parts.append(name)
+            parts.append(value)
+        text = "\0".join(parts).encode("utf-8", "surrogateescape")
     head = _HEAD.pack(
         FORMAT if kept else 1,
         (_PLAIN if message.plain else 0)
@@ -60,6 +66,13 @@ def encode(message: Message) -> bytes:
     )
     check = crc32(message.body, crc32(text, crc32(head)))
     return b"".join((head, _CHECK.pack(check), text, message.body))
+
+
+def _joined(lines: bytes) -> bytes:
+    """Header lines without content-length as NUL, name, NUL, value ... (bench: persistent)."""
+    at: int = 0 if lines.startswith(_LENGTH) else lines.index(b"\n" + _LENGTH) + 1
+    rest = lines[:at] + lines[lines.index(b"\n", at) + 1 :]
+    return b"\0" + rest[:-1].replace(b":", b"\0").replace(b"\n", b"\0") if rest else b""
 
 
 def decode(key: int, record: bytes) -> Message:

@@ -3,9 +3,10 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stdint.h>
 #include <string.h>
 
-enum { SLOTS = 128, LONGEST = 64 };
+enum { NAMES = 128, PLACES = 4096, LONGEST = 64 };
 
 typedef struct {
     PyObject *text;
@@ -15,8 +16,8 @@ typedef struct {
 /* Names and destinations come again and again: each slot has the newest text of its hash, so that such a text is made,
    and hashed for dictionaries, once. Bounded, because clients choose the texts. */
 typedef struct {
-    Slot names[SLOTS];
-    Slot places[SLOTS];
+    Slot names[NAMES];
+    Slot places[PLACES];
     PyObject *destination;
 } State;
 
@@ -43,19 +44,22 @@ static PyObject *text_of(const char *from, Py_ssize_t length, int ascii)
     return text;
 }
 
-static Slot *slot_of(Slot *slots, const char *text, Py_ssize_t length)
+/* By the last eight octets: destinations often begin alike. */
+static Slot *slot_of(Slot *slots, size_t count, const char *text, Py_ssize_t length)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    size_t mixed = (size_t)length * 5u + at[0] * 3u + at[length / 2] * 7u + at[length - 1] * 11u;
-    return &slots[mixed % SLOTS];
+    uint64_t mixed = 0;
+    size_t part = length < 8 ? (size_t)length : 8;
+    memcpy(&mixed, text + length - part, part);
+    mixed = (mixed ^ (uint64_t)length) * UINT64_C(0x9e3779b97f4a7c15);
+    return &slots[(mixed >> 32) % count];
 }
 
 /* The same by way of a cache. */
-static PyObject *known(Slot *slots, const char *from, Py_ssize_t length, int ascii)
+static PyObject *known(Slot *slots, size_t count, const char *from, Py_ssize_t length, int ascii)
 {
     if (!ascii || length == 0 || length > LONGEST)
         return text_of(from, length, ascii);
-    Slot *slot = slot_of(slots, from, length);
+    Slot *slot = slot_of(slots, count, from, length);
     PyObject *text = slot->text;
     if (text != NULL && PyUnicode_GET_LENGTH(text) == length && memcmp(PyUnicode_DATA(text), from, (size_t)length) == 0)
         return Py_NewRef(text);
@@ -163,7 +167,7 @@ static PyObject *split(PyObject *module, PyObject *const *args, Py_ssize_t count
             }
         }
         if (found < 0) {
-            command = known(state->names, line, at - line, bits < 128);
+            command = known(state->names, NAMES, line, at - line, bits < 128);
             if (command == NULL)
                 goto failed;
             headers = PyDict_New();
@@ -173,11 +177,11 @@ static PyObject *split(PyObject *module, PyObject *const *args, Py_ssize_t count
             if (colon == line || found >= most)
                 goto closer_look;
             Py_ssize_t length = at - colon - 1;
-            name = known(state->names, line, colon - line, name_bits < 128);
+            name = known(state->names, NAMES, line, colon - line, name_bits < 128);
             if (name == NULL)
                 goto failed;
             if (name == state->destination)
-                value = known(state->places, colon + 1, length, bits < 128);
+                value = known(state->places, PLACES, colon + 1, length, bits < 128);
             else
                 value = text_of(colon + 1, length, bits < 128);
             if (value == NULL || PyDict_SetItem(headers, name, value) < 0)
@@ -342,6 +346,149 @@ static PyObject *head(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     return block;
 }
 
+static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    static const char COMMAND[] = "SEND\n";
+    if (count != 5 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "like(bytes, int, bytes, int, int)");
+        return NULL;
+    }
+    Py_ssize_t from = PyLong_AsSsize_t(args[1]), most_header = PyLong_AsSsize_t(args[3]),
+               most_body = PyLong_AsSsize_t(args[4]);
+    if ((from == -1 || most_header == -1 || most_body == -1) && PyErr_Occurred())
+        return NULL;
+    State *state = PyModule_GetState(module);
+    const char *octets = PyBytes_AS_STRING(args[0]), *shape = PyBytes_AS_STRING(args[2]);
+    const char *at = octets + from, *end = octets + PyBytes_GET_SIZE(args[0]);
+    const char *shape_end = shape + PyBytes_GET_SIZE(args[2]);
+    if (shape_end - shape < 2 || from < 0 || end - at < (Py_ssize_t)sizeof COMMAND ||
+        memcmp(at, COMMAND, sizeof COMMAND - 1) != 0)
+        Py_RETURN_NONE;
+    int trims = shape[0], sized = shape[1];
+    const char *start = at, *place = NULL, *lines = NULL;
+    Py_ssize_t place_length = 0, length = -1;
+    at += sizeof COMMAND - 1;
+    shape += 2;
+
+    for (int index = 1; shape < shape_end; index++) {
+        const char *name_end = memchr(shape, '\n', (size_t)(shape_end - shape));
+        if (name_end == NULL || end - at <= name_end - shape || memcmp(at, shape, (size_t)(name_end - shape)) != 0)
+            Py_RETURN_NONE;
+        at += name_end - shape;
+        shape = name_end + 1;
+        const char *value = at;
+        unsigned char bits = 0;
+        for (; at < end; at++) {
+            unsigned char octet = (unsigned char)*at, kind = KIND[octet];
+            bits |= octet;
+            if (kind == LINE_END)
+                break;
+            if (kind == COLON || kind == REFUSED || (kind == BLANK && trims))
+                Py_RETURN_NONE;
+        }
+        if (at == end || bits > 127)
+            Py_RETURN_NONE;
+        if (index == 1) {
+            place = value;
+            place_length = at - value;
+            lines = at + 1;
+        }
+        if (index == sized) {
+            /* As the server writes it itself. */
+            if (at == value || at - value > 15 || (*value == '0' && at - value > 1))
+                Py_RETURN_NONE;
+            for (length = 0; value < at; value++) {
+                if (*value < '0' || *value > '9')
+                    Py_RETURN_NONE;
+                length = length * 10 + (*value - '0');
+            }
+        }
+        at++;
+    }
+    if (at == end || *at != '\n' || at - start - 1 > most_header || place_length == 0 || length < 0 || length > most_body)
+        Py_RETURN_NONE;
+    const char *body = at + 1;
+    if (length >= end - body || body[length] != 0)
+        Py_RETURN_NONE;
+    PyObject *found = PyTuple_New(4);
+    if (found == NULL)
+        return NULL;
+    PyTuple_SET_ITEM(found, 0, PyLong_FromSsize_t(body + length + 1 - octets));
+    PyTuple_SET_ITEM(found, 1, known(state->places, PLACES, place, place_length, 1));
+    PyTuple_SET_ITEM(found, 2, PyBytes_FromStringAndSize(lines, at - lines));
+    PyTuple_SET_ITEM(found, 3, PyBytes_FromStringAndSize(body, length));
+    for (int i = 0; i < 4; i++) {
+        if (PyTuple_GET_ITEM(found, i) == NULL) {
+            Py_DECREF(found);
+            return NULL;
+        }
+    }
+    return found;
+}
+
+static PyObject *ack(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    static const char START[] = "ACK\nid:", END[] = "\n\n";
+    if (count != 2 || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "ack(bytes, int)");
+        return NULL;
+    }
+    Py_ssize_t from = PyLong_AsSsize_t(args[1]);
+    if (from == -1 && PyErr_Occurred())
+        return NULL;
+    const char *octets = PyBytes_AS_STRING(args[0]), *end = octets + PyBytes_GET_SIZE(args[0]), *at = octets + from;
+    if (from < 0 || end - at < (Py_ssize_t)sizeof START || memcmp(at, START, sizeof START - 1) != 0)
+        Py_RETURN_NONE;
+    at += sizeof START - 1;
+    const char *name = at;
+    while (at < end && at - name < 21 && *at >= '0' && *at <= '9')
+        at++;
+    /* With the NUL that ends a string in C, which ends a frame, too. */
+    if (at == name || at - name > 20 || end - at < (Py_ssize_t)sizeof END || memcmp(at, END, sizeof END) != 0)
+        Py_RETURN_NONE;
+    PyObject *found = PyTuple_New(2);
+    if (found == NULL)
+        return NULL;
+    PyTuple_SET_ITEM(found, 0, PyLong_FromSsize_t(at + sizeof END - octets));
+    PyTuple_SET_ITEM(found, 1, text_of(name, at - name, 1));
+    if (PyTuple_GET_ITEM(found, 0) == NULL || PyTuple_GET_ITEM(found, 1) == NULL) {
+        Py_DECREF(found);
+        return NULL;
+    }
+    return found;
+}
+
+static PyObject *relayed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    static const char DESTINATION[] = "destination:", ID[] = "\nmessage-id:";
+    if (count != 3 || !PyBytes_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "relayed(str, int, bytes)");
+        return NULL;
+    }
+    Py_ssize_t length;
+    const char *destination = PyUnicode_AsUTF8AndSize(args[0], &length);
+    if (destination == NULL)
+        return NULL;
+    unsigned long long number = PyLong_AsUnsignedLongLong(args[1]);
+    if (number == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    char digits[24];
+    char *digits_end = digits + sizeof digits, *first = decimal(digits_end, number);
+    size_t rest = (size_t)PyBytes_GET_SIZE(args[2]);
+    size_t size = sizeof DESTINATION - 1 + (size_t)length + sizeof ID - 1 + (size_t)(digits_end - first) + rest + 2;
+    PyObject *block = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (block == NULL)
+        return NULL;
+    char *to = put(PyBytes_AS_STRING(block), DESTINATION, sizeof DESTINATION - 1);
+    to = put(to, destination, (size_t)length);
+    to = put(to, ID, sizeof ID - 1);
+    to = put(to, first, (size_t)(digits_end - first));
+    *to++ = '\n';
+    to = put(to, PyBytes_AS_STRING(args[2]), rest);
+    *to = '\n';
+    return block;
+}
+
 static int start(PyObject *module)
 {
     State *state = PyModule_GetState(module);
@@ -351,7 +498,7 @@ static int start(PyObject *module)
             return -1;
         if (i == 0)
             state->destination = Py_NewRef(text);
-        Slot *slot = slot_of(state->names, STAYING[i], PyUnicode_GET_LENGTH(text));
+        Slot *slot = slot_of(state->names, NAMES, STAYING[i], PyUnicode_GET_LENGTH(text));
         if (slot->text == NULL) {
             slot->text = text;
             slot->stays = 1;
@@ -367,10 +514,10 @@ static int visit_all(PyObject *module, visitproc visit, void *arg)
     State *state = PyModule_GetState(module);
     if (state == NULL)
         return 0;
-    for (int i = 0; i < SLOTS; i++) {
+    for (int i = 0; i < NAMES; i++)
         Py_VISIT(state->names[i].text);
+    for (int i = 0; i < PLACES; i++)
         Py_VISIT(state->places[i].text);
-    }
     Py_VISIT(state->destination);
     return 0;
 }
@@ -380,10 +527,10 @@ static int clear_all(PyObject *module)
     State *state = PyModule_GetState(module);
     if (state == NULL)
         return 0;
-    for (int i = 0; i < SLOTS; i++) {
+    for (int i = 0; i < NAMES; i++)
         Py_CLEAR(state->names[i].text);
+    for (int i = 0; i < PLACES; i++)
         Py_CLEAR(state->places[i].text);
-    }
     Py_CLEAR(state->destination);
     return 0;
 }
@@ -398,6 +545,9 @@ static PyMethodDef functions[] = {
     {"split", (PyCFunction)(void (*)(void))split, METH_FASTCALL, PyDoc_STR("See leaf.split.")},
     {"end", (PyCFunction)(void (*)(void))end, METH_FASTCALL, PyDoc_STR("See leaf.end.")},
     {"whole", whole, METH_O, PyDoc_STR("See leaf.whole.")},
+    {"like", (PyCFunction)(void (*)(void))like, METH_FASTCALL, PyDoc_STR("See leaf.like.")},
+    {"ack", (PyCFunction)(void (*)(void))ack, METH_FASTCALL, PyDoc_STR("See leaf.ack.")},
+    {"relayed", (PyCFunction)(void (*)(void))relayed, METH_FASTCALL, PyDoc_STR("See leaf.relayed.")},
     {"head", (PyCFunction)(void (*)(void))head, METH_FASTCALL, PyDoc_STR("See leaf.head.")},
     {NULL, NULL, 0, NULL},
 };

@@ -16,11 +16,13 @@ class Frame:
 
     ``plain`` is true when the header block holds nothing that any version would escape, so that it can be
     written to receivers of every version as it stands. ``length`` counts the octets of the header block.
-    ``repeated`` tells that this is a SEND whose header block has the very octets of that of the frame before it,
-    and no receipt: then ``headers`` is shared with others, and must not be changed.
+    ``block`` is that header block where it was read without a closer look, else empty.
+
+    A SEND to ``destination`` that says nothing but what one before it did, with other values, has its other header
+    ``lines`` as they came, each with its line end, and no ``headers`` until ``read`` is called.
     """
 
-    __slots__ = ("body", "command", "headers", "length", "plain", "repeated")
+    __slots__ = ("block", "body", "command", "destination", "headers", "length", "lines", "plain")
 
     def __init__(
         self, command: str, headers: dict[str, str], body: bytes, plain: bool = False, length: int = 0
@@ -30,7 +32,20 @@ class Frame:
         self.body = body
         self.plain = plain
         self.length: int = length
-        self.repeated = False
+        self.block = b""
+        self.destination = ""
+        self.lines = b""
+
+    def read(self) -> None:
+        """Make ``headers`` of ``lines``, if there are any."""
+        if self.lines:
+            headers = {"destination": self.destination}
+            for line in self.lines.decode().split("\n"):
+                name, colon, value = line.partition(":")
+                if colon:
+                    headers[name] = value
+            self.headers = headers
+            self.lines = b""
 
     def __str__(self) -> str:
         """The form for logs: one line, secrets masked, the body cut to ``LOGGED_BODY`` octets."""
