@@ -47,6 +47,7 @@ ROWS = (
     *RATES[1:],
     Row("1 MB bodies, by a socket relay", "1 MB bodies", 0.5, ("relay",)),
     Row("latency one at a time, p50", "latency p50", 0.3, at_least=False),
+    Row("the same by a server that does nothing", "latency p50", 1.25, ("echo",), at_least=False, aim=True),
     Row("latency one at a time, p99", "latency p99", 0.5, at_least=False),
     Row("memory per idle connection", "idle RSS", 0.2, at_least=False),
     Row("restart, 1,000,000 x 1 KB, to first delivery", "million restart", 0.1, subject=LMDB, at_least=False),

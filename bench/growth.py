@@ -6,13 +6,16 @@ import statistics
 import time
 from collections.abc import Callable
 
-from bench.case import QUEUES, Sample
+from bench.case import QUEUES, SUBSCRIPTIONS_PER_CONNECTION, Sample
 from bench.flows import crowd, many_queues, one_queue
 from bench.target import Target
 
 CONNECTIONS = 1000
 RUN = 100
 """Messages that go to one connection at a time."""
+
+CHUNK = 250
+"""Messages that are sent at a time to many queues, and to one."""
 
 Run = Callable[[Target, int], Sample]
 
@@ -37,7 +40,12 @@ CONNECTIONS_METRIC = f"CPU, {CONNECTIONS:,} connections / 1"
 TIME_METRIC = "CPU, last / first quarter"
 MEMORY_METRIC = "memory, last / first quarter"
 
-with_queues = cpu_ratio(QUEUES_METRIC, many_queues("few", 1), many_queues("many", QUEUES))
+# One queue for as many connections, or the cost of writing to them would be counted as that of queues.
+with_queues = cpu_ratio(
+    QUEUES_METRIC,
+    crowd("few", 1, QUEUES // SUBSCRIPTIONS_PER_CONNECTION, 1, per_chunk=CHUNK),
+    many_queues("many", QUEUES),
+)
 with_connections = cpu_ratio(
     CONNECTIONS_METRIC,
     crowd("few", 1, 1, 1, per_chunk=RUN, block=CONNECTIONS * RUN),

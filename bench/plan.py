@@ -31,7 +31,7 @@ PLAN = (
     Step("fanout100", (*MEMORY, *PEERS, "nats")),
     Step("sizes", (*MEMORY, *PEERS, "relay")),
     Step("crowd", (*MEMORY, *PEERS)),
-    Step("latency", (*MEMORY, *PEERS, "nats")),
+    Step("latency", (*MEMORY, *PEERS, "nats", "echo")),
     Step("pace", ("stompserver", *PEERS), rounds=3),
     Step("connects", (*MEMORY, *PEERS), rounds=3),
     Step("idle", ("stompserver", *PEERS), rounds=2),

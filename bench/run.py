@@ -141,7 +141,7 @@ class Run:
         """
         able = []
         for subject in subjects:
-            reason = subject.cannot.get(scenario.name)
+            reason = subject.reason_against(scenario.name)
             if reason is None:
                 able.append(subject)
             else:

@@ -39,5 +39,13 @@ class Subject:
     topic_prefix: str = "/topic/"
     cannot: Mapping[str, str] = field(default_factory=dict)
     """Scenario -> reason, for what it cannot do: the table shows a dash and the reason, never a zero."""
+    only: tuple[str, ...] = ()
+    """The scenarios that it is made for; empty: all that it can do."""
     weaknesses: Mapping[str, str] = field(default_factory=dict)
     """What it prints when it fails -> what is behind that, to be said with the failure."""
+
+    def reason_against(self, scenario: str) -> str | None:
+        """Why it is not measured in `scenario`; None when it is."""
+        if self.only and scenario not in self.only:
+            return f"made for {', '.join(self.only)} only"
+        return self.cannot.get(scenario)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -122,6 +123,20 @@ YARDSTICKS = (
             "crowd": "copies all bytes to everybody",
             "growth": "copies all bytes to everybody",
         },
+    ),
+    Subject(
+        name="echo",
+        command=lambda port, directory: [
+            "/bin/sh",
+            "-c",
+            f'cc -O2 -o "$1/echo" "$2" && exec "$1/echo" {port}',
+            "echo",
+            str(directory),
+            str(ROOT / "bench" / "echo.c"),
+        ],
+        missing=lambda: "" if shutil.which("cc") else "there is no C compiler",
+        # A read of more than one frame would be too much for it.
+        only=("latency",),
     ),
 )
 

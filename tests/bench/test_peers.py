@@ -119,3 +119,14 @@ def test_a_tiny_run_of_our_own_server_writes_everything_down(
     assert summary["subjects"]["stompserver"]["median"] > 0
     assert {"cpu", "cores", "python", "commit", "time"} <= set(report["machine"])
     assert "cumulative" in capsys.readouterr().out
+
+
+def test_a_server_that_does_nothing_answers_in_the_scenario_it_is_for(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    options = ["--scenario", "latency,auto", "--subjects", "echo", "--rounds", "1", "--quick", "--no-pin"]
+    assert main([*options, "--json", str(path)]) == 0
+    report = json.loads(path.read_text())
+    assert report["servers"]["echo"] == "echo"
+    found = {entry["metric"]: entry["subjects"]["echo"] for entry in report["summary"]}
+    assert 0 < found["latency p50"]["median"] <= found["latency p99"]["median"]
+    assert found["auto"]["dash"] == "made for latency only"

@@ -130,6 +130,7 @@ def test_compiled_servers_run_the_one_in_c() -> None:
     assert vars(parser)["plain_ack"] is LEAVES[-1].ack
     assert vars(outbox)["encode_plain"] is LEAVES[-1].head
     assert vars(outbox)["relayed"] is LEAVES[-1].relayed
+    assert vars(outbox)["encode_message"] is LEAVES[-1].message
     assert core() == "interpreted" or not str(LEAVES[-1].__file__).endswith(".py")
 
 
@@ -386,6 +387,21 @@ def test_relayed(leaf: ModuleType) -> None:
         leaf.relayed("\udcff", 1, b"")
 
 
+@both
+def test_message(leaf: ModuleType) -> None:
+    for destination, number, body in (
+        ("/queue/a", 0, b""),
+        ("", 1 << 57, b"\0\n"),
+        ("/queue/é😀", 99, b"x" * 600),
+    ):
+        for ack, line in ((0, ""), (1, "ack:1\n"), (1 << 60, f"ack:{1 << 60}\n")):
+            head = f"MESSAGE\n{line}destination:{destination}\nmessage-id:{number}\na:b\n\n".encode()
+            frame = leaf.message(b"MESSAGE\n", ack, destination, number, b"a:b\n", body)
+            assert frame == head + body + b"\0\n"
+    with pytest.raises(UnicodeEncodeError):
+        leaf.message(b"", 0, "\udcff", 1, b"", b"")
+
+
 def test_c_refuses_what_is_not_of_its_types() -> None:
     # mypyc checks the types of what its own functions get, not what is in a dict.
     wrong: list[tuple[str, tuple[object, ...]]] = [
@@ -419,6 +435,13 @@ def test_c_refuses_what_is_not_of_its_types() -> None:
         ("relayed", (b"d", 1, b"")),
         ("relayed", ("d", "1", b"")),
         ("relayed", ("d", 1, "")),
+        ("message", (b"", 0, "d", 1, b"")),
+        ("message", ("", 0, "d", 1, b"", b"")),
+        ("message", (b"", "0", "d", 1, b"", b"")),
+        ("message", (b"", 0, b"d", 1, b"", b"")),
+        ("message", (b"", 0, "d", None, b"", b"")),
+        ("message", (b"", 0, "d", 1, "", b"")),
+        ("message", (b"", 0, "d", 1, b"", "")),
     ]
     for in_c in LEAVES[1:]:
         for name, arguments in wrong:
@@ -439,6 +462,7 @@ def _use(leaf: ModuleType, rounds: int) -> None:
             leaf.like(octets, 0, SHAPE, 99, 99)
             leaf.ack(octets, 0)
         leaf.relayed("/queue/é", 1 << 50, b"a:b\n")
+        leaf.message(b"MESSAGE\n", 1 << 40, "/queue/é", 1 << 50, b"a:b\n", b"body")
         leaf.head("/queue/a", 1 << 50, 1 << 30, {"a": "1", "b": "2"})
         leaf.head("/queue/a", 1 << 50, 1 << 30, {"a": "1", "é": "2"})
         for text in ("\ud800", "d"):

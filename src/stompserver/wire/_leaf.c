@@ -458,35 +458,85 @@ static PyObject *ack(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssiz
     return found;
 }
 
+/* A number in 0 .. 2**64 - 1 as decimal digits before `end`; NULL with an exception for anything else. */
+static char *digits_of(char *end, PyObject *number)
+{
+    unsigned long long value = PyLong_AsUnsignedLongLong(number);
+    return value == (unsigned long long)-1 && PyErr_Occurred() ? NULL : decimal(end, value);
+}
+
+static char *put_bytes(char *to, PyObject *octets)
+{
+    return put(to, PyBytes_AS_STRING(octets), (size_t)PyBytes_GET_SIZE(octets));
+}
+
+/* Header lines, and where `prefix` and `body` are not NULL a whole frame. */
+static PyObject *lines_of(PyObject *prefix, PyObject *ack, PyObject *place, PyObject *number, PyObject *lines,
+                          PyObject *body)
+{
+    static const char ACK[] = "ack:", DESTINATION[] = "destination:", ID[] = "\nmessage-id:", END[] = "\0\n";
+    char digits[2][24];
+    char *number_end = digits[0] + sizeof digits[0], *ack_end = digits[1] + sizeof digits[1], *ack_start = NULL;
+    char *number_start = digits_of(number_end, number);
+    if (number_start == NULL)
+        return NULL;
+    Py_ssize_t place_length;
+    const char *place_start = PyUnicode_AsUTF8AndSize(place, &place_length);
+    if (place_start == NULL)
+        return NULL;
+    size_t size = sizeof DESTINATION - 1 + (size_t)place_length + sizeof ID - 1 + (size_t)(number_end - number_start) + 2;
+    size += (size_t)PyBytes_GET_SIZE(lines);
+    if (prefix != NULL) {
+        ack_start = digits_of(ack_end, ack);
+        if (ack_start == NULL)
+            return NULL;
+        if (ack_end - ack_start == 1 && *ack_start == '0')
+            ack_start = NULL;
+        else
+            size += sizeof ACK - 1 + (size_t)(ack_end - ack_start) + 1;
+        size += (size_t)PyBytes_GET_SIZE(prefix) + (size_t)PyBytes_GET_SIZE(body) + sizeof END - 1;
+    }
+    PyObject *block = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
+    if (block == NULL)
+        return NULL;
+    char *to = PyBytes_AS_STRING(block);
+    if (prefix != NULL)
+        to = put_bytes(to, prefix);
+    if (ack_start != NULL) {
+        to = put(to, ACK, sizeof ACK - 1);
+        to = put(to, ack_start, (size_t)(ack_end - ack_start));
+        *to++ = '\n';
+    }
+    to = put(to, DESTINATION, sizeof DESTINATION - 1);
+    to = put(to, place_start, (size_t)place_length);
+    to = put(to, ID, sizeof ID - 1);
+    to = put(to, number_start, (size_t)(number_end - number_start));
+    *to++ = '\n';
+    to = put_bytes(to, lines);
+    *to++ = '\n';
+    if (prefix != NULL) {
+        to = put_bytes(to, body);
+        put(to, END, sizeof END - 1);
+    }
+    return block;
+}
+
 static PyObject *relayed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    static const char DESTINATION[] = "destination:", ID[] = "\nmessage-id:";
     if (count != 3 || !PyBytes_Check(args[2])) {
         PyErr_SetString(PyExc_TypeError, "relayed(str, int, bytes)");
         return NULL;
     }
-    Py_ssize_t length;
-    const char *destination = PyUnicode_AsUTF8AndSize(args[0], &length);
-    if (destination == NULL)
+    return lines_of(NULL, NULL, args[0], args[1], args[2], NULL);
+}
+
+static PyObject *message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 6 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[4]) || !PyBytes_Check(args[5])) {
+        PyErr_SetString(PyExc_TypeError, "message(bytes, int, str, int, bytes, bytes)");
         return NULL;
-    unsigned long long number = PyLong_AsUnsignedLongLong(args[1]);
-    if (number == (unsigned long long)-1 && PyErr_Occurred())
-        return NULL;
-    char digits[24];
-    char *digits_end = digits + sizeof digits, *first = decimal(digits_end, number);
-    size_t rest = (size_t)PyBytes_GET_SIZE(args[2]);
-    size_t size = sizeof DESTINATION - 1 + (size_t)length + sizeof ID - 1 + (size_t)(digits_end - first) + rest + 2;
-    PyObject *block = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
-    if (block == NULL)
-        return NULL;
-    char *to = put(PyBytes_AS_STRING(block), DESTINATION, sizeof DESTINATION - 1);
-    to = put(to, destination, (size_t)length);
-    to = put(to, ID, sizeof ID - 1);
-    to = put(to, first, (size_t)(digits_end - first));
-    *to++ = '\n';
-    to = put(to, PyBytes_AS_STRING(args[2]), rest);
-    *to = '\n';
-    return block;
+    }
+    return lines_of(args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
 static int start(PyObject *module)
@@ -548,6 +598,7 @@ static PyMethodDef functions[] = {
     {"like", (PyCFunction)(void (*)(void))like, METH_FASTCALL, PyDoc_STR("See leaf.like.")},
     {"ack", (PyCFunction)(void (*)(void))ack, METH_FASTCALL, PyDoc_STR("See leaf.ack.")},
     {"relayed", (PyCFunction)(void (*)(void))relayed, METH_FASTCALL, PyDoc_STR("See leaf.relayed.")},
+    {"message", (PyCFunction)(void (*)(void))message, METH_FASTCALL, PyDoc_STR("See leaf.message.")},
     {"head", (PyCFunction)(void (*)(void))head, METH_FASTCALL, PyDoc_STR("See leaf.head.")},
     {NULL, NULL, 0, NULL},
 };

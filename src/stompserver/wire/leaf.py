@@ -114,6 +114,19 @@ def relayed(destination: str, number: int, lines: bytes) -> bytes:
     return b"destination:%b\nmessage-id:%d\n%b\n" % (destination.encode(), number, lines)
 
 
+def message(prefix: bytes, ack: int, destination: str, number: int, lines: bytes, body: bytes) -> bytes:
+    """The same as a whole frame that begins with ``prefix``; with an ``ack`` header unless that is 0."""
+    if ack:
+        prefix = b"%back:%d\n" % (prefix, ack)
+    return b"%bdestination:%b\nmessage-id:%d\n%b\n%b\0\n" % (
+        prefix,
+        destination.encode(),
+        number,
+        lines,
+        body,
+    )
+
+
 def head(destination: str, number: int, length: int, headers: dict[str, str]) -> bytes:
     """The header lines of message ``number`` with a body of ``length`` bytes, nothing escaped, and the empty line.
 
