@@ -52,6 +52,7 @@ class Backlog(Reader):
         "dequeued",
         "enqueued",
         "held",
+        "idle",
         "keeper",
         "last",
         "log",
@@ -61,6 +62,7 @@ class Backlog(Reader):
         "newest",
         "odd",
         "paged",
+        "passed",
         "policy",
         "ready",
         "returned",
@@ -86,7 +88,6 @@ class Backlog(Reader):
         keeper: Keeper | None = None,
     ) -> None:
         super().__init__(name)
-        self.log = log
         self.memory = memory
         self.window = window
         self.policy: Policy = policy or Policy()
@@ -120,11 +121,16 @@ class Backlog(Reader):
         """The newest message of each key of a last-value queue."""
         self.matching: Matching | None = None
         self.subscriptions: list[Subscription] = []
-        # What every message asks for is next to each other, in each of the classes (bench: growth).
+        # What every message asks for is next to each other, here and at the beginning of Served (bench: growth).
+        self.log = log
         self.waiting: int = 0
         """Messages ready, returned and paged: not those that are delivered and not settled, nor ``delayed`` ones."""
         self.odd = False
         """Whether a message that comes needs more than a place in line."""
+        self.passed: int = 0
+        """Messages that were consumed as they came; neither ``enqueued`` nor ``dequeued`` counts them."""
+        self.idle = False
+        """Whether the broker may forget it."""
 
     def _overflows(self, message: Message) -> bool:
         """Whether the window has no room for it."""

@@ -23,8 +23,6 @@ class Queue(Served):
 
     __slots__ = (
         "deleted",
-        "idle",
-        "passed",
         "purged",
         "rested",
     )
@@ -41,9 +39,6 @@ class Queue(Served):
         keeper: Keeper | None = None,
     ) -> None:
         super().__init__(name, log, memory, window, policy, clock, deadlines, keeper)
-        self.passed: int = 0
-        """Messages that were consumed as they came; neither ``enqueued`` nor ``dequeued`` counts them."""
-        self.idle = False
         self.rested: int = 0
         """When it became idle, in ms."""
         self.deleted = False
