@@ -64,13 +64,18 @@ def best(lap: Callable[[], float], seconds: float) -> float:
     return min(times) / LAP * 1e9
 
 
-def chunks_of(destinations: Sequence[bytes]) -> list[bytes]:
-    stream = Stream(destinations, body_of(100))
+def chunks_of(destinations: Sequence[bytes], receipts: bool = False) -> list[bytes]:
+    stream = Stream(destinations, body_of(100), receipts=receipts, persistent=receipts)
     return [b"".join(stream.chunk(index)) for index in range(LAP // stream.frames_per_chunk)]
 
 
 def auto(seconds: float) -> float:
     return spread(1, 1, seconds)
+
+
+def receipt(seconds: float) -> float:
+    """Persistent, with a receipt each."""
+    return spread(1, 1, seconds, True)
 
 
 def acked(seconds: float, version: str, ack: str, header: bytes, every: int) -> float:
@@ -99,7 +104,7 @@ def acked(seconds: float, version: str, ack: str, header: bytes, every: int) -> 
     return best(lap, seconds)
 
 
-def spread(queues: int, connections: int, seconds: float) -> float:
+def spread(queues: int, connections: int, seconds: float, receipts: bool = False) -> float:
     """Over so many queues in random order, with a subscription each, or of each connection to the one there is."""
     world = World()
     producer = world.client()
@@ -108,7 +113,7 @@ def spread(queues: int, connections: int, seconds: float) -> float:
     for index in range(max(queues, connections)):
         world.subscribe(consumers[index % connections], index, names[index % queues])
     random.Random(2).shuffle(names)
-    chunks = chunks_of([name.encode() for name in names])
+    chunks = chunks_of([name.encode() for name in names], receipts)
 
     def lap() -> float:
         start = time.process_time()
@@ -128,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds: float = options.seconds
     print(f"{core()}; ns a message, 100 bytes")
     print(f"  auto          {auto(seconds):6.0f}")
+    print(f"  receipt       {receipt(seconds):6.0f}")
     print(f"  individual    {acked(seconds, '1.2', 'client-individual', b'ack', 1):6.0f}")
     print(f"  cumulative    {acked(seconds, '1.1', 'client', b'message-id', 100):6.0f}")
     for queues in QUEUES:

@@ -18,6 +18,9 @@ from stompserver.stores.record import decode, encode
 
 LESSON = b"SEND\ndestination:/queue/a\ncolour:red\ncontent-length:1\nn:0\n\nx\0" * (LEARN + 1)
 
+ASKING = b"SEND\ndestination:%b\nreceipt:%b\npersistent:%b\ncontent-length:1\n\nx\0"
+LESSONS = (LESSON, ASKING % (b"/queue/a", b"r", b"true") * (LEARN + 1))
+
 ALIKE = b"SEND\ndestination:%b\ncolour:%b\ncontent-length:%d\nn:%d\n\n%b\0"
 VALUES = st.sampled_from([b"red", b"", b"a b", b"\xc3\xbc", b"a\\cb", b"a:b", b"x" * 300])
 PLACES = st.sampled_from(
@@ -29,6 +32,12 @@ SENDS = st.builds(
     VALUES,
     st.integers(0, 10**18),
     st.sampled_from([b"", b"x", b"\0", b"\n\n\0", b"y" * 200]),
+)
+RECEIPTS = st.builds(
+    lambda *values: ASKING % values,
+    PLACES,
+    VALUES,
+    st.sampled_from([b"true", b"true", b"true", b"false", b"maybe", b""]),
 )
 OTHERS = st.sampled_from(
     [
@@ -46,17 +55,17 @@ OTHERS = st.sampled_from(
 )
 
 
-def seen(new_world: Callable[..., Any], version: str, octets: bytes, cut: int, taught: bool) -> list[Any]:
+def seen(new_world: Callable[..., Any], version: str, octets: bytes, cut: int, lesson: bytes) -> list[Any]:
     """What subscribers and the producer get."""
     world = new_world()
     reader = world.connect("1.2")
     for number, destination in enumerate(("/queue/a", "/queue/b", "/topic/a", "/queue/ü")):
         reader.subscribe(destination, id=f"s{number}")
     producer = world.connect(version)
-    # As many octets, from which nothing is learned.
-    producer.send(LESSON if taught else LESSON.replace(b"content-length", b"content-depth-"))
-    assert bool(producer.session.parser.shape) == taught
+    producer.send(lesson)
+    assert bool(producer.session.parser.shape) == (b"content-length" in lesson)
     reader.read()
+    producer.read()
     producer.send(octets[:cut])
     producer.send(octets[cut:])
     return [
@@ -64,18 +73,22 @@ def seen(new_world: Callable[..., Any], version: str, octets: bytes, cut: int, t
     ]
 
 
-@example([ALIKE % (b"/queue/b", b"red", 1, 7, b"x")] * 3, 400, "1.2")
-@example([ALIKE % (b"/queue/b", b"red", 1, 7, b"x"), b"BOGUS\n\n\0"], 30, "1.1")
+@example([ALIKE % (b"/queue/b", b"red", 1, 7, b"x")] * 3, 400, "1.2", LESSON)
+@example([ASKING % (b"/queue/b", b"1", b"true")] * 3 + [b"BOGUS\n\n\0"], 400, "1.2", LESSONS[1])
+@example([ALIKE % (b"/queue/b", b"red", 1, 7, b"x"), b"BOGUS\n\n\0"], 30, "1.1", LESSON)
 @given(
-    st.lists(st.one_of(SENDS, SENDS, OTHERS), max_size=10),
+    st.lists(st.one_of(SENDS, RECEIPTS, OTHERS), max_size=10),
     st.integers(0, 900),
     st.sampled_from(["1.0", "1.1", "1.2"]),
+    st.sampled_from(LESSONS),
 )
 def test_the_same_for_one_whose_headers_are_known(
-    new_world: Callable[..., Any], frames: list[bytes], cut: int, version: str
+    new_world: Callable[..., Any], frames: list[bytes], cut: int, version: str, lesson: bytes
 ) -> None:
     octets = b"".join(frames)
-    assert seen(new_world, version, octets, cut, True) == seen(new_world, version, octets, cut, False)
+    # As many octets, from which nothing is learned.
+    nothing = lesson.replace(b"content-length", b"content-depth-")
+    assert seen(new_world, version, octets, cut, lesson) == seen(new_world, version, octets, cut, nothing)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from stompserver.cli import core
 from stompserver.session import outbox
 from stompserver.wire import leaf, parser
 
+leaf_in_python = leaf
 LEAVES: list[ModuleType] = [leaf]
 if core() == "compiled":
     LEAVES.append(importlib.import_module("stompserver.wire._leaf"))
@@ -254,11 +255,14 @@ def test_both_make_the_same_head(destination: str, number: int, length: int, hea
         assert other.head(destination, number, length, headers) == wanted
 
 
-SHAPE = b"\0\2destination:\ncontent-length:\nn:\n"
+SHAPE = b"\0\2\0\x0cdestination:\1\x0fcontent-length:\1\2n:\1"
+ANSWERED = b"\0\4\2\x0cdestination:\1\x08receipt:\1\x0fpersistent:true\0\x0fcontent-length:\1\2n:\1"
 FRAME = b"SEND\ndestination:/queue/a\ncontent-length:2\nn:7\n\nhi\0"
 SHAPES = {
     b"SEND\ndestination:/queue/a\ncontent-length:1\nn:0": SHAPE,
-    b"SEND\ndestination:\na\\c:\ncontent-length:": b"\0\3destination:\na\\c:\ncontent-length:\n",
+    b"SEND\ndestination:\na\\c:\ncontent-length:": b"\0\3\0\x0cdestination:\1\4a\\c:\1\x0fcontent-length:\1",
+    b"SEND\ndestination:\nreceipt:r\npersistent:true\ncontent-length:\nn:": ANSWERED,
+    b"SEND\ndestination:\ncontent-length:\n" + b"x" * 101: b"",
     b"SEND\ndestination:/queue/a\nn:0": b"",
     b"SEND\ncontent-length:1\ndestination:/queue/a": b"",
     b"ACK\ndestination:/queue/a\ncontent-length:1": b"",
@@ -267,15 +271,22 @@ SHAPES = {
     b"SEND\ndestination:a\ncontent-length:1\n" + b"a:\n" * 200: b"",
 }
 LIKES = {
-    FRAME: (len(FRAME), "/queue/a", b"content-length:2\nn:7\n", b"hi"),
-    FRAME + b"SEND": (len(FRAME), "/queue/a", b"content-length:2\nn:7\n", b"hi"),
-    FRAME.replace(b"hi", b"\0\n"): (len(FRAME), "/queue/a", b"content-length:2\nn:7\n", b"\0\n"),
-    FRAME.replace(b"7", b""): (len(FRAME) - 1, "/queue/a", b"content-length:2\nn:\n", b"hi"),
-    FRAME.replace(b"/queue/a", b"x"): (len(FRAME) - 7, "x", b"content-length:2\nn:7\n", b"hi"),
-    FRAME.replace(b"/queue/a", b"x" * 99): (len(FRAME) + 91, "x" * 99, b"content-length:2\nn:7\n", b"hi"),
+    FRAME: (len(FRAME), "/queue/a", None, b"content-length:2\nn:7\n", b"hi"),
+    FRAME + b"SEND": (len(FRAME), "/queue/a", None, b"content-length:2\nn:7\n", b"hi"),
+    FRAME.replace(b"hi", b"\0\n"): (len(FRAME), "/queue/a", None, b"content-length:2\nn:7\n", b"\0\n"),
+    FRAME.replace(b"7", b""): (len(FRAME) - 1, "/queue/a", None, b"content-length:2\nn:\n", b"hi"),
+    FRAME.replace(b"/queue/a", b"x"): (len(FRAME) - 7, "x", None, b"content-length:2\nn:7\n", b"hi"),
+    FRAME.replace(b"/queue/a", b"x" * 99): (
+        len(FRAME) + 91,
+        "x" * 99,
+        None,
+        b"content-length:2\nn:7\n",
+        b"hi",
+    ),
     FRAME.replace(b":2\n", b":0\n").replace(b"hi", b""): (
         len(FRAME) - 2,
         "/queue/a",
+        None,
         b"content-length:0\nn:7\n",
         b"",
     ),
@@ -336,6 +347,35 @@ def test_like(leaf: ModuleType, octets: bytes) -> None:
     assert found == (wanted and (wanted[0] + 3, *wanted[1:]))
 
 
+ASKING = b"SEND\ndestination:/queue/a\nreceipt:r-1\npersistent:true\ncontent-length:2\nn:7\n\nhi\0"
+
+
+@both
+def test_like_with_a_receipt(leaf: ModuleType) -> None:
+    lines = b"persistent:true\ncontent-length:2\nn:7\n"
+    assert leaf.like(ASKING, 0, ANSWERED, 99, 99) == (len(ASKING), "/queue/a", "r-1", lines, b"hi")
+    empty = ASKING.replace(b"r-1", b"")
+    assert leaf.like(empty, 0, ANSWERED, 99, 99) == (len(empty), "/queue/a", "", lines, b"hi")
+    for old, new in (
+        (b"true", b"tru"),
+        (b"true", b"truer"),
+        (b"true", b"false"),
+        (b"r-1", b"\xc3\xbc"),
+        (b"r-1", b"a:b"),
+    ):
+        assert leaf.like(ASKING.replace(old, new), 0, ANSWERED, 99, 99) is None
+    for end in range(len(ASKING)):
+        assert leaf.like(ASKING[:end], 0, ANSWERED, 99, 99) is None
+    # Wherever the receipt stands.
+    others = [b"content-length:2\n", b"n:7\n"]
+    for place in range(3):
+        each = [*others[:place], b"receipt:x\n", *others[place:]]
+        octets = b"SEND\ndestination:/queue/a\n" + b"".join(each) + b"\nhi\0"
+        shape = leaf_in_python.shape(octets.partition(b"\n\n")[0], False)
+        found = leaf.like(octets, 0, shape, 99, 99)
+        assert found == (len(octets), "/queue/a", "x", b"".join(others), b"hi")
+
+
 @both
 def test_like_knows_limits_and_blanks(leaf: ModuleType) -> None:
     header = len(FRAME) - 5
@@ -344,7 +384,7 @@ def test_like_knows_limits_and_blanks(leaf: ModuleType) -> None:
     assert leaf.like(FRAME, 0, SHAPE, header, 1) is None
     for value in (b" 7", b"7\t"):
         octets = FRAME.replace(b":7", b":" + value)
-        assert leaf.like(octets, 0, SHAPE, 99, 99)[2] == b"content-length:2\nn:" + value + b"\n"
+        assert leaf.like(octets, 0, SHAPE, 99, 99)[3] == b"content-length:2\nn:" + value + b"\n"
         assert leaf.like(octets, 0, b"\1" + SHAPE[1:], 99, 99) is None
 
 
@@ -367,12 +407,14 @@ def test_ack(leaf: ModuleType, octets: bytes) -> None:
 
 
 @given(
-    st.lists(st.one_of(PIECES, st.sampled_from([FRAME, b"ACK\nid:1\n\n\0", b"n:", b"7"])), max_size=9),
+    st.lists(
+        st.one_of(PIECES, st.sampled_from([FRAME, ASKING, b"ACK\nid:1\n\n\0", b"n:", b"7"])), max_size=9
+    ),
     st.integers(0, 9),
 )
 def test_both_find_the_same_frames(pieces: list[bytes], start: int) -> None:
     octets = b"".join(pieces)
-    for shape in (SHAPE, b"\1" + SHAPE[1:]):
+    for shape in (SHAPE, b"\1" + SHAPE[1:], ANSWERED):
         wanted = leaf.like(octets, start, shape, 99, 99), leaf.ack(octets, start)
         for other in LEAVES:
             assert (other.like(octets, start, shape, 99, 99), other.ack(octets, start)) == wanted
@@ -458,6 +500,7 @@ def _use(leaf: ModuleType, rounds: int) -> None:
             leaf.split(block, 4, True)
             leaf.end(block, 300)
             leaf.whole("1" * len(block))
+        leaf.like(ASKING, 0, ANSWERED, 99, 99)
         for octets in (*LIKES, *ACKS):
             leaf.like(octets, 0, SHAPE, 99, 99)
             leaf.ack(octets, 0)

@@ -139,21 +139,17 @@ class Session(Outbox):
                 if self.trace is not None:
                     frame.read()
                     self.trace.append("received " + str(frame))
-                if frame.lines:
-                    self._on_simple(frame)
-                    if self.state != CONNECTED:
-                        break
-                    continue
                 command = frame.command
-                # Two steps that mypyc makes cheaper than pop.
-                self.receipt = frame.headers.get("receipt")
-                if self.receipt is not None:
-                    del frame.headers["receipt"]
                 number: int = 0
-                if connected and command == "SEND":
+                if frame.lines:
+                    self.receipt = frame.receipt
+                    number = self._on_simple(frame)
+                elif connected and command == "SEND":
                     # Not by the table, which costs a call by way of Python (bench: auto).
+                    self._find_receipt(frame)
                     number = self.on_send(frame)
                 else:
+                    self._find_receipt(frame)
                     if command != "SEND" and frame.body:
                         if strict:
                             raise faults.needless_body(frame)
@@ -175,6 +171,12 @@ class Session(Outbox):
                         self.receipt = None
         except Teaching as error:
             self.fail(error)
+
+    def _find_receipt(self, frame: Frame) -> None:
+        # Two steps that mypyc makes cheaper than pop.
+        self.receipt = frame.headers.get("receipt")
+        if self.receipt is not None:
+            del frame.headers["receipt"]
 
     def authenticated(self, welcome: bool, now: float) -> None:
         """The shell's answer about ``login`` and ``passcode``; frames that waited are processed."""
@@ -368,9 +370,11 @@ class Session(Outbox):
             raise faults.out_of_memory(self.broker.memory.limit, "header destination")
         # Nearly all need no more than this (bench: auto, growth).
         queue = self.broker.queues.get(destination)
-        if (
-            (queue is None or not queue.open) and destination not in self.broker.naming.plain
-        ) or not _SPECIAL.isdisjoint(headers):
+        if (queue is None or not queue.open) and destination not in self.broker.naming.plain:
+            return sending.send(self, message)
+        if not _SPECIAL.isdisjoint(headers) and (
+            headers.get("persistent") != "true" or len(_SPECIAL.intersection(headers)) > 1
+        ):
             return sending.send(self, message)
         if frame.block:
             self._simple += 1
@@ -383,23 +387,22 @@ class Session(Outbox):
             return self.broker.take(queue, message, self)
         return self.broker.send(message, self)
 
-    def _on_simple(self, frame: Frame) -> None:
+    def _on_simple(self, frame: Frame) -> int:
         """A SEND like those before it, by the shortest way where that is open (bench: auto)."""
         name = frame.destination
         broker = self.broker
         queue = broker.queues.get(name)
         if self._full or ((queue is None or not queue.open) and name not in broker.naming.plain):
             frame.read()
-            self.on_send(frame)
-            return
+            self._find_receipt(frame)
+            return self.on_send(frame)
         self.sends += 1
         body = frame.body
         message = Message(name, None, body, frame.length + len(body) + OVERHEAD, True)
         message.lines = frame.lines
         if queue is not None:
-            broker.take(queue, message, self)
-        else:
-            broker.send(message, self)
+            return broker.take(queue, message, self)
+        return broker.send(message, self)
 
     # Transactions
 

@@ -361,22 +361,25 @@ static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
     const char *octets = PyBytes_AS_STRING(args[0]), *shape = PyBytes_AS_STRING(args[2]);
     const char *at = octets + from, *end = octets + PyBytes_GET_SIZE(args[0]);
     const char *shape_end = shape + PyBytes_GET_SIZE(args[2]);
-    if (shape_end - shape < 2 || from < 0 || end - at < (Py_ssize_t)sizeof COMMAND ||
+    if (shape_end - shape < 3 || from < 0 || end - at < (Py_ssize_t)sizeof COMMAND ||
         memcmp(at, COMMAND, sizeof COMMAND - 1) != 0)
         Py_RETURN_NONE;
-    int trims = shape[0], sized = shape[1];
-    const char *start = at, *place = NULL, *lines = NULL;
-    Py_ssize_t place_length = 0, length = -1;
+    int trims = shape[0], sized = shape[1], answered = shape[2];
+    const char *start = at, *place = NULL, *lines = NULL, *receipt = NULL, *receipt_line = NULL;
+    Py_ssize_t place_length = 0, receipt_length = 0, length = -1;
     at += sizeof COMMAND - 1;
-    shape += 2;
+    shape += 3;
 
     for (int index = 1; shape < shape_end; index++) {
-        const char *name_end = memchr(shape, '\n', (size_t)(shape_end - shape));
-        if (name_end == NULL || end - at <= name_end - shape || memcmp(at, shape, (size_t)(name_end - shape)) != 0)
+        const char *line = at;
+        Py_ssize_t size = (unsigned char)*shape++;
+        if (shape_end - shape <= size || end - at <= size || memcmp(at, shape, (size_t)size) != 0)
             Py_RETURN_NONE;
-        at += name_end - shape;
-        shape = name_end + 1;
+        at += size;
+        shape += size;
         const char *value = at;
+        if (*shape++ == 0 && *at != '\n')
+            Py_RETURN_NONE;
         unsigned char bits = 0;
         for (; at < end; at++) {
             unsigned char octet = (unsigned char)*at, kind = KIND[octet];
@@ -392,6 +395,11 @@ static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
             place = value;
             place_length = at - value;
             lines = at + 1;
+        }
+        if (index == answered) {
+            receipt_line = line;
+            receipt = value;
+            receipt_length = at - value;
         }
         if (index == sized) {
             /* As the server writes it itself. */
@@ -410,14 +418,24 @@ static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
     const char *body = at + 1;
     if (length >= end - body || body[length] != 0)
         Py_RETURN_NONE;
-    PyObject *found = PyTuple_New(4);
+    PyObject *found = PyTuple_New(5);
     if (found == NULL)
         return NULL;
     PyTuple_SET_ITEM(found, 0, PyLong_FromSsize_t(body + length + 1 - octets));
     PyTuple_SET_ITEM(found, 1, known(state->places, PLACES, place, place_length, 1));
-    PyTuple_SET_ITEM(found, 2, PyBytes_FromStringAndSize(lines, at - lines));
-    PyTuple_SET_ITEM(found, 3, PyBytes_FromStringAndSize(body, length));
-    for (int i = 0; i < 4; i++) {
+    if (receipt == NULL) {
+        PyTuple_SET_ITEM(found, 2, Py_NewRef(Py_None));
+        PyTuple_SET_ITEM(found, 3, PyBytes_FromStringAndSize(lines, at - lines));
+    } else {
+        PyTuple_SET_ITEM(found, 2, text_of(receipt, receipt_length, 1));
+        const char *after = receipt + receipt_length + 1;
+        PyObject *others = PyBytes_FromStringAndSize(NULL, (receipt_line - lines) + (at - after));
+        PyTuple_SET_ITEM(found, 3, others);
+        if (others != NULL)
+            put(put(PyBytes_AS_STRING(others), lines, (size_t)(receipt_line - lines)), after, (size_t)(at - after));
+    }
+    PyTuple_SET_ITEM(found, 4, PyBytes_FromStringAndSize(body, length));
+    for (int i = 0; i < 5; i++) {
         if (PyTuple_GET_ITEM(found, i) == NULL) {
             Py_DECREF(found);
             return NULL;

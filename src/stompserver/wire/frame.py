@@ -18,11 +18,11 @@ class Frame:
     written to receivers of every version as it stands. ``length`` counts the octets of the header block.
     ``block`` is that header block where it was read without a closer look, else empty.
 
-    A SEND to ``destination`` that says nothing but what one before it did, with other values, has its other header
-    ``lines`` as they came, each with its line end, and no ``headers`` until ``read`` is called.
+    A SEND to ``destination`` that says nothing but what one before it did, with other values, has its ``receipt`` and
+    its other header ``lines`` as they came, each with its line end, and no ``headers`` until ``read`` is called.
     """
 
-    __slots__ = ("block", "body", "command", "destination", "headers", "length", "lines", "plain")
+    __slots__ = ("block", "body", "command", "destination", "headers", "length", "lines", "plain", "receipt")
 
     def __init__(
         self, command: str, headers: dict[str, str], body: bytes, plain: bool = False, length: int = 0
@@ -34,6 +34,7 @@ class Frame:
         self.length: int = length
         self.block = b""
         self.destination = ""
+        self.receipt: str | None = None
         self.lines = b""
 
     def read(self) -> None:
@@ -44,6 +45,8 @@ class Frame:
                 name, colon, value = line.partition(":")
                 if colon:
                     headers[name] = value
+            if self.receipt is not None:
+                headers["receipt"] = self.receipt
             self.headers = headers
             self.lines = b""
 

@@ -57,20 +57,25 @@ def shape(block: bytes, no_blanks: bool) -> bytes:
     """What ``like`` wants to know of frames that differ from the one of header ``block`` in values alone; empty for a
     block that does not begin with the destination of a SEND, or has no content-length.
 
-    An octet for ``no_blanks``, one for the place of content-length among the names, then each name and its colon,
-    a line each.
+    Octets: ``no_blanks``; the places of content-length and receipt (0: none) among the names; for each name how long
+    it is with its colon, these, and whether a value follows (where none does, this is the whole line).
     """
-    names = [line.partition(b":")[0] + b":\n" for line in block.split(b"\n")]
-    if names[:2] != [b"SEND:\n", b"destination:\n"] or b"content-length:\n" not in names or len(names) > 100:
+    names = [line.partition(b":")[0] for line in block.split(b"\n")]
+    if names[:2] != [b"SEND", b"destination"] or b"content-length" not in names:
         return b""
-    return bytes((no_blanks, names.index(b"content-length:\n"))) + b"".join(names[1:])
+    if len(names) > 100 or max([len(name) for name in names]) > 100:
+        return b""
+    places = [names.index(b"content-length"), names.index(b"receipt") if b"receipt" in names else 0]
+    # Another value would mean something else.
+    lines = [b"persistent:true\0" if name == b"persistent" else name + b":\1" for name in names[1:]]
+    return bytes((no_blanks, *places)) + b"".join([bytes((len(line) - 1,)) + line for line in lines])
 
 
 def like(
     octets: bytes, start: int, shape: bytes, max_header: int, max_body: int
-) -> tuple[int, str, bytes, bytes] | None:
+) -> tuple[int, str, str | None, bytes, bytes] | None:
     """The frame at ``start`` if it is of that ``shape``, whole, and wants no decoding: where it ends, destination,
-    other header lines as they are, and body. At most ``max_header`` and ``max_body`` bytes are taken.
+    receipt, all other header lines as they are, and body. At most ``max_header`` and ``max_body`` bytes are taken.
     """
     pattern = _patterns.get(shape)
     if pattern is None:
@@ -78,13 +83,19 @@ def like(
     found = pattern.match(octets, start)
     if found is None:
         return None
-    place, lines, digits = found.groups()
+    if pattern.groups == 3:
+        place, lines, digits = found.groups()
+        receipt = None
+    else:
+        place, lines, digits, name, after = found.group("place", "lines", "digits", "receipt", "after")
+        receipt = name.decode()
+        lines += after
     body: int = found.end()
     length: int = int(digits)
     stop: int = body + length
     if stop >= len(octets) or octets[stop] or body - start - 2 > max_header or length > max_body:
         return None
-    return stop + 1, place.decode(), lines, octets[body:stop]
+    return stop + 1, place.decode(), receipt, lines, octets[body:stop]
 
 
 def ack(octets: bytes, start: int) -> tuple[int, str] | None:
@@ -99,10 +110,18 @@ def ack(octets: bytes, start: int) -> tuple[int, str] | None:
 
 
 def _pattern(shape: bytes) -> re.Pattern[bytes]:
-    none = rb"\n:\\\r\0\x80-\xff" + (rb" \t" if shape[0] else b"")
-    lines = [re.escape(name) + rb"[^%b]*+\n" % none for name in shape[2:].split(b"\n")[:-1]]
-    lines[shape[1] - 1] = rb"content-length:(0|[1-9][0-9]{0,14})\n"
-    pattern = re.compile(rb"SEND\ndestination:([^%b]++)\n(%b)\n" % (none, b"".join(lines[1:])))
+    value = rb"[^\n:\\\r\0\x80-\xff%b]" % (rb" \t" if shape[0] else b"")
+    lines: list[bytes] = []
+    at: int = 3
+    while at < len(shape):
+        end: int = at + 1 + shape[at]
+        lines.append(re.escape(shape[at + 1 : end]) + (value + rb"*+\n" if shape[end] else rb"\n"))
+        at = end + 1
+    lines[0] = rb"destination:(?P<place>" + value + rb"++)\n(?P<lines>"
+    lines[shape[1] - 1] = rb"content-length:(?P<digits>0|[1-9][0-9]{0,14})\n"
+    if shape[2]:
+        lines[shape[2] - 1] = rb")receipt:(?P<receipt>" + value + rb"*+)\n(?P<after>"
+    pattern = re.compile(b"SEND\n" + b"".join(lines) + rb")\n")
     if len(_patterns) >= SHAPES:
         del _patterns[next(iter(_patterns))]
     _patterns[shape] = pattern

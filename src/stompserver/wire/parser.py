@@ -164,9 +164,10 @@ class Parser:
             if known and not self._scanned:
                 found = like(buf, pos, known, limits.max_header_bytes, limits.max_body)
                 if found is not None:
-                    stop, destination, lines, content = found
+                    stop, destination, receipt, lines, content = found
                     frame = Frame("SEND", _UNREAD, content, True, stop - pos - len(content) - 3)
                     frame.destination = destination
+                    frame.receipt = receipt
                     frame.lines = lines
                     frames.append(frame)
                     pos = stop
