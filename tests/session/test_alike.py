@@ -220,3 +220,12 @@ def test_a_policy_adds_to_theirs(new_world: Callable[..., Any]) -> None:
     producer.send(alike("/queue/a"))
     (reply,) = reader.read()
     assert reply["timestamp"] == "12345"
+
+
+def test_each_has_its_own_place_in_a_history(new_world: Callable[..., Any]) -> None:
+    world = new_world(Rules(policies=Policies([(Pattern("/topic/a"), {"history_messages": 100})])))
+    producer, reader = world.connect("1.2"), world.connect("1.2")
+    for _ in range(3):
+        producer.send(LESSON.replace(b"/queue/a", b"/topic/a"))
+    reader.subscribe("/topic/a", more="x-stream-offset:first\n")
+    assert [int(reply["x-stream-offset"]) for reply in reader.read()] == list(range(3 * (LEARN + 1)))
