@@ -14,6 +14,7 @@ from stompserver.broker.browse_schedule import BrowseSchedule
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.plan import ENDLESS, Plan
+from stompserver.broker.recall import restore
 from stompserver.broker.schedule import AHEAD, SCHEDULE
 from stompserver.broker.subscription import AUTO, INDIVIDUAL, Subscription
 from stompserver.broker.window import Reader, Window
@@ -84,13 +85,13 @@ class World:
             if messages and name != SCHEDULE:
                 self.broker.restore(name, len(messages), min(messages), max(messages))
         for message in held.get(SCHEDULE, {}).values():
-            assert self.broker.restore_register(SCHEDULE, [twin(message)]) == []
+            assert restore(self.broker, SCHEDULE, [twin(message)]) == []
 
     def send(self, body: bytes, plan: Plan, destination: str = "/queue/a", **attributes: Any) -> Message:
         message = Message(destination, {"x": "1"}, body, 1000 + len(body), True)
         for name, value in attributes.items():
             setattr(message, name, value)
-        self.broker.postpone(message, plan)
+        self.broker.schedule.add(message, plan)
         return message
 
     def until(self, now: int) -> None:

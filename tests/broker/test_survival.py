@@ -12,6 +12,7 @@ from stompserver.broker.destination import SYSTEM
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.policy import Policies, Policy
+from stompserver.broker.recall import restore
 from stompserver.broker.subscription import INDIVIDUAL, Subscription
 from stompserver.broker.window import Window
 
@@ -65,7 +66,7 @@ class World:
             elif messages:
                 self.broker.restore(name, len(messages), min(messages), max(messages), SIZE * len(messages))
         for name in registers:
-            self.broker.restore_register(name, self.read(name, 0, 1 << 30))
+            restore(self.broker, name, self.read(name, 0, 1 << 30))
 
     def read(self, name: str, after: int, limit: int) -> list[Message]:
         """As a store gives messages back: other objects."""

@@ -47,7 +47,7 @@ def check(broker: Broker, actions: list[Action], sender: Consumer | None) -> dic
                 if overflow.beyond(policy, queue, taken[1], taken[0]):
                     raise overflow.refusal(message.destination, policy)
     if size > broker.room:
-        broker.refuse_full()
+        raise overflow.storage_full(broker.room)
     if fresh:
         broker.check_room(len(fresh))
     if later:

@@ -17,15 +17,13 @@ from stompserver.broker.memory import Memory
 from stompserver.broker.message import NORMAL, NUMBER, Message
 from stompserver.broker.oplog import FOREVER, OpLog
 from stompserver.broker.pattern import is_pattern
-from stompserver.broker.pauses import PAUSES, Pauses
-from stompserver.broker.plan import Plan
-from stompserver.broker.policy import Policy
+from stompserver.broker.pauses import Pauses
 from stompserver.broker.queue import Queue
 from stompserver.broker.returns import Returns
 from stompserver.broker.rules import Rules
-from stompserver.broker.schedule import SCHEDULE, Schedule
-from stompserver.broker.shape import SHAPES, Shapes
-from stompserver.broker.stats import BrokerStats, QueueStats, TopicStats
+from stompserver.broker.schedule import Schedule
+from stompserver.broker.shape import Shapes
+from stompserver.broker.stats import BrokerStats, TopicStats, stats_of
 from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
 from stompserver.broker.topic import Topic
 from stompserver.broker.watch import Watches
@@ -121,7 +119,7 @@ class Broker(Returns):
         if queue.guarded:
             return self.send(message, sender)
         if message.size > self.room and message.persistent:
-            self.refuse_full()
+            raise overflow.storage_full(self.room)
         self.enqueued += 1
         number: int = self.number + 1
         self.number = number
@@ -153,10 +151,10 @@ class Broker(Returns):
             if is_pattern(name):
                 raise pattern_sent_to(name)
             if message.size > self.room and message.persistent:
-                self.refuse_full()
+                raise overflow.storage_full(self.room)
             queue = self.queue(name)
         elif message.size > self.room and message.persistent:
-            self.refuse_full()
+            raise overflow.storage_full(self.room)
         if queue.guarded and not self.admit(queue, message, sender):
             return self.log.number
         self._number(message)
@@ -204,7 +202,7 @@ class Broker(Returns):
         if queue.name.startswith(DURABLE):
             raise self.fanout.durables.sent_to(queue.name)
         policy = queue.policy
-        self.limit_time(message, policy)
+        policy.limit_time(message, self.clock.now)
         if policy.overflow == overflow.REJECT:
             if not self.certain and overflow.over(queue, message.size):
                 raise overflow.refusal(queue.name, policy)
@@ -215,17 +213,9 @@ class Broker(Returns):
             return True
         return overflow.make_room(queue, message.size)
 
-    def limit_time(self, message: Message, policy: Policy) -> None:
-        """Let ``message`` expire when the policy says so."""
-        now: int = self.clock.now
-        if policy.ttl and not message.expires:
-            message.expires = now + policy.ttl
-        if policy.max_ttl and (not message.expires or message.expires > now + policy.max_ttl):
-            message.expires = now + policy.max_ttl
-
     def put(self, queue: Queue, copy: Message) -> None:
         """Let ``queue`` have a copy of a message that a topic was sent, which is refused no more."""
-        self.limit_time(copy, queue.policy)
+        queue.policy.limit_time(copy, self.clock.now)
         kind = queue.policy.overflow
         if kind != overflow.REJECT and kind != overflow.BLOCK and not overflow.make_room(queue, copy.size):
             return
@@ -245,16 +235,7 @@ class Broker(Returns):
     def check_storage(self, size: int) -> None:
         """Raises Refused when the storage has no room for ``size`` bytes."""
         if size > self.room:
-            self.refuse_full()
-
-    def refuse_full(self) -> None:
-        """Raises Refused: the storage has no room."""
-        raise Refused(
-            "The storage is full",
-            where="header destination",
-            rule=f"This server's storage has room for {self.room} bytes of messages now",
-            mend="Send again later: the server goes on by itself when there is room.",
-        )
+            raise overflow.storage_full(self.room)
 
     def _number(self, message: Message) -> None:
         self.enqueued += 1
@@ -418,10 +399,6 @@ class Broker(Returns):
         self.log.end()
         return self.log.number
 
-    def postpone(self, message: Message, plan: Plan) -> int:
-        """Send ``message`` when ``plan`` says. Raises Refused when too many wait, or there is no room."""
-        return self.schedule.add(message, plan)
-
     def resume(self, consumer: Consumer) -> None:
         """``consumer`` can take messages again: deliver what its queues hold for it."""
         stalled = consumer.stalled
@@ -491,34 +468,9 @@ class Broker(Returns):
         self.queues.pop(queue.name, None)
         self.shapes.forget(queue.name)
 
-    def shape(self, name: str, wanted: dict[str, str]) -> str:
-        """Give the queue ``name`` properties in RabbitMQ's words; return what of them it cannot have, as text."""
-        return self.shapes.wish(name, wanted)
-
     def forget_durable(self, name: str) -> int:
         """Delete a durable subscription and what waits for it. Raises Refused when there is none, or it is in use."""
         return self.fanout.durables.forget(name)
-
-    def restore_register(self, name: str, messages: list[Message]) -> list[str]:
-        """What the system queue ``name`` has of an earlier run, after all other queues; return what of it cannot be
-        used, as text.
-        """
-        for message in messages:
-            self.number = max(self.number, message.key & NUMBER)
-        if name == duplicates.QUEUE:
-            self.duplicates.restore(messages)
-            return []
-        if name == SCHEDULE:
-            self.schedule.restore(messages)
-            return []
-        if name == PAUSES:
-            return self.pauses.restore(messages)
-        if name == SHAPES:
-            self.shapes.restore(messages)
-            return []
-        if self.fanout.restores(name):
-            return self.fanout.restore(name, messages)
-        return [f"{name} is not known"]
 
     def _use(self, queue: Queue) -> None:
         queue.idle = False
@@ -544,16 +496,3 @@ class Broker(Returns):
             self.memory.limit,
             self.enqueued,
         )
-
-
-def stats_of(queue: Queue) -> QueueStats:
-    """A queue at this moment; what it passed on as it came counts as well."""
-    return QueueStats(
-        queue.name,
-        queue.waiting,
-        queue.unacked,
-        queue.bytes,
-        len(queue.subscriptions),
-        queue.enqueued + queue.passed,
-        queue.dequeued + queue.passed,
-    )

@@ -90,7 +90,7 @@ class Fanout:
         broker._number(message)
         if topic is None:
             return broker.log.number
-        broker.limit_time(message, topic.policy)
+        topic.policy.limit_time(message, broker.clock.now)
         retain = _retain(topic, message)
         if message.extras is not None:
             # Copies must not ask for it again when they are sent on.

@@ -60,3 +60,13 @@ def refusal(name: str, policy: Policy) -> Refused:
         rule=f"Its policy lets {' and '.join(limits)} wait, and rejects what is more (overflow: reject)",
         mend="Send again when some of them were consumed.",
     )
+
+
+def storage_full(room: int) -> Refused:
+    """The storage has room for ``room`` bytes only."""
+    return Refused(
+        "The storage is full",
+        where="header destination",
+        rule=f"This server's storage has room for {room} bytes of messages now",
+        mend="Send again later: the server goes on by itself when there is room.",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from stompserver.broker.message import Message
 from stompserver.broker.pattern import Pattern
 from stompserver.broker.wildcards import Wildcards
 
@@ -109,6 +110,13 @@ class Policy:
         for name, value in given.items():
             setattr(copy, name, value)
         return copy
+
+    def limit_time(self, message: Message, now: int) -> None:
+        """Let ``message`` expire when this says so; ``now`` is Unix time in ms."""
+        if self.ttl and not message.expires:
+            message.expires = now + self.ttl
+        if self.max_ttl and (not message.expires or message.expires > now + self.max_ttl):
+            message.expires = now + self.max_ttl
 
     def deadletter_of(self, queue: str) -> str:
         """The dead letter queue for a message of this queue, or ""."""

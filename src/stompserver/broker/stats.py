@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stompserver.broker.queue import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +42,16 @@ class BrokerStats:
     memory: int
     memory_limit: int
     enqueued: int
+
+
+def stats_of(queue: Queue) -> QueueStats:
+    """A queue at this moment; what it passed on as it came counts as well."""
+    return QueueStats(
+        queue.name,
+        queue.waiting,
+        queue.unacked,
+        queue.bytes,
+        len(queue.subscriptions),
+        queue.enqueued + queue.passed,
+        queue.dequeued + queue.passed,
+    )

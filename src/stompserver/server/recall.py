@@ -7,6 +7,7 @@ from typing import Final
 
 from stompserver.broker.broker import Broker
 from stompserver.broker.message import Message
+from stompserver.broker.recall import restore
 from stompserver.broker.schedule import SCHEDULE
 from stompserver.stores.base import Store, Stored
 
@@ -36,9 +37,9 @@ def recall(store: Store, broker: Broker, queues: list[Stored]) -> None:
                     )
             if queue.name == SCHEDULE:
                 # May be more than memory holds.
-                broker.restore_register(queue.name, messages)
+                restore(broker, queue.name, messages)
                 messages = []
             if len(found) == 0 or after >= queue.highest:
                 break
-        for problem in broker.restore_register(queue.name, messages):
+        for problem in restore(broker, queue.name, messages):
             log.error("%s", problem, extra={"event": "damage", "destination": queue.name})

@@ -94,7 +94,7 @@ class Outbox(Consumer):
         for due, octets in owed:
             if due > number:
                 break
-            self._write(octets)
+            self.write(octets)
             paid += 1
         self._owed = None
         if paid < len(owed):
@@ -294,14 +294,15 @@ class Outbox(Consumer):
     def _settle_debt(self, number: int, octets: bytes) -> None:
         """Write ``octets`` once op ``number`` is durable, after all that is owed already."""
         if self._owed is None and number <= self.broker.log.durable:
-            self._write(octets)
+            self.write(octets)
         elif self._owed is None:
             self._owed = [(number, octets)]
             self.broker.log.debtors.append(self)
         else:
             self._owed.append((number, octets))
 
-    def _write(self, octets: bytes) -> None:
+    def write(self, octets: bytes) -> None:
+        """Append octets that are no message."""
         self.outbox.append(octets)
         self.outbox_bytes += len(octets)
         self.answers += len(octets)

@@ -35,7 +35,7 @@ def send(session: Session, message: Message) -> int:
         if wanted is not None:
             for name in names:
                 if broker.naming.kind(name) == QUEUE:
-                    session.warn(broker.shape(name, wanted))
+                    session.warn(broker.shapes.wish(name, wanted))
         for name in dialect.PRIVATE.intersection(headers):
             del headers[name]
     if names[0] in management.DESTINATIONS:

@@ -12,15 +12,15 @@ from stompserver.errors import Teaching
 from stompserver.session import (
     acks,
     clients,
+    connecting,
     dialect,
     faults,
     lenience,
     sending,
     subscribing,
     temporary,
-    values,
 )
-from stompserver.session.heartbeat import HeartBeat, agree, parse
+from stompserver.session.heartbeat import HeartBeat
 from stompserver.session.outbox import Outbox
 from stompserver.session.settings import Settings
 from stompserver.session.state import (
@@ -33,7 +33,7 @@ from stompserver.session.state import (
     TABLE,
 )
 from stompserver.session.transactions import Transactions
-from stompserver.session.versions import BY_ACK_ID, OFFERED, V10, negotiate
+from stompserver.session.versions import BY_ACK_ID, OFFERED
 from stompserver.wire.frame import Frame
 from stompserver.wire.headers import RAW, encode_frame
 from stompserver.wire.parser import Parser
@@ -58,15 +58,13 @@ class Session(Outbox):
     """
 
     __slots__ = (
-        "_beat",
         "_full",
         "_made",
         "_patience",
-        "_request",
-        "_requested",
         "_simple",
         "_transactions",
         "_warning",
+        "beat",
         "heard",
         "id",
         "local",
@@ -75,6 +73,8 @@ class Session(Outbox):
         "parser",
         "passcode",
         "paused",
+        "request",
+        "requested",
         "sends",
         "sent",
         "sins",
@@ -94,12 +94,14 @@ class Session(Outbox):
         self.sends: int = 0
         self.passcode: str | None = None
         self.notes: list[tuple[str, str]] = []
-        self._beat: HeartBeat | None = None
+        self.beat: HeartBeat | None = None
         self._made: int = 0
         self.sins: dict[str, int] = {}
-        self._request: str | None = None
+        self.request: str | None = None
+        """The request-id of CONNECT."""
         self._warning = ""
-        self._requested: tuple[int, int] = (0, 0)
+        self.requested: tuple[int, int] = (0, 0)
+        """The heart-beats of CONNECT."""
         self._full = False
         self._simple: int = 0
         """SENDs that needed nothing special, and were read header by header."""
@@ -185,7 +187,7 @@ class Session(Outbox):
             return
         if welcome:
             try:
-                self._welcome()
+                connecting.welcome(self)
             except Teaching as error:
                 self.fail(error)
             self.receive(b"", now)
@@ -200,7 +202,7 @@ class Session(Outbox):
                 return due
             self.fail(faults.late_login(self.settings.login_timeout))
             return None
-        beat = self._beat
+        beat = self.beat
         if self.state != CONNECTED or beat is None:
             return None
         next: float | None = None
@@ -215,7 +217,7 @@ class Session(Outbox):
             due = self.sent + 0.8 * beat.send
             if now >= due:
                 if not self.outbox:
-                    self._write(b"\n")
+                    self.write(b"\n")
                 due = now + 0.8 * beat.send
             next = due if next is None or due < next else next
         return next
@@ -298,58 +300,8 @@ class Session(Outbox):
     # Connecting
 
     def on_connect(self, frame: Frame) -> int:
-        """CONNECT or STOMP: settle the version, then welcome the client or have its login checked."""
-        headers = frame.headers
-        version = negotiate(headers.get("accept-version"), self.settings.strict)
-        if version is None:
-            raise faults.no_version(headers["accept-version"])
-        self.version = version
-        if version is V10:
-            headers = {name.strip(): value.strip() for name, value in headers.items()}
-            if self.receipt is not None:
-                self.receipt = self.receipt.strip()
-        if version.beats:
-            self._requested = parse(headers.get("heart-beat"), self.settings.strict)
-            if values.first(headers, dialect.HOST) is None:
-                if self.settings.strict:
-                    raise faults.no_host(version)
-                self.sin("no-host")
-            if " " in headers["accept-version"]:
-                self.sin("blanks")
-        self.login = headers.get("login")
-        self.passcode = headers.get("passcode")
-        self.client_id = headers.get("client-id", "")
-        self._request = headers.get("request-id")
-        if self.settings.authenticate:
-            self.state = AUTHENTICATING
-            return 0
-        self._welcome()
-        return 0
-
-    def _welcome(self) -> None:
-        settings = self.settings
-        version = self.version
-        self.passcode = None
-        if self.client_id:
-            clients.claim(self, self.client_id)
-        headers = [("version", version.number), ("session", self.id), ("server", settings.server)]
-        if version.beats:
-            ours, asked = settings.heart_beat
-            headers.append(("heart-beat", f"{ours},{asked}"))
-            beat = agree(self._requested, settings.heart_beat)
-            if beat.send or beat.expect:
-                self._beat = beat
-        if self.receipt is not None:
-            # No RECEIPT frame answers CONNECT; ActiveMQ's clients look for this header (dialects.md 1.13).
-            headers.append(("receipt-id", self.receipt))
-            self.receipt = None
-        if self._request is not None:
-            headers.append(("response-id", self._request))
-        self._write(encode_frame("CONNECTED", headers, b"", RAW))
-        self.parser.open(self.text(), settings.limits)
-        self.state = CONNECTED
-        self.ready = True
-        self.notes.append(("connected", version.number))
+        """CONNECT or STOMP."""
+        return connecting.connect(self, frame)
 
     # Sending
 

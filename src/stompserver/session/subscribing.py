@@ -152,7 +152,7 @@ def _make(
         session.warn("A queue has no history; " + values.named(headers, dialect.REPLAY) + " is for topics")
     wanted = values.properties(headers)
     if wanted is not None and queue and not is_pattern(name):
-        session.warn(broker.shape(name, wanted))
+        session.warn(broker.shapes.wish(name, wanted))
     prefix = [("subscription", label)] if label or session.version is not V10 else []
     if target.aliased:
         subscription.shown = target.shown

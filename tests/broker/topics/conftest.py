@@ -12,6 +12,7 @@ from stompserver.broker.message import Message
 from stompserver.broker.oplog import DROP, MARK, PUT, REMOVE, OpLog
 from stompserver.broker.pattern import Pattern
 from stompserver.broker.policy import Policies
+from stompserver.broker.recall import restore
 from stompserver.broker.selector import compile_selector
 from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
 from stompserver.broker.window import Window
@@ -78,7 +79,7 @@ class World:
                 if messages and name.startswith(SYSTEM) == later:
                     keys = sorted(messages)
                     if later:
-                        assert not self.broker.restore_register(name, [messages[key] for key in keys])
+                        assert not restore(self.broker, name, [messages[key] for key in keys])
                     else:
                         size = sum(message.size for message in messages.values())
                         self.broker.restore(name, len(messages), keys[0], keys[-1], size)

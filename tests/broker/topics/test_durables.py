@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stompserver.broker.broker import SEND, Action
+from stompserver.broker.recall import restore
 from stompserver.broker.subscription import INDIVIDUAL
 from stompserver.errors import Refused
 
@@ -252,10 +253,10 @@ def test_what_cannot_be_read_after_a_restart_is_told_and_harms_nothing(
     entries = list(world.stored.pop("$stompserver/durables").values())
     entries[0].extras["selector"] = "n ="
     world.start()
-    (problem,) = world.broker.restore_register("$stompserver/durables", entries)
+    (problem,) = restore(world.broker, "$stompserver/durables", entries)
     assert "/dsub/x" in problem
     world.send("/topic/a", b"2", headers={"n": "2"})
     for queue in ("/dsub/x", "/dsub/y"):
         world.subscribe(client, queue)
     assert client.take() == [b"1", b"2"]
-    assert world.broker.restore_register("$stompserver/from-the-future", []) != []
+    assert restore(world.broker, "$stompserver/from-the-future", []) != []
