@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 BODY = 20_000 * "x"
@@ -23,6 +23,26 @@ def _put_when_there_is_room(connect: Callable[..., Any], server: Any, body: str)
         threading.Event().wait(0.05)
 
 
+def _fill_until_nobody_gets_in(
+    disk: Any, connect: Callable[..., Any], server: Any, bodies: Iterator[str], leave: bool
+) -> list[str]:
+    """What still got a receipt, because the store had cleared up after itself and there was room for a moment."""
+    kept: list[str] = []
+    until = time.monotonic() + 20
+    while True:
+        if leave:
+            disk.leave(0)
+        body = next(bodies)
+        client = connect(server)
+        client.send(f"SEND\ndestination:/queue/full\nreceipt:1\n\n{body}\0")
+        frame = client.next()
+        assert frame.headers["receipt-id"] == "1"
+        if frame.command == "ERROR":
+            return kept
+        kept.append(body)
+        assert time.monotonic() < until, server.log()
+
+
 def test_a_full_disk_loses_nothing_that_got_a_receipt(
     kind: str,
     small_disk: Callable[[int], Any],
@@ -39,14 +59,9 @@ def test_a_full_disk_loses_nothing_that_got_a_receipt(
     kept, open_, error = connect(server).fill("/queue/full", bodies)
     assert error.headers["message"] == "The storage is full"
     server.wait_for_log("No room for messages, producers are refused")
-    if kind != "activerecord":
-        # Others have room of their own for what is removed; SQLite needs what the reserve gave back.
-        disk.leave(0)
-
-    # Nobody gets in, who consumes is served, and what asks not to be kept goes through.
-    client = connect(server)
-    client.send(f"SEND\ndestination:/queue/full\nreceipt:1\n\n{BODY}\0")
-    assert client.expect("ERROR").headers["receipt-id"] == "1"
+    # Nobody gets in, who consumes is served, and what asks not to be kept goes through. Most stores have room of
+    # their own for what is removed; SQLite needs what the reserve gave back.
+    late = _fill_until_nobody_gets_in(disk, connect, server, bodies, kind != "activerecord")
     client = connect(server)
     client.subscribe("/queue/fleeting")
     client.send("SEND\ndestination:/queue/fleeting\npersistent:false\n\nhere\0")
@@ -64,4 +79,5 @@ def test_a_full_disk_loses_nothing_that_got_a_receipt(
     assert found[: len(expected)] == expected
     # Those without a receipt may be there, in their order; the one that was refused is not.
     rest = found[len(expected) : -1]
-    assert rest == [body for body in open_[:-1] if body in rest]
+    assert rest == [body for body in open_[:-1] + late if body in rest]
+    assert set(late) <= set(rest)
