@@ -28,10 +28,10 @@ help:
 	@echo "make run        install the server into $(RUN), compiled if possible, and start it (ARGS: its options)"
 	@echo "make test       all tests but the long ones, of the source as it stands (ARGS: for pytest)"
 	@echo "make test-compiled  the same of what make run starts, which must be compiled"
-	@echo "make compile-check  whether the source compiles; installs nothing"
+	@echo "make compile-check  whether mypyc takes the source, in some seconds"
 	@echo "make test-long  the long ones"
 	@echo "make node       install the Node clients that the tests in tests/interop use (needs npm)"
-	@echo "make lint       ruff: rules and format          make format   let ruff mend what it can"
+	@echo "make lint       ruff: rules and format          make format   let ruff fix what it can"
 	@echo "make types      mypy --strict                   make imports  the direction of imports"
 	@echo "make coverage   the tests again, with coverage  make bench    rates and latencies (ARGS: for bench)"
 	@echo "make bench-peers  the same load for RabbitMQ, ActiveMQ, CoilMQ and nats-server, which it installs"
@@ -85,23 +85,24 @@ $(NODE_STAMP): $(NODE)/package-lock.json
 	@touch $@
 
 run: $(RUN_STAMP)
+	@echo 'make: stompserver and stompctl are found after: export PATH="$(abspath $(RUN))/bin:$$PATH"'
 	$(RUN)/bin/stompserver $(ARGS)
 
 node: $(NODE_STAMP)
 
 test: $(VENV)/.stamp-test
-	STOMPSERVER_TEST_CORE=interpreted $(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
+	STOMPSERVER_TEST_CORE=interpreted $(BIN)/python -m pytest -m "not long" -n $(JOBS) --dist loadfile --max-worker-restart 0 $(ARGS)
 
 test-compiled: $(RUN_TEST_STAMP)
-	STOMPSERVER_TEST_CORE=compiled $(RUN)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile $(ARGS)
+	STOMPSERVER_TEST_CORE=compiled $(RUN)/bin/python -m pytest -m "not long" -n $(JOBS) --dist loadfile --max-worker-restart 0 $(ARGS)
 
-# In a copy, so that no file of it comes to lie beside the source.
+# Translates to C and stops there. In a copy, so that no file of it comes to lie beside the source.
 compile-check: $(VENV)/.stamp-lint
 	@room=$$(mktemp -d) && trap 'rm -rf "$$room"' EXIT && cp -R setup.py src "$$room" && cd "$$room" && \
-		STOMPSERVER_PURE=0 $(abspath $(BIN))/python setup.py --quiet build_ext && echo "the core compiles"
+		$(abspath $(BIN))/python setup.py --quiet translate && echo "mypyc takes the core"
 
 test-long: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
 
 coverage: $(VENV)/.stamp-test
 	$(BIN)/python -m coverage erase

@@ -15,7 +15,14 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
 ROOT = Path(__file__).resolve().parent
-CORE = ("wire/*.py", "broker/*.py", "session/*.py", "stores/record.py", "stores/lmdb_batch.py")
+CORE = (
+    "wire/*.py",
+    "broker/**/*.py",
+    "manage/**/*.py",
+    "session/**/*.py",
+    "stores/record.py",
+    "stores/lmdb/batch.py",
+)
 
 # A compiled file beside an edited source would be run in its stead: an editable install has none.
 BUILDS = {"bdist_wheel", "build", "build_ext", "install"}
@@ -60,6 +67,12 @@ def compiler_works() -> bool:
     return True
 
 
+def sources() -> list[str]:
+    """The files of CORE, from ROOT."""
+    found = sorted(path for each in CORE for path in Path("src/stompserver").glob(each))
+    return [str(path) for path in found if path.name != "__init__.py"]
+
+
 def core() -> list[Extension]:
     """The extension modules that mypyc makes of CORE, and those in C; none when it cannot."""
     reason = why_not()
@@ -69,11 +82,9 @@ def core() -> list[Extension]:
     from mypyc.build import mypycify
 
     os.chdir(ROOT)
-    found = sorted(path for each in CORE for path in Path("src/stompserver").glob(each))
-    paths = [str(path) for path in found if path.name != "__init__.py"]
     # Not pyproject.toml's settings: pydantic's plugin is not there, nor needed.
     try:
-        modules = mypycify(["--config-file=", "--strict", *paths], group_name="stompserver")
+        modules = mypycify(["--config-file=", "--strict", *sources()], group_name="stompserver")
     except SystemExit:
         stays_interpreted("mypyc does not take it, see above")
         return []
@@ -101,7 +112,25 @@ class Build(build_ext):
                 wheel.root_is_pure = True
 
 
+class Translate(Command):
+    """`setup.py translate`: whether mypyc takes the core, without a C compiler. Ends with 1 if not."""
+
+    user_options: list[tuple[str, str, str]] = []
+
+    def initialize_options(self) -> None:
+        pass
+
+    def finalize_options(self) -> None:
+        pass
+
+    def run(self) -> None:
+        from mypyc.build import mypycify
+
+        os.chdir(ROOT)
+        mypycify(["--config-file=", "--strict", *sources()], group_name="stompserver")
+
+
 setup(
     ext_modules=core() if BUILDS.intersection(sys.argv) else [],
-    cmdclass={"build_ext": Build},
+    cmdclass={"build_ext": Build, "translate": Translate},
 )

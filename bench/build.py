@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.subjects import ROOT, Home
@@ -91,6 +93,28 @@ def venv_home(tree: Path, directory: Path) -> Home:
     except BuildError:
         _pip(python, "install", str(source))
     return Home(python, "")
+
+
+def commit_of(name: str) -> str:
+    """The commit that is called so, short; raises BuildError."""
+    return _git("rev-parse", "--verify", "--short=12", f"{name}^{{commit}}")
+
+
+@contextmanager
+def checked_out(commit: str, place: Path) -> Iterator[Path]:
+    """A worktree of `commit`, removed again."""
+    _git("worktree", "add", "--quiet", "--detach", str(place), commit)
+    try:
+        yield place
+    finally:
+        _git("worktree", "remove", "--force", str(place))
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(done.stderr.strip())
+    return done.stdout.strip()
 
 
 def _pip(python: str, *arguments: str) -> None:

@@ -17,6 +17,7 @@ from bench.frames import Stream, body_of
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.oplog import OpLog
 from stompserver.cli import core
+from stompserver.session.roster import Roster
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
 
@@ -31,26 +32,26 @@ class World:
     """A broker and its clients; `lap` gives one of them octets and takes from the others what they are to be sent."""
 
     def __init__(self) -> None:
-        self.dirty: list[Session] = []
         self.broker = Broker(Rules(), OpLog(False), 1)
+        self.roster = Roster()
 
     def client(self, version: str = "1.2") -> Session:
-        client = Session(self.broker, Settings(), "bench", 0.0, self.dirty)  # type: ignore[arg-type]
+        client = Session(self.broker, self.roster, Settings(), "bench", 0.0)
         client.receive(f"CONNECT\naccept-version:{version}\nhost:h\n\n\0".encode(), 0.0)
-        client.take()
+        client.take_pieces(1 << 40)
         return client
 
     def subscribe(self, client: Session, id: int, name: str, ack: str = "auto") -> None:
         client.receive(f"SUBSCRIBE\nid:{id}\ndestination:{name}\nack:{ack}\n\n\0".encode(), 0.0)
-        client.take()
+        client.take_pieces(1 << 40)
 
     def flush(self) -> bytes:
         """What all are to be sent, as at the end of a turn of the loop."""
         found = []
-        for session in self.dirty:
-            session.queued = False
-            found.append(session.take())
-        self.dirty.clear()
+        for session in self.roster.dirty:
+            session.noticed()
+            found += session.take_pieces(1 << 40)
+        self.roster.dirty.clear()
         return b"".join(found)
 
 

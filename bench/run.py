@@ -17,6 +17,7 @@ from bench import goals, machine
 from bench.build import BuildError, compiled_home
 from bench.case import Cannot, Case, Scenario
 from bench.goals import judge
+from bench.hostile import run as hostile
 from bench.plan import MEMORY, PEERS, PLAN, Step
 from bench.receiver import CountError
 from bench.report import Results, render
@@ -26,6 +27,7 @@ from bench.subjects import SOURCE, SUBJECTS, Home, known
 from bench.target import StartError, Target
 
 DEFAULT_SUBJECTS = "stompserver,prototype"
+HOSTILE = "hostile"
 MOST_MESSAGES = 20_000_000
 QUICK = 0.05
 """What --quick leaves of warm-up and of fixed amounts."""
@@ -40,7 +42,8 @@ def parser() -> argparse.ArgumentParser:
         + "; ".join(
             f"{scenario.name} ({scenario.about}{', asked for' if scenario.asked else ''})"
             for scenario in SCENARIOS.values()
-        ),
+        )
+        + f"; {HOSTILE} (what one client can do to everybody else, asked for, alone)",
     )
     options.add_argument(
         "--scenario",
@@ -84,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--no-pin", action="store_true", help="do not tie server and generator to cores of their own"
     )
+    hostile.add_options(options)
     return options
 
 
@@ -328,6 +332,9 @@ def stop_servers_when_told_to() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; returns 0, 1 when one's own server failed or lost a message, 2 for bad options."""
     options = parser().parse_args(arguments)
+    if options.scenario == HOSTILE:
+        options.compiled = not options.python
+        return hostile.run(options, home_of(options), heading, say)
     if options.rounds is None:
         options.rounds = 3 if options.peers else 5
     try:

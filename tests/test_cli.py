@@ -560,8 +560,9 @@ def test_who_is_not_root_cannot_change_the_user(tmp_path: Path) -> None:
     # Everything is imported before: nobody may not be able to read this Python.
     program = (
         "import encodings.idna, sys; from stompserver.cli import main\n"
-        "from stompserver.server import listeners, server, service\n"
-        "from stompserver.server.process import become, identity; become(identity('nobody', ''))\n"
+        "from stompserver.server import listeners, server\n"
+        "from stompserver.server.process import service\n"
+        "from stompserver.server.process.process import become, identity; become(identity('nobody', ''))\n"
         "sys.exit(main(['-p', '0', '--loop', 'asyncio', '--user', 'daemon']))"
     )
     os.chown(tmp_path, *pwd.getpwnam("nobody")[2:4])

@@ -20,10 +20,10 @@ from stompserver.config import Config, Loaded, command_line, load, values
 from stompserver.config.command_line import ACTIONS, CommandLine
 from stompserver.config.options import OPTIONS, attribute_of, default_text, flag_of
 from stompserver.errors import ConfigError, StompserverError
-from stompserver.server.logs import one_line
+from stompserver.server.process.logs import one_line
 
 if TYPE_CHECKING:
-    from stompserver.server.process import Identity
+    from stompserver.server.process.process import Identity
 
 logger = logging.getLogger("stompserver")
 
@@ -141,7 +141,8 @@ def _help_lines(spelling: str, meaning: str) -> list[str]:
 def check(loaded: Loaded) -> int:
     """Print the effective configuration as a configuration file, each value with its origin. Changes nothing.
 
-    Raises ConfigError for what only shows on this machine: unknown users, an unreadable .passwd, no uvloop.
+    Raises ConfigError or StartError for what only shows on this machine: unknown users, an unreadable .passwd, no
+    uvloop, too few open files.
     """
     _identity(loaded)
     _loop_factory(loaded)
@@ -150,8 +151,11 @@ def check(loaded: Loaded) -> int:
         from stompserver.security.users import Users
 
         warnings += Users.load(loaded.config.etcdir / ".passwd").warnings
-    from stompserver.server.policies import described
+    from stompserver.server.policies import circles, described
+    from stompserver.server.process.process import raise_file_limit
 
+    warnings += circles(loaded.config)
+    warnings += raise_file_limit(loaded.config.max_connections)
     print("\n".join([*_effective(loaded), *_listeners(loaded), *described(loaded)]))
     for warning in warnings:
         print(f"stompserver: warning: {one_line(warning)}", file=sys.stderr)
@@ -239,22 +243,23 @@ def run(read: Callable[[], Loaded]) -> int:
     who = _identity(loaded)
     factory = _loop_factory(loaded)
     # Imported now, not later: after the change of user our own files may be out of reach.
-    from stompserver.server import listeners, process
-    from stompserver.server.server import Server
-    from stompserver.server.service import Service
+    from stompserver.server import listeners
+    from stompserver.server.policies import circles
+    from stompserver.server.process import process
+    from stompserver.server.process.service import Service
     from stompserver.stores.base import store_class
 
     store_class(config.queue)
 
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(each) for each in listeners.listen_as(config)]
-        warnings = [*loaded.warnings, *process.raise_file_limit(config.max_connections)]
+        warnings = [*loaded.warnings, *circles(config), *process.raise_file_limit(config.max_connections)]
+        sockets = [stack.enter_context(each) for each in listeners.bind_all(config)]
         _make_folders(config, who)
         readiness = process.daemonize() if config.daemon else process.Readiness()
         try:
             _settle(config, who, warnings)
             with asyncio.Runner(loop_factory=factory) as runner:
-                return runner.run(Service(loaded, read, Server).run(sockets, readiness))
+                return runner.run(Service(loaded, read).run(sockets, readiness))
         except StompserverError as error:
             readiness.failed(_code_of(error), f"stompserver: {one_line(str(error))}")
             if not config.daemon:
@@ -266,7 +271,7 @@ def run(read: Callable[[], Loaded]) -> int:
 
 def _identity(loaded: Loaded) -> Identity | None:
     """The user and group of the options. Raises ConfigError."""
-    from stompserver.server.process import identity
+    from stompserver.server.process.process import identity
 
     config = loaded.config
     try:
@@ -291,7 +296,7 @@ def _loop_factory(loaded: Loaded) -> Callable[[], asyncio.AbstractEventLoop] | N
 
 
 def _make_folders(config: Config, who: Identity | None) -> None:
-    from stompserver.server.process import make_directory
+    from stompserver.server.process.process import make_directory
 
     folders = [config.working_dir, config.logdir, config.etcdir]
     folders += [config.pidfile.parent] if config.pidfile else []
@@ -302,8 +307,8 @@ def _make_folders(config: Config, who: Identity | None) -> None:
 
 def _settle(config: Config, who: Identity | None, warnings: list[str]) -> None:
     """Become the user and group, go to the working directory, open the log. Raises StartError."""
-    from stompserver.server import logs, process
-    from stompserver.server.service import level_of
+    from stompserver.server.process import logs, process
+    from stompserver.server.process.service import level_of
 
     changed = who is not None and process.become(who)
     if config.daemon:

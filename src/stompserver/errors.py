@@ -22,19 +22,19 @@ class StompserverError(Exception):
     """Base of every error that stompserver raises on purpose."""
 
 
-class Teaching(StompserverError):
+class ClientError(StompserverError):
     """An error whose text is meant for the person who wrote the client.
 
     ``summary`` is one line (the ERROR frame's ``message`` header); ``where`` names the byte offset or the
-    header; ``rule`` cites what was broken; ``mend`` says what to do. The last three may be empty.
+    header; ``rule`` cites what was broken; ``fix`` says what to do. The last three may be empty.
     """
 
-    def __init__(self, summary: str, where: str = "", rule: str = "", mend: str = "") -> None:
+    def __init__(self, summary: str, where: str = "", rule: str = "", fix: str = "") -> None:
         super().__init__(summary)
         self.summary = summary
         self.where = where
         self.rule = rule
-        self.mend = mend
+        self.fix = fix
         self.receipt: str | None = None
         """The ``receipt`` header of the frame that caused it, where only the parser saw that."""
 
@@ -45,19 +45,19 @@ class Teaching(StompserverError):
             lines.append("Where: " + self.where)
         if self.rule:
             lines.append("Rule: " + self.rule)
-        if self.mend:
-            lines.append("Mend: " + self.mend)
+        if self.fix:
+            lines.append("Fix: " + self.fix)
         return "\n".join(lines) + "\n"
 
     def __str__(self) -> str:
         return self.summary + (" (" + self.where + ")" if self.where else "")
 
 
-class ProtocolError(Teaching):
+class ProtocolError(ClientError):
     """Bytes or a frame that break STOMP's rules; answered by ERROR and a close (STOMP 1.2, ERROR)."""
 
 
-class Refused(Teaching):
+class Refused(ClientError):
     """A correct frame that this server will not or cannot obey now; answered by ERROR and a close."""
 
 

@@ -32,7 +32,7 @@ class Recorder(Consumer):
             self.deliveries[name] = Delivery(name, subscription, message)
         if self.room is not None:
             self.room -= 1
-            self.ready = self.room > 0
+            self.ready = self.ready and self.room > 0
         if self.heard is not None:
             self.heard(subscription, message)
 
@@ -46,6 +46,12 @@ class Recorder(Consumer):
         """The unsettled delivery of the message with that key, which is about to be settled."""
         (name,) = [name for name, delivery in self.deliveries.items() if delivery.message.number == key]
         return self.deliveries.pop(name)
+
+    def ended(self, subscription: Subscription) -> None:
+        pytest.fail("nobody browses here")
+
+    def expired(self, delivery: Delivery) -> None:
+        pytest.fail("no lease ends here")
 
 
 class DictStore:

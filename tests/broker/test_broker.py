@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker, Rules
-from stompserver.broker.destination import MONITOR, QUEUE, TOPIC, Naming
 from stompserver.broker.message import Message
-from stompserver.broker.oplog import DROP, FOREVER, OpLog
-from stompserver.broker.pattern import Pattern
-from stompserver.broker.policy import Policies, Policy, Value
-from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, Subscription
-from stompserver.broker.window import SCARCE, Window
+from stompserver.broker.names.destination import MONITOR, QUEUE, TOPIC, Naming
+from stompserver.broker.names.pattern import Pattern
+from stompserver.broker.names.policy import Policies, Policy, Value
+from stompserver.broker.oplog import DROP, FOREVER, Debtor, OpLog
+from stompserver.broker.queues.window import SCARCE, Window
+from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, Subscription, Wish
 from stompserver.errors import Refused
 
 
@@ -24,7 +24,7 @@ def message(destination: str, body: bytes = b"", size: int = 10, exceptions: int
 def subscribe(
     broker: Broker, consumer: Any, destination: str, mode: int = AUTO, prefetch: int = 0, id: str = "s"
 ) -> Subscription:
-    subscription = Subscription(consumer, id, destination, mode, prefetch)
+    subscription = Subscription(consumer, Wish(id, destination, mode, prefetch))
     broker.subscribe(subscription)
     consumer.subscriptions[id] = subscription
     broker.start(subscription)
@@ -263,7 +263,7 @@ def test_a_commit_that_is_refused_does_nothing(new_consumer: Any) -> None:
     send(broker, "/queue/q", b"x")
     other = subscribe(broker, consumer, "/queue/idle", id="other")
     broker.unsubscribe(other)
-    assert list(broker.idle) == ["/queue/idle"]
+    assert list(broker.idle.queues) == ["/queue/idle"]
     actions = [
         Action(ACK, None, consumer.take(1)),
         Action(SEND, message("/queue/idle")),
@@ -271,7 +271,7 @@ def test_a_commit_that_is_refused_does_nothing(new_consumer: Any) -> None:
     ]
     with pytest.raises(Refused, match="Too many queues"):
         broker.apply(actions)
-    assert list(broker.idle) == ["/queue/idle"]
+    assert list(broker.idle.queues) == ["/queue/idle"]
     assert set(broker.queues) == {"/queue/q", "/queue/idle"}
     assert broker.queues["/queue/q"].unacked == 1
     assert broker.enqueued == 1
@@ -299,7 +299,7 @@ def test_a_commit_that_just_fits(new_consumer: Any) -> None:
     send(broker, "/queue/busy", b"1", b"2")
     broker.unsubscribe(busy)
     broker.unsubscribe(gone)
-    assert list(broker.idle) == ["/queue/gone"]
+    assert list(broker.idle.queues) == ["/queue/gone"]
     broker.apply(
         [
             Action(NACK, None, consumer.take(1), False),
@@ -356,14 +356,14 @@ def test_what_an_earlier_run_left(new_consumer: Any) -> None:
     """Counts, and numbers above those that were given."""
     broker = Broker(Rules(), OpLog(recording=True), first=10, window=Window())
     broker.restore("/queue/q", 3, 5, 77)
-    (stats,) = broker.snapshot().queues
-    assert (stats.size, stats.enqueued, stats.dequeued, stats.unacked) == (3, 3, 0, 0)
+    queue = broker.queues["/queue/q"]
+    assert (queue.waiting, queue.enqueued, queue.dequeued, queue.unacked) == (3, 3, 0, 0)
     consumer = new_consumer()
     subscribe(broker, consumer, "/queue/q")
     assert consumer.got == []
     assert broker.window is not None
-    assert broker.window.take_hungry() == [broker.queues["/queue/q"]]
-    assert broker.window.take_hungry() == []
+    assert broker.window.take_asking() == [broker.queues["/queue/q"]]
+    assert broker.window.take_asking() == []
     send(broker, "/queue/q", b"new")
     assert broker.number == 78
     assert broker.queues["/queue/q"].paged == 4
@@ -380,12 +380,12 @@ def test_the_longest_unused_queue_is_forgotten(new_consumer: Any) -> None:
     }
     for name in ("/queue/b", "/queue/a"):
         broker.unsubscribe(subscriptions[name])
-    assert list(broker.idle) == ["/queue/b", "/queue/a"]
+    assert list(broker.idle.queues) == ["/queue/b", "/queue/a"]
     send(broker, "/queue/b", b"used again")
     broker.unsubscribe(subscriptions["/queue/c"])
-    assert list(broker.idle) == ["/queue/a", "/queue/c"]
+    assert list(broker.idle.queues) == ["/queue/a", "/queue/c"]
     broker.unsubscribe(subscribe(broker, consumer, "/queue/b"))
-    assert list(broker.idle) == ["/queue/c", "/queue/b"]
+    assert list(broker.idle.queues) == ["/queue/c", "/queue/b"]
     assert set(broker.queues) == {"/queue/c", "/queue/b"}
 
 
@@ -436,8 +436,8 @@ def test_names(name: str, kinds: tuple[int | None, ...]) -> None:
 
 def test_a_log_that_does_not_record_is_durable_at_once(broker: Broker) -> None:
     send(broker, "/queue/q", b"1")
-    assert broker.log.durable == FOREVER > broker.log.number > 0
-    assert broker.log.drain() == (broker.log.number, [])
+    assert broker.log.durable == FOREVER > broker.log.position > 0
+    assert broker.log.drain() == (broker.log.position, [])
 
 
 def test_the_ops_of_a_transaction_belong_together(new_consumer: Any) -> None:
@@ -465,13 +465,19 @@ def test_the_ops_of_a_transaction_belong_together(new_consumer: Any) -> None:
     assert 0 < groups[0] < groups[1]
 
 
-def test_who_is_owed_a_word_hears_of_the_watermark(new_consumer: Any) -> None:
+class Waiting(Debtor):
+    def __init__(self, heard: list[int]) -> None:
+        self.heard = heard
+
+    def durable(self, position: int) -> None:
+        self.heard.append(position)
+
+
+def test_who_owes_a_word_hears_of_the_watermark() -> None:
     """Once, and only who asked to."""
     log = OpLog(recording=True)
     heard: list[int] = []
-    consumer = new_consumer()
-    consumer.durable = heard.append
-    log.debtors.append(consumer)
+    log.debtors.append(Waiting(heard))
     log.committed(5, 0)
     log.committed(6, 0)
     assert heard == [5]
@@ -524,8 +530,6 @@ def test_dead_letters_of_a_transaction_do_not_break_it(new_consumer: Any) -> Non
     (delivery,) = consumer.deliveries.values()
     broker.apply([Action(NACK, None, delivery, requeue=False), Action(SEND, message("/queue/dead", b"new"))])
     assert broker.queues["/queue/dead"].waiting == 2
-    assert broker.log.begin()
-    broker.log.end()
     with pytest.raises(Refused):
         send(broker, "/queue/dead", b"more")
 

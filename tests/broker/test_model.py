@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker, Rules
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import PUT, OpLog
-from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, UNLIMITED, Subscription
+from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, UNLIMITED, Subscription, Wish
+from stompserver.manage import fields
 
 QUEUES = ("/queue/a", "/queue/b", "/queue/dead")
 TOPICS = ("/topic/t", "bare")
@@ -91,7 +92,7 @@ class Verbs(RuleBasedStateMachine):
     def heard(self, subscription: Subscription, message: Message) -> None:
         model, place, key = self.model, self.places[subscription], message.number
         assert not subscription.closed
-        if subscription.topic is not None and subscription.mode == AUTO:
+        if subscription.of_topic and subscription.mode == AUTO:
             assert model.fan.pop(0) == (subscription, key)
             return
         assert subscription.consumer in self.consumers
@@ -105,7 +106,9 @@ class Verbs(RuleBasedStateMachine):
         model.late.discard(key)
         if subscription.mode != AUTO:
             model.held[subscription].add(key)
-            assert not subscription.prefetch or len(model.held[subscription]) <= subscription.prefetch
+            assert (
+                not subscription.wish.prefetch or len(model.held[subscription]) <= subscription.wish.prefetch
+            )
 
     def verb(self) -> None:
         """Forget what holds for one verb only."""
@@ -140,7 +143,7 @@ class Verbs(RuleBasedStateMachine):
     def send(self, destination: str, size: int, exceptions: int, persistent: bool) -> None:
         self.verb()
         number = self.broker.send(self.message(destination, size, exceptions, persistent))
-        assert number == self.log.number
+        assert number == self.log.position
 
     @precondition(lambda self: len(self.consumers) < 4)
     @rule(ready=st.booleans())
@@ -160,7 +163,7 @@ class Verbs(RuleBasedStateMachine):
         self.verb()
         self.subscribed += 1
         consumer = data.draw(st.sampled_from(self.consumers))
-        subscription = Subscription(consumer, str(self.subscribed), destination, mode, prefetch)
+        subscription = Subscription(consumer, Wish(str(self.subscribed), destination, mode, prefetch))
         self.places[subscription] = destination if destination in QUEUES else subscription
         self.model.held[subscription] = set()
         self.model.ready.setdefault(self.places[subscription], set())
@@ -181,7 +184,7 @@ class Verbs(RuleBasedStateMachine):
         self.broker.unsubscribe(subscription)
 
     def end(self, subscription: Subscription) -> None:
-        if subscription.topic is not None:
+        if subscription.of_topic:
             self.model.ready[subscription] = set()
 
     @precondition(lambda self: any(c.deliveries for c in self.consumers))
@@ -219,7 +222,7 @@ class Verbs(RuleBasedStateMachine):
 
     def give_back(self, delivery: Any, requeue: bool) -> None:
         subscription = delivery.subscription
-        if subscription.topic is not None and subscription.closed:
+        if subscription.of_topic and subscription.closed:
             self.model.held[subscription].remove(delivery.message.number)
         else:
             self.model.back(subscription, self.places[subscription], delivery.message.number, requeue)
@@ -256,7 +259,7 @@ class Verbs(RuleBasedStateMachine):
             self.end(subscription)
         for delivery in deliveries:
             subscription = delivery.subscription
-            if subscription.topic is not None:
+            if subscription.of_topic:
                 self.model.held[subscription].remove(delivery.message.number)
             else:
                 self.give_back(delivery, True)
@@ -283,7 +286,7 @@ class Verbs(RuleBasedStateMachine):
     def drain(self) -> None:
         """The store has what is not consumed, in key order, with the attempts: as a restart would find it."""
         number, ops = self.log.drain()
-        assert number == self.log.number
+        assert number == self.log.position
         self.store.commit(ops)
         held_back = sum(op.size for op in ops if op.kind == PUT)
         assert self.log.bytes == held_back
@@ -305,7 +308,7 @@ class Verbs(RuleBasedStateMachine):
         model = self.model
         assert not model.fan
         real: dict[Any, Any] = dict(self.broker.queues)
-        real |= {s: s.queue for s in self.places if s.topic is not None and s.mode != AUTO and not s.closed}
+        real |= {s: s.queue for s in self.places if s.of_topic and s.mode != AUTO and not s.closed}
         for place, keys in model.ready.items():
             queue = real.get(place)
             if queue is None:
@@ -337,7 +340,7 @@ class Verbs(RuleBasedStateMachine):
     @invariant()
     def credit_is_kept(self) -> None:
         for subscription, keys in self.model.held.items():
-            whole = subscription.prefetch if subscription.mode != AUTO else 0
+            whole = subscription.wish.prefetch if subscription.mode != AUTO else 0
             assert subscription.credit >= 0
             assert subscription.credit + len(keys) == (whole or UNLIMITED)
 
@@ -345,7 +348,7 @@ class Verbs(RuleBasedStateMachine):
     def nothing_waits_that_could_go(self) -> None:
         for subscription, place in self.places.items():
             able = subscription.consumer.ready and subscription.credit > 0 and not subscription.closed
-            if able and not (subscription.topic is not None and subscription.mode == AUTO):
+            if able and not (subscription.of_topic and subscription.mode == AUTO):
                 assert not self.model.ready[place], f"{place} has messages for {subscription.id}"
 
     @invariant()
@@ -355,19 +358,19 @@ class Verbs(RuleBasedStateMachine):
             listening = any(s.destination == name and not s.closed for s in self.places)
             held = any(ks for s, ks in model.held.items() if self.places[s] == name)
             assert queue.idle is not (listening or held or bool(model.ready.get(name)))
-        assert set(broker.idle) == {name for name, queue in broker.queues.items() if queue.idle}
-        assert len(broker.idle) <= self.idle_limit
-        assert set(broker.topics) == {s.destination for s in self.places if s.topic and not s.closed}
+        assert set(broker.idle.queues) == {name for name, queue in broker.queues.items() if queue.idle}
+        assert len(broker.idle.queues) <= self.idle_limit
+        assert set(broker.topics) == {s.destination for s in self.places if s.of_topic and not s.closed}
 
     @invariant()
     def statistics_add_up(self) -> None:
-        stats = self.broker.snapshot()
-        assert stats.enqueued == self.model.number
-        assert stats.memory == self.broker.memory.used
-        for queue in stats.queues:
-            assert queue.enqueued - queue.dequeued == queue.size + queue.unacked
+        broker = self.broker
+        assert broker.enqueued == self.model.number
+        for queue in broker.queues.values():
+            row = fields.row(fields.QUEUE, queue)
+            assert int(row["enqueued"]) - int(row["dequeued"]) == int(row["waiting"]) + int(row["unacked"])
             if self.idle_limit == 10:
-                assert queue.enqueued == self.model.enqueued.get(queue.name, 0)
+                assert row["enqueued"] == self.model.enqueued.get(queue.name, 0)
 
 
 def test_random_verbs(new_consumer: Any, new_store: Any) -> None:

@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stompserver.broker.broker import Broker, Rules
-from stompserver.broker.destination import SYSTEM
 from stompserver.broker.message import Message
+from stompserver.broker.names.destination import SYSTEM
+from stompserver.broker.names.policy import Policies, Policy
 from stompserver.broker.oplog import OpLog
-from stompserver.broker.policy import Policies, Policy
-from stompserver.broker.recall import restore
-from stompserver.broker.subscription import INDIVIDUAL, Subscription
-from stompserver.broker.window import Window
+from stompserver.broker.queues.window import Window
+from stompserver.broker.subscription import INDIVIDUAL, Subscription, Wish
 
 QUEUE = "/queue/q"
 DEAD = "/queue/dead"
@@ -66,7 +65,7 @@ class World:
             elif messages:
                 self.broker.restore(name, len(messages), min(messages), max(messages), SIZE * len(messages))
         for name in registers:
-            restore(self.broker, name, self.read(name, 0, 1 << 30))
+            self.broker.recall(name, self.read(name, 0, 1 << 30))
 
     def read(self, name: str, after: int, limit: int) -> list[Message]:
         """As a store gives messages back: other objects."""
@@ -90,7 +89,7 @@ class World:
 
     def serve(self) -> bool:
         self.commit()
-        readers = self.window.take_hungry()
+        readers = self.window.take_asking()
         for reader in readers:
             found = self.read(reader.name, reader.after(), max(1, reader.room()[0]))
             if found:
@@ -129,7 +128,7 @@ class World:
 
     def subscribe(self, prefetch: int) -> Subscription:
         consumer = self.new_consumer()
-        subscription = Subscription(consumer, "s", QUEUE, INDIVIDUAL, prefetch)
+        subscription = Subscription(consumer, Wish("s", QUEUE, INDIVIDUAL, prefetch))
         consumer.heard = self.hear
         consumer.subscriptions["s"] = subscription
         self.subscriptions.append(subscription)

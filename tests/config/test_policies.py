@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stompserver.broker.policy import NAMES, Policy
+from stompserver.broker.names.policy import NAMES, Policy
 from stompserver.config import Config, Loaded, load, policies_page, values
 from stompserver.config.option import attribute_of
 from stompserver.config.policies import GLOBAL, POLICY_FIELDS, PolicyOptions
@@ -111,7 +111,7 @@ def test_the_options_are_those_of_the_broker() -> None:
         ("policies:\n  /queue/a: {duplicate-window: 0, duplicate-time: 1s}\n", "duplicate-time: has no effect"),
     ],
 )  # fmt: skip
-def test_refusals_name_the_line_and_the_mend(tmp_path: Path, file: str, text: str) -> None:
+def test_refusals_name_the_line_and_the_fix(tmp_path: Path, file: str, text: str) -> None:
     said = refusal(tmp_path, file)
     assert said.startswith("stompserver.conf line ")
     assert text in said

@@ -30,7 +30,7 @@ def test_177_number_of_headers(connect, small, version, count, good):
 
 @pytest.mark.line(177, 182)
 @pytest.mark.parametrize(("octets", "good"), [(1800, True), (2100, False), (100_000, False)])
-@pytest.mark.parametrize("where", ["x:", "receipt:", "destination:/topic/"])
+@pytest.mark.parametrize("where", ["x:", "receipt:", "destination:/topic/x\ny:"])
 def test_177_octets_of_headers(connect, small, version, octets, good, where):
     client = connect(version, to=small)
     client.send(f"SEND\n{where}{'y' * octets}\nreceipt:r\ndestination:/topic/x\n\n\0")

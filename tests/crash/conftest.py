@@ -177,17 +177,26 @@ class Client:
 
     def consume(self, queue: str, bodies: list[str]) -> None:
         """ACK these, which must come first and in this order, and read a receipt for each."""
+        self.receipts(len(bodies) - self.take(queue, bodies))
+
+    def take(self, queue: str, bodies: list[str]) -> int:
+        """ACK these, which must come first and in this order; how many of the receipts have come."""
         self.subscribe(queue, "client-individual")
-        taken = owed = 0
-        while taken < len(bodies) or owed:
+        taken = receipts = 0
+        while taken < len(bodies):
             frame = self.next()
             if frame.command == "RECEIPT":
-                owed -= 1
-            elif taken < len(bodies):
+                receipts += 1
+            else:
                 assert frame.body.decode() == bodies[taken]
                 self.send(f"ACK\nid:{frame.headers['ack']}\nreceipt:ack {taken}\n\n\0")
                 taken += 1
-                owed += 1
+        return receipts
+
+    def receipts(self, count: int) -> None:
+        """Read on until so many receipts have come."""
+        while count:
+            count -= self.next().command == "RECEIPT"
 
     def subscribe(self, queue: str, ack: str = "auto", headers: str = "") -> None:
         self.send(f"SUBSCRIBE\nid:{queue}\ndestination:{queue}\nack:{ack}\n{headers}\n\0")
@@ -206,7 +215,7 @@ class Client:
         """Consume all that is in ``queue``: what comes before a message that is sent after it."""
         last = f"last {next(numbers)}"
         self.subscribe(queue)
-        self.send(f"SEND\ndestination:{queue}\n\n{last}\0")
+        self.send(f"SEND\ndestination:{queue}\npersistent:false\n\n{last}\0")
         found: list[Frame] = []
         while (frame := self.next()).body != last.encode():
             assert frame.command == "MESSAGE", frame

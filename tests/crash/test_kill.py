@@ -287,7 +287,6 @@ def _kill_again_and_again(
     assert [client.bodies(queue) for queue in QUEUES] == [[], [], [], []]
 
 
-@pytest.mark.every_kind
 def test_a_few_kills_lose_nothing_that_got_a_receipt(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any], gone: type[Exception]
 ) -> None:

@@ -36,7 +36,6 @@ def test_a_second_server_on_the_same_storage_ends_and_names_the_first(
     assert connect(restart(kind)).bodies("/queue/kept") == ["before", "after"]
 
 
-@pytest.mark.every_kind
 def test_a_newer_format_is_refused(
     kind: str,
     restart: Callable[..., Any],

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 
-
-@pytest.mark.every_kind
 def test_what_was_accepted_is_there_after_a_stop(
     kind: str, restart: Callable[..., Any], connect: Callable[..., Any]
 ) -> None:

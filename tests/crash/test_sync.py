@@ -165,7 +165,6 @@ def test_receipts_come_after_the_sync(kind: str, told: Callable[..., Traced]) ->
     here.check("acked")
 
 
-@pytest.mark.every_kind
 def test_with_a_checkpoint_receipts_do_not_wait_for_it(kind: str, told: Callable[..., Traced]) -> None:
     here = told(kind, "-c", "3600")
     for receipt in ("sent", "acked"):

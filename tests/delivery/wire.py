@@ -20,7 +20,7 @@ class Frame(NamedTuple):
     headers: list[tuple[str, str]]
     body: str
 
-    def __getitem__(self, name: str) -> str:  # type: ignore[override]
+    def __getitem__(self, name: str) -> str:  # type: ignore[override]  # a header, not a place
         """The first header of that name, as STOMP 1.2 wants it."""
         return next(value for each, value in self.headers if each == name)
 

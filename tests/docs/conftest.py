@@ -2,8 +2,9 @@
 
 A fenced block is, by its language:
 
-``console``  what is typed and what is answered. ``$ stompserver ...`` in the foreground starts a server, everything
-             else goes to one bash that lives as long as the page; ``> `` continues a command.
+``console``  what is typed and what is answered. ``$ stompserver ...`` in the foreground starts a server, and so does
+             ``$ make run``; everything else goes to one bash that lives as long as the page; ``> `` continues a
+             command.
 ``log``      lines of the newest server's log, in any order.
 anything else with ``title="name"``: a file of that name in the folder of the page's commands.
 
@@ -147,7 +148,19 @@ class Player:
         environment["PATH"] = str(Path(sys.executable).parent) + os.pathsep + environment["PATH"]
         environment["NODE_PATH"] = str(ROOT / "tests/interop/node/node_modules")
         environment["COLUMNS"] = "80"
+        self.environment = environment
         self.shell = Shell(directory, environment)
+
+    def in_a_checkout(self) -> None:
+        """Go on as somebody who has run ``make run`` in this folder: the commands are in .venv-run, on no PATH."""
+        ours = Path(sys.executable).parent
+        (self.directory / ".venv-run").mkdir()
+        (self.directory / ".venv-run/bin").symlink_to(ours)
+        others = [folder for folder in self.environment["PATH"].split(os.pathsep) if Path(folder) != ours]
+        self.shell.close()
+        self.shell = Shell(self.directory, {**self.environment, "PATH": os.pathsep.join(others)})
+        for command in ("stompserver", "stompctl"):
+            assert self.shell.run(f"command -v {command}").strip() == ""
 
     def play(self, page: Path) -> None:
         self.play_blocks(blocks_of(page.read_text()))
@@ -165,6 +178,8 @@ class Player:
 
     def exchange(self, typed: str, answer: str) -> None:
         words = shlex.split(typed, comments=True)
+        if words == ["make", "run"]:
+            words = ["stompserver"]
         if words[:1] == ["stompserver"] and not any(word in NOT_A_START for word in words):
             self.start(words[1:])
             self.logged_lines(answer)

@@ -18,6 +18,7 @@ CLIENTS = ROOT / "docs/how-to/write-a-client.md"
 PLAYED = [
     "README.md",
     "docs/tutorial/first-queue.md",
+    "docs/tutorial/tour.md",
     "docs/how-to/passwords.md",
     "docs/how-to/policies.md",
     "docs/how-to/redelivery-and-dead-letters.md",
@@ -43,7 +44,16 @@ COMMANDS = {
 
 @pytest.mark.parametrize("page", PLAYED)
 def test_page(page: str, player: Any) -> None:
+    if page == "README.md":
+        player.in_a_checkout()
     player.play(ROOT / page)
+
+
+def test_make_run_says_where_the_commands_are() -> None:
+    make = subprocess.run(["make", "--dry-run", "run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = [line for line in make.stdout.splitlines() if "export PATH=" in line]
+    assert said and str(ROOT / ".venv-run/bin") in said[0], make.stdout
+    assert 'export PATH="$PWD/.venv-run/bin:$PATH"' in (ROOT / "README.md").read_text()
 
 
 def test_every_page_with_a_console_is_played() -> None:

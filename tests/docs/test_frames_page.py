@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 import pytest
 
-from stompserver.session import dialect, state, versions
+from stompserver.session import state, versions
+from stompserver.session.dialect import headers as dialect
 from stompserver.wire.parser import OPENING
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/frames.md").read_text()
 SOURCE = Path(state.__file__).parents[1]
 
-TEACHING = {"ProtocolError", "Refused", "VersionError"}
+TEACHING = {"ProtocolError", "NotAllowed", "Refused", "VersionError"}
 NEVER_SENT = {"Stopped"}  # marks a parser that was told to stop
 HOLE = "\x00"  # what a text holds that is only known when it is raised
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -19,7 +19,7 @@ from stompserver.ctl.store import store
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     ROOT / "bench/README.md",
     ROOT / "tests/interop/README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -109,23 +109,52 @@ def test_limits_named_in_words_are_options(page: Path) -> None:
     assert named - {"max-exceptions"} <= set(OPTIONS)
 
 
-def modules() -> set[str]:
-    source = Path(stompserver.__file__).parent
-    return {
-        str(path.relative_to(source))
-        for path in source.rglob("*.py")
-        if path.name not in ("__init__.py", "__main__.py")
+SOURCE = Path(stompserver.__file__).parent
+FOLDERS = {str(path.parent.relative_to(SOURCE)): path for path in sorted(SOURCE.rglob("__init__.py"))}
+
+
+def names_in(folder: Path) -> set[str]:
+    """The modules and folders of a folder."""
+    modules = {path.stem for path in folder.glob("*.py") if not path.name.startswith("__")}
+    return modules | {path.name for path in folder.iterdir() if (path / "__init__.py").exists()}
+
+
+def test_the_map_has_every_folder() -> None:
+    part = (ROOT / "ARCHITECTURE.md").read_text().partition("## The folders")[2]
+    rows = re.findall(r"^\| `([\w/]+)/` \|", part, re.MULTILINE)
+    assert sorted(rows) == sorted({"src/stompserver", *FOLDERS} - {"."}), (
+        "rows of ARCHITECTURE.md, 'The folders'"
+    )
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_says_what_is_in_it(folder: str) -> None:
+    """Its docstring names each module, and no module that is not there."""
+    init = FOLDERS[folder]
+    tree = ast.parse(init.read_text())
+    named = set(re.findall(r"``([a-z_]+)``", ast.get_docstring(tree) or ""))
+    modules = {path.stem for path in init.parent.glob("*.py") if not path.name.startswith("__")}
+    assert not modules - named, f"name these in the docstring of {folder}/__init__.py"
+    others = {each.id for each in ast.walk(tree) if isinstance(each, ast.Name)}
+    others |= {
+        alias.name for each in ast.walk(tree) if isinstance(each, ast.ImportFrom) for alias in each.names
     }
+    known = names_in(init.parent) | names_in(init.parent.parent) | others | {"stompctl"}
+    assert not named - known, f"named in the docstring of {folder}/__init__.py, and not there"
 
 
-def test_the_map_has_every_module() -> None:
-    part = README.partition("## The source, in reading order")[2].partition("\n## ")[0]
-    table = "\n".join(line for line in part.splitlines() if line.startswith("|"))
-    named = set(re.findall(r"`([\w/*]+\.py)`", table))
-    missing = {module for module in modules() if not any(fnmatch(module, name) for name in named)}
-    assert not missing, "rows to write in README, 'The source, in reading order'"
-    gone = {name for name in named if not any(fnmatch(module, name) for module in modules())}
-    assert not gone, "rows to take out of README, 'The source, in reading order'"
+def test_the_readme_is_short() -> None:
+    assert README.count("\n") <= 250
+
+
+def test_benchmarks_that_comments_name_exist() -> None:
+    named = set()
+    for path in [*SOURCE.rglob("*.py"), *SOURCE.rglob("*.c")]:
+        for names in re.findall(r"bench:\s+([\w\s,*]+)\)", path.read_text()):
+            named.update(re.findall(r"\w+", names))
+    scenarios = set(re.findall(r'Scenario\(\s+"(\w+)"', (ROOT / "bench/scenarios.py").read_text()))
+    assert scenarios
+    assert not named - scenarios, "no scenarios of python -m bench"
 
 
 def test_make_targets_exist() -> None:

@@ -16,7 +16,7 @@ from stompserver.broker.message import Message
 from stompserver.broker.oplog import PUT, OpLog
 from stompserver.config.options import QUEUE_TYPES
 from stompserver.errors import Refused, StoreError
-from stompserver.server import storage
+from stompserver.server.storage import trouble
 from stompserver.stores.base import STORES, Store
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_the_error_of_a_full_disk_is_the_one_shown() -> None:
     assert [line.strip() for line in shown.splitlines() if line.strip()] == (
         refused.value.explanation().strip().splitlines()
     )
-    assert broker.log.number == 0
+    assert broker.log.position == 0
 
 
 def test_what_needs_no_disk_goes_on_when_it_is_full() -> None:
@@ -53,7 +53,7 @@ def test_what_needs_no_disk_goes_on_when_it_is_full() -> None:
 
 
 def test_lines_of_the_log_are_the_code_s() -> None:
-    source = Path(storage.__file__).read_text()
+    source = Path(trouble.__file__).read_text()
     for text in re.findall(r"^\| `(.+?)(?:: \.\.\.)?` \| `(\w+)` \|$", FULL, re.MULTILINE):
         for part in text:
             assert part in source

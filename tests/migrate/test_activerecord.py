@@ -12,8 +12,8 @@ import pytest
 from stompserver.errors import StoreAway, StoreDamaged, StoreError, StoreForeign
 from stompserver.migrate import activerecord, found, read, set_aside
 from stompserver.migrate.original import Notes, Original
-from stompserver.stores import database
 from stompserver.stores.base import Place
+from stompserver.stores.sql import database
 
 VARIANTS = ["activerecord/ruby18", "activerecord/debian31"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from stompserver.broker.message import Message
 from stompserver.migrate import read
-from stompserver.session.dialect import PRIVATE
+from stompserver.session.dialect.headers import PRIVATE
 
 STORAGES = ("file/ruby18", "file/debian31", "dbm/ruby18", "dbm/debian31")
 DATABASES = ("activerecord/ruby18", "activerecord/debian31")

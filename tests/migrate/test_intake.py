@@ -11,8 +11,9 @@ from stompserver.broker.message import Message
 from stompserver.errors import StoreAway, StoreDamaged, StoreError, StoreFull
 from stompserver.migrate import Ledger, Original, found, into, read, set_aside
 from stompserver.migrate.ledger import FILE
-from stompserver.stores import base, database
+from stompserver.stores import base
 from stompserver.stores.base import Place, open_store
+from stompserver.stores.sql import database
 
 
 class Crash(BaseException):

@@ -10,7 +10,7 @@ from stompserver.broker.message import OVERHEAD, Message
 from stompserver.migrate.frame import Frame
 from stompserver.migrate.order import merge, stamp
 from stompserver.migrate.original import Item, Notes, item
-from stompserver.session.dialect import PRIVATE
+from stompserver.session.dialect.headers import PRIVATE
 
 
 def taken(headers: dict[bytes, bytes], notes: Notes | None = None) -> Message:

@@ -77,8 +77,8 @@ def test_lines_of_another_form_are_named_and_ignored(tmp_path: Path, line: str) 
 
 def test_of_repeated_logins_the_last_counts(tmp_path: Path) -> None:
     known = users(tmp_path, f"a:1\na:2\nb:{CHEAP.hash('1')}\nb:2\nc:1\nc:{CHEAP.hash('2')}\n")
-    assert [known.check(login, "1") for login in "abc"] == [False, False, False]
-    assert [known.check(login, "2") for login in "abc"] == [True, True, True]
+    assert [known.check(login, "1") for login in "abc"] == [None, None, None]
+    assert all(known.check(login, "2") for login in "abc")
 
 
 def test_a_file_of_windows(tmp_path: Path) -> None:
@@ -95,6 +95,14 @@ def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
     )
     assert not known.check("jürgen", "größe")
     assert not known.check("\ud800", "\ud800")
+
+
+def test_who_is_let_in_is_that_login(tmp_path: Path) -> None:
+    known = users(tmp_path, EXAMPLE + hashed_line("alice", "secret") + "\n")
+    for login, passcode in [("testuser", "testpass"), ("alice", "secret"), ("alice", "secret")]:
+        principal = known.check(login, passcode)
+        assert principal is not None
+        assert principal.login == login
 
 
 def test_hashed_lines(tmp_path: Path) -> None:
@@ -189,6 +197,54 @@ def test_a_right_login_that_comes_back_costs_nothing(tmp_path: Path) -> None:
     assert time.process_time() - start < 0.2  # 100 hashes would take more than a second
 
 
+def test_what_was_found_right_is_known_until_its_line_changes(tmp_path: Path) -> None:
+    line = f"alice:{CHEAP.hash('secret')}\nbob:{CHEAP.hash('x')}\n"
+    old = users(tmp_path, line)
+    assert not old.recognise("alice", "secret")
+    assert old.check("alice", "secret") and old.check("bob", "x")
+    assert old.recognise("alice", "secret") and not old.recognise("alice", "Secret")
+    new = users(tmp_path, line.replace("bob", "rob"))
+    new.remember(old)
+    assert new.recognise("alice", "secret")
+    assert not new.recognise("bob", "x") and not new.recognise("rob", "x")
+    changed = users(tmp_path, f"alice:{CHEAP.hash('secret')}\nbob:x\n")
+    changed.remember(old)
+    assert not changed.recognise("alice", "secret")
+    assert changed.recognise("bob", "x"), "by the file"
+
+
+def test_what_takes_a_hash(tmp_path: Path) -> None:
+    known = users(tmp_path, EXAMPLE + f"alice:{CHEAP.hash('secret')}\n")
+    assert known.has_hash("alice", "anything")
+    assert not known.has_hash("testuser", "testpass")
+    assert not known.has_hash("nobody", "x")
+    assert not known.has_hash("alice", None)
+    assert not known.has_hash(None, "x")
+
+
+def test_a_token_is_the_same_for_the_same_login_and_passcode(tmp_path: Path) -> None:
+    known = users(tmp_path, EXAMPLE)
+    pairs = [("a", "bc"), ("ab", "c"), ("", "abc"), ("abc", ""), ("abc", None), (None, None)]
+    assert len({known.token(*each) for each in pairs}) == 5, "one that is missing is empty"
+    assert known.token("a", "bc") == known.token("a", "bc")
+    assert known.token("a", "bc") != users(tmp_path, EXAMPLE).token("a", "bc")
+
+
+def test_hashes_of_different_cost_are_told(tmp_path: Path) -> None:
+    dear = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1)
+    cheap = "".join(f"user{n}:{CHEAP.hash('x')}\n" for n in range(7))
+    (text,) = users(tmp_path, cheap + f"bob:{dear.hash('x')}\n").warnings
+    assert "hashes of different cost: user0, user1, user2, user3, user4 and 2 more can be tried" in text
+    assert "--hash-password" in text
+    assert users(tmp_path, cheap).warnings == []
+
+
+def test_a_hash_that_is_too_dear_is_told(tmp_path: Path) -> None:
+    line = "alice:$argon2id$v=19$m=2000000,t=4,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA"
+    (text,) = users(tmp_path, line).warnings
+    assert "the hash of alice takes 205 times the work of a usual one" in text
+
+
 @pytest.mark.parametrize(
     ("login", "passcode", "text"),
     [
@@ -219,4 +275,5 @@ def test_any_file_and_login_can_be_checked(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / f"any-{os.getpid()}.passwd"
     path.write_bytes(b"x:" + CHEAP.hash("y").encode() + b"\n" + content)
-    assert isinstance(Users.load(path).check(login, passcode), bool)
+    found = Users.load(path).check(login, passcode)
+    assert found is None or found.login == login

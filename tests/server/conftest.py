@@ -12,8 +12,11 @@ import pytest
 
 from stompserver.config import Config
 from stompserver.security.users import Users
+from stompserver.server.build import build
+from stompserver.server.carrier import Carrier
 from stompserver.server.connection import Connection
 from stompserver.server.server import Server
+from stompserver.server.terms import Terms
 
 Result = TypeVar("Result")
 HELLO = {
@@ -24,13 +27,17 @@ HELLO = {
 
 
 class HandLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop, but for its time, which stands still until somebody moves it."""
+    """asyncio's own loop, but for its time, which stands still until somebody moves it, or goes on by ``pace`` s
+    whenever somebody looks at it.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.pace = 0.0
         super().__init__()
 
     def time(self) -> float:
+        self.now += self.pace
         return self.now
 
     def turn(self, times: int = 1) -> None:
@@ -56,8 +63,9 @@ class Wire(asyncio.Transport):
     in ``buffer`` as it would in asyncio's.
     """
 
-    def __init__(self, loop: HandLoop, address: str) -> None:
+    def __init__(self, loop: HandLoop, address: str, half_closes: bool = True) -> None:
         super().__init__({"peername": (address, 40000)})
+        self.half_closes = half_closes
         self._loop = loop
         self.protocol: Connection
         self.got = b""
@@ -82,7 +90,7 @@ class Wire(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert data and not self.half_closed, "written after the end"
-        if self.lost or self.aborted:
+        if self.lost or self.aborted or (self.closing and not self.half_closes):
             return
         self.writes.append(bytes(data))
         if not self.stalled:
@@ -97,9 +105,11 @@ class Wire(asyncio.Transport):
         return len(self.buffer)
 
     def can_write_eof(self) -> bool:
-        return True
+        return self.half_closes
 
     def write_eof(self) -> None:
+        if not self.half_closes:
+            raise NotImplementedError  # as TLS transports do
         self.half_closed = True
 
     def is_closing(self) -> bool:
@@ -162,8 +172,10 @@ class Wire(asyncio.Transport):
         self._loop.turn(3)
 
     def end(self) -> None:
-        """Close the client's writing half."""
-        if not self.protocol.eof_received():
+        """Close the client's writing half; the whole connection where there are no halves."""
+        stays = self.protocol.eof_received()
+        assert self.half_closes or not stays, "asyncio logs a warning for that"
+        if not stays:
             self.close()
         self._loop.turn(3)
 
@@ -192,28 +204,38 @@ class Shell:
 
     def __init__(self, users: Users | None, options: dict[str, Any]) -> None:
         self.loop = HandLoop()
-        self.server = self.run(self._make(Config(**options), users))
-        self.server.alarm.wall = lambda: 1_700_000_000 + self.loop.now
+        self.config = Config(**options)
+        self.server = self.run(self._make(users))
+        self.ahead = 0.0
+        """Seconds by which somebody set the clock on the wall."""
+        self.server.alarm.go_by(lambda: 1_700_000_000 + self.loop.now + self.ahead, self.loop.time)
         self.turn = self.loop.turn
         self.advance = self.loop.advance
 
-    async def _make(self, config: Config, users: Users | None) -> Server:
-        server = Server(config, users, [])
+    async def _make(self, users: Users | None) -> Server:
+        server = Server(await build(self.config), Terms(self.config), users, [])
         await server.start()
         return server
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(coroutine)
 
+    def reload(self, users: Users | None = None, **options: Any) -> None:
+        """Give the server other options, as a SIGHUP does."""
+        self.config = self.config.model_copy(update=options)
+        self.server.reload(Terms(self.config), users)
+
     @property
     def used(self) -> int:
         """Bytes of memory as the broker counts them."""
         return self.server.broker.memory.used
 
-    def open(self, address: str = "127.0.0.1") -> Wire:
+    def open(
+        self, address: str = "127.0.0.1", carrier: Carrier | None = None, half_closes: bool = True
+    ) -> Wire:
         """A connection that has sent nothing."""
-        wire = Wire(self.loop, address)
-        wire.protocol = Connection(self.server)
+        wire = Wire(self.loop, address, half_closes)
+        wire.protocol = Connection(self.server, 0, None, carrier)
         wire.protocol.connection_made(wire)
         self.turn(2)
         return wire

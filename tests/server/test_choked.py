@@ -56,7 +56,7 @@ def test_the_waiting_ends_when_its_reason_does(shell: MakeShell, way: str) -> No
         here.turn(2)
         assert not here.server.producers.choked
     else:
-        here.server.reload(here.server.config.model_copy(update={"policies": ()}), None)
+        here.reload(policies=())
         here.turn(4)
         assert producer.reading
     assert broker.queues["/queue/small"].waiting == (4 if way == "gone" else 5)

@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import resource
-from stompserver.server import heap
+from stompserver.server.process import heap
 kept = heap.keep()
 
 def use():

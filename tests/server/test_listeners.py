@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from stompserver.errors import ListenError
-from stompserver.server.listeners import listen
+from stompserver.server.listeners import accept, bind
 
 
 def has_ipv6() -> bool:
@@ -30,6 +31,11 @@ def addresses(sockets: list[socket.socket]) -> list[str]:
     return [each.getsockname()[0] for each in sockets]
 
 
+def listen(sockets: list[socket.socket]) -> None:
+    for each in sockets:
+        each.listen()
+
+
 def answers(host: str, port: int) -> bool:
     try:
         socket.create_connection((host, port), timeout=5).close()
@@ -39,24 +45,51 @@ def answers(host: str, port: int) -> bool:
 
 
 def test_an_address_and_a_port_the_system_chose(opened: list[socket.socket]) -> None:
-    opened += listen("127.0.0.1", 0)
+    opened += bind("127.0.0.1", 0)
     assert addresses(opened) == ["127.0.0.1"]
     port = opened[0].getsockname()[1]
     assert port > 0
+    listen(opened)
     assert answers("127.0.0.1", port)
     assert not answers("127.0.0.2", port)
 
 
 def test_sockets_are_ready_for_the_event_loop(opened: list[socket.socket]) -> None:
-    opened += listen("127.0.0.1", 0)
+    opened += bind("127.0.0.1", 0)
     assert not opened[0].getblocking()
     assert not opened[0].get_inheritable()
-    assert opened[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+
+
+def test_it_listens_when_there_is_somebody_to_accept(opened: list[socket.socket]) -> None:
+    async def scenario() -> None:
+        opened.extend(bind("127.0.0.1", 0))
+        port = opened[0].getsockname()[1]
+        assert not answers("127.0.0.1", port)
+        server = await accept(opened[0], asyncio.Protocol)
+        assert answers("127.0.0.1", port)
+        # A restarted server finds the port free, whatever is left of its connections.
+        assert opened[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+        server.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_port_that_was_taken_before_it_listens(opened: list[socket.socket]) -> None:
+    """Sockets that somebody else bound: with SO_REUSEADDR two of them may, and one of them may listen."""
+    for _ in range(2):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", opened[0].getsockname()[1] if opened else 0))
+        opened.append(sock)
+    opened[0].listen()
+    port = opened[0].getsockname()[1]
+    with pytest.raises(ListenError, match=f"cannot listen on 127.0.0.1 port {port}: address already in use"):
+        asyncio.run(accept(opened[1], asyncio.Protocol))
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost"])
 def test_localhost_is_both_families(opened: list[socket.socket], host: str) -> None:
-    opened += listen(host, 0)
+    opened += bind(host, 0)
     assert addresses(opened) == (["127.0.0.1", "::1"] if has_ipv6() else ["127.0.0.1"])
     assert len({each.getsockname()[1] for each in opened}) == 1
 
@@ -65,15 +98,17 @@ def test_localhost_is_both_families(opened: list[socket.socket], host: str) -> N
 def test_ipv6(opened: list[socket.socket], host: str) -> None:
     if not has_ipv6():
         pytest.skip("this machine has no IPv6 loopback address")
-    opened += listen(host, 0)
+    opened += bind(host, 0)
     assert addresses(opened) == ["::1"]
+    listen(opened)
     assert answers("::1", opened[0].getsockname()[1])
 
 
 @pytest.mark.parametrize("host", ["*", ""])
 def test_every_address(opened: list[socket.socket], host: str) -> None:
-    opened += listen(host, 0)
+    opened += bind(host, 0)
     assert addresses(opened)[0] == "0.0.0.0"
+    listen(opened)
     port = opened[0].getsockname()[1]
     assert answers("127.0.0.1", port)
     assert answers("127.0.0.2", port)
@@ -83,10 +118,10 @@ def test_every_address(opened: list[socket.socket], host: str) -> None:
 
 
 def test_a_port_in_use(opened: list[socket.socket]) -> None:
-    opened += listen("127.0.0.1", 0)
+    opened += bind("127.0.0.1", 0)
     port = opened[0].getsockname()[1]
     with pytest.raises(ListenError) as caught:
-        listen("127.0.0.1", port)
+        bind("127.0.0.1", port)
     assert str(caught.value) == (
         f"cannot listen on 127.0.0.1 port {port}: address already in use "
         "(is another stompserver running? -p chooses another port)"
@@ -96,24 +131,35 @@ def test_a_port_in_use(opened: list[socket.socket]) -> None:
 def test_a_port_in_use_by_one_of_two_families_leaves_nothing_open(opened: list[socket.socket]) -> None:
     if not has_ipv6():
         pytest.skip("this machine has no IPv6 loopback address")
-    opened += listen("::1", 0)
+    opened += bind("::1", 0)
     port = opened[0].getsockname()[1]
     with pytest.raises(ListenError, match="address already in use"):
-        listen("localhost", port)
-    opened += listen("127.0.0.1", port)
+        bind("localhost", port)
+    opened += bind("127.0.0.1", port)
+
+
+class Hasty(asyncio.Protocol):
+    """Closes at once: the side that closes first is the one whose port waits."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 def test_a_restart_need_not_wait_for_old_connections(opened: list[socket.socket]) -> None:
-    first = listen("127.0.0.1", 0)[0]
-    port = first.getsockname()[1]
-    client = socket.create_connection(("127.0.0.1", port), timeout=5)
-    first.setblocking(True)
-    served, _ = first.accept()
-    # The server's side closes first and is the one that waits.
-    served.close()
-    first.close()
-    opened += listen("127.0.0.1", port)
-    client.close()
+    async def scenario() -> None:
+        (first,) = bind("127.0.0.1", 0)
+        port = first.getsockname()[1]
+        server = await accept(first, Hasty)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        server.close()
+        opened.extend(bind("127.0.0.1", port))
+        again = await accept(opened[0], Hasty)
+        again.close()
+        writer.close()
+        await writer.wait_closed()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -126,7 +172,7 @@ def test_a_restart_need_not_wait_for_old_connections(opened: list[socket.socket]
 )
 def test_addresses_that_are_not_ours(host: str, text: str) -> None:
     with pytest.raises(ListenError) as caught:
-        listen(host, 0)
+        bind(host, 0)
     message = str(caught.value)
     assert message.startswith(f"cannot listen on {host} port 0: ")
     assert text in message

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stompserver.server.logs import JsonLines, TextLines, one_line
+from stompserver.server.process.logs import LONGEST, TRACE, JsonLines, TextLines, one_line, shortened
 
 TEXT_LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d (DEBUG|INFO|WARNING|ERROR|CRITICAL) (?P<message>[^\n]*)"
@@ -106,6 +106,19 @@ def test_a_traceback_stays_in_the_line() -> None:
     assert fields["traceback"].endswith("ValueError: x")
 
 
+def test_nothing_makes_a_line_long() -> None:
+    text = "\x01" * 1_000_000
+    made = record("Refused: %s", text, detail=text)
+    assert len(TextLines().format(made)) < 4 * LONGEST + 200
+    assert len(JsonLines().format(made)) < 2 * 6 * LONGEST + 400
+    assert len(TextLines().format(with_traceback(text))) < 4 * TRACE + 400
+
+
+def test_what_is_shortened_says_so() -> None:
+    assert shortened("a" * 200) == "a" * 200
+    assert shortened("a" * 201) == "a" * 200 + "... (201 characters)"
+
+
 def test_a_stack_stays_in_the_line() -> None:
     made = record("where")
     made.stack_info = "Stack (most recent call last):\n  somewhere"
@@ -113,7 +126,8 @@ def test_a_stack_stays_in_the_line() -> None:
 
 
 CONFIGURED = (
-    "import logging; from stompserver.server import logs; log = logging.getLogger('stompserver.connection');"
+    "import logging; from stompserver.server.process import logs;"
+    " log = logging.getLogger('stompserver.connection');"
 )
 
 

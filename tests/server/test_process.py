@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stompserver.errors import ConfigError
-from stompserver.server.process import PidFile, StartError, identity, make_directory
+from stompserver.server.process.process import PidFile, StartError, identity, make_directory
 
 NOBODY = pwd.getpwnam("nobody")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
@@ -24,7 +24,7 @@ UNMEASURED = {name: value for name, value in os.environ.items() if not name.star
 
 def run(program: str, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from stompserver.server.process import *\n" + program, *arguments],
+        [sys.executable, "-c", "from stompserver.server.process.process import *\n" + program, *arguments],
         cwd=directory, env=UNMEASURED if "become(" in program else None,
         capture_output=True, text=True, timeout=30,
     )  # fmt: skip
@@ -203,7 +203,7 @@ def test_the_pid_file_is_the_originals(tmp_path: Path) -> None:
 
 def test_a_pid_file_whose_writer_lives_is_refused(tmp_path: Path) -> None:
     program = "import sys; PidFile(Path('pid')).acquire(); print('held', flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", "from stompserver.server.process import *\n" + program]
+    command = [sys.executable, "-c", "from stompserver.server.process.process import *\n" + program]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
@@ -318,7 +318,7 @@ def test_a_daemon_that_dies_is_noticed(tmp_path: Path) -> None:
 def test_nobody_needs_to_wait(tmp_path: Path) -> None:
     program = """
 import sys
-from stompserver.server import process
+from stompserver.server.process import process
 reader, writer = os.pipe()
 os.close(reader)
 readiness = process.Readiness(writer)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,20 +16,19 @@ import pytest
 from stompserver.config import Config, Loaded, load
 from stompserver.errors import ConfigError
 from stompserver.security.users import Users
-from stompserver.server.listeners import listen
-from stompserver.server.logs import JsonLines, TextLines
-from stompserver.server.process import PidFile, Readiness, StartError
-from stompserver.server.service import Service
+from stompserver.server.listeners import bind
+from stompserver.server.process.logs import JsonLines, TextLines
+from stompserver.server.process.process import PidFile, Readiness, StartError
+from stompserver.server.process.service import Service
+from stompserver.server.terms import Terms
 
 
 class Fake:
     """A server that serves nobody and writes down what it is told."""
 
-    takes = ("prefetch", "auth")
-
-    def __init__(self, config: Config, users: Users | None, sockets: list[socket.socket]) -> None:
+    def __init__(self, terms: Terms, users: Users | None) -> None:
         self.failed = asyncio.Event()
-        self.configs = [config]
+        self.terms = [terms]
         self.users = [users]
         self.drained: list[float] = []
         self.ready = asyncio.Event()
@@ -40,11 +39,9 @@ class Fake:
     async def drain(self, deadline: float, /) -> None:
         self.drained.append(deadline)
 
-    def reload(self, config: Config, users: Users | None) -> list[str]:
-        old = self.configs[-1]
-        self.configs.append(config)
+    def reload(self, terms: Terms, users: Users | None, /) -> None:
+        self.terms.append(terms)
         self.users.append(users)
-        return [name for name in self.takes if getattr(old, name) != getattr(config, name)]
 
 
 class Endless(Fake):
@@ -69,8 +66,8 @@ class Running:
     def read(self) -> Loaded:
         return load(self.argv, {}, self.directory)
 
-    def _make(self, config: Config, users: Users | None, sockets: list[socket.socket]) -> Fake:
-        self.servers.append(self._kind(config, users, sockets))
+    async def _make(self, config: Config, users: Users | None, sockets: Sequence[socket.socket]) -> Fake:
+        self.servers.append(self._kind(Terms(config), users))
         return self.servers[0]
 
     @property
@@ -106,7 +103,7 @@ class Running:
     @asynccontextmanager
     async def started(self) -> AsyncIterator[Running]:
         (self.directory / "log").mkdir(exist_ok=True)
-        sockets = listen("127.0.0.1", 0)
+        sockets = bind("127.0.0.1", 0)
         try:
             async with self.logs("Stomp protocol handler starting on 127.0.0.1 port "):
                 self.code = asyncio.create_task(self.service.run(sockets, Readiness()))
@@ -225,19 +222,40 @@ def test_hang_up_takes_over_what_may_change(tmp_path: Path, log: pytest.LogCaptu
             running.file(
                 "configfile: x\nprefetch: 7\nshutdown-timeout: 3\nport: 1\nuser: nobody\nlinger: 9\n"
             )
-            await running.hang_up("read again; changed: prefetch, shutdown-timeout")
-            # linger may change, but this server did not take it.
+            await running.hang_up("read again; changed: prefetch, linger, shutdown-timeout")
             assert running.messages(logging.WARNING) == [
                 "stompserver.conf line 1: configfile has no effect inside the configuration file",
-                "changed, but only a restart puts it in force: port, linger, user",
+                "changed, but only a restart puts it in force: port, user",
             ]
-            assert running.server.configs[-1].prefetch == 7
-            assert (running.server.configs[-1].port, running.server.configs[-1].user) == (61613, "")
-            assert (running.service.config.port, running.service.config.linger) == (61613, 2.0)
-            running.file("prefetch: 7\n")
+            assert running.server.terms[-1].settings[0].prefetch == 7
+            assert running.server.terms[-1].linger == 9.0
+            assert (running.service.config.port, running.service.config.user) == (61613, "")
+            running.file("prefetch: 7\nlinger: 9\n")
             await running.hang_up("read again; changed: shutdown-timeout")
             assert await running.end() == 0
             assert running.server.drained == [10.0]
+
+    asyncio.run(scenario())
+
+
+def test_what_the_loop_cannot_tell_anybody(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
+    """The system's refusals are one line; a bug keeps its traceback."""
+
+    async def scenario() -> None:
+        async with Running(tmp_path, log, Fake).started():
+            loop = asyncio.get_running_loop()
+            before = len(log.records)
+            loop.call_exception_handler(
+                {
+                    "message": "socket.accept() out of system resource",
+                    "exception": OSError(24, "Too many open files"),
+                }
+            )
+            loop.call_exception_handler({"message": "bug", "exception": ValueError("bug")})
+            assert [(record.name, bool(record.exc_info)) for record in log.records[before:]] == [
+                ("stompserver", False),
+                ("asyncio", True),
+            ]
 
     asyncio.run(scenario())
 
@@ -282,7 +300,7 @@ def test_a_broken_file_leaves_everything_as_it_is(
             running.file(file)
             await running.hang_up("the configuration was not read again, the old one stays in force: ")
             assert text in running.messages()[-1]
-            assert len(running.server.configs) == 1
+            assert len(running.server.terms) == 1
             running.file("prefetch: 9\n")
             await running.hang_up("changed: prefetch")
 
@@ -329,18 +347,21 @@ AT_ONCE = """
 import asyncio, sys
 from pathlib import Path
 from stompserver.config import load
-from stompserver.server import logs
-from stompserver.server.process import Readiness
-from stompserver.server.service import Service
+from stompserver.server.process import logs
+from stompserver.server.process.process import Readiness
+from stompserver.server.process.service import Service
 
 class Endless:
-    def __init__(self, *_):
+    def __init__(self):
         self.failed = asyncio.Event()
     async def start(self):
         pass
     async def drain(self, deadline):
         print("draining", flush=True)
         await asyncio.Event().wait()
+
+async def make(*_):
+    return Endless()
 
 def read():
     return load(["--pidfile", "../pid"], {}, Path.cwd())
@@ -352,7 +373,7 @@ if loop == "uvloop":
     factory = uvloop.new_event_loop
 else:
     factory = asyncio.new_event_loop
-print("code", asyncio.Runner(loop_factory=factory).run(Service(read(), read, Endless).run([], Readiness())))
+print("code", asyncio.Runner(loop_factory=factory).run(Service(read(), read, make).run([], Readiness())))
 """
 
 

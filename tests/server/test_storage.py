@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import re
 import shutil
 import tempfile
@@ -24,10 +27,13 @@ from hypothesis.stateful import (
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.message import Message
 from stompserver.broker.oplog import DROP, MARK, PUT, REMOVE, Op, OpLog
-from stompserver.broker.window import Window
+from stompserver.broker.queues.window import Window
+from stompserver.broker.schedule.schedule import STUB
 from stompserver.errors import Refused, StoreAway, StoreError, StoreFull
-from stompserver.server.reserve import Reserve
-from stompserver.server.storage import PATIENCE, RETRY, UNDURABLE, Pump
+from stompserver.server.storage.pump import UNDURABLE, WATCH, Pump
+from stompserver.server.storage.reserve import Reserve
+from stompserver.server.storage.trouble import LAST_RETRY, MARGIN, RETRY
+from stompserver.session.roster import Roster
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
 from stompserver.stores.base import STORES, Damage, Place, Stored, open_store
@@ -39,6 +45,7 @@ class ModelStore:
     keeps = True
     local = True
     most = 0
+    swell = 1
     description = "a model"
 
     def __init__(self) -> None:
@@ -48,6 +55,8 @@ class ModelStore:
         self.problems: list[StoreError | None] = []
         self.damaged: set[int] = set()
         self.syncs: list[bool] = []
+        self.inside = 0
+        self.gone: StoreError | None = None
         self.reads: list[tuple[str, int, int, int]] = []
         self.closed = False
 
@@ -76,6 +85,13 @@ class ModelStore:
                 self.rows.pop((op.queue, op.key), None)
             elif op.kind == DROP:
                 self.rows = {place: m for place, m in self.rows.items() if place[0] != op.queue}
+
+    def verify(self) -> None:
+        if self.gone is not None:
+            raise self.gone
+
+    def spare(self) -> int:
+        return self.inside
 
     def sync(self) -> None:
         self.syncs.append(True)
@@ -167,7 +183,7 @@ class Rig:
         self.thread = Hand()
         self.resumed = 0
         self.failed = 0
-        self.dirty: list[Any] = []
+        self.roster = Roster()
         self.pump = loop.run_until_complete(self._pump(checkpoint))
 
     async def _pump(self, checkpoint: float) -> Pump:
@@ -180,9 +196,9 @@ class Rig:
         self.failed += 1
 
     def client(self) -> Session:
-        session = Session(self.broker, Settings(), "s", 0.0, self.dirty)
+        session = Session(self.broker, self.roster, Settings(), "s", 0.0)
         self.say(session, "CONNECT\naccept-version:1.2\nhost:h\n\n\0")
-        session.take()
+        session.take_pieces(1 << 40)
         return session
 
     def say(self, session: Session, text: str) -> None:
@@ -194,7 +210,7 @@ class Rig:
         self.loop.turn(3)
 
     def heard(self, session: Session) -> str:
-        return session.take().decode()
+        return b"".join(session.take_pieces(1 << 40)).decode()
 
 
 @pytest.fixture
@@ -222,6 +238,20 @@ def test_a_receipt_waits_for_the_commit(rig: Rig, store: ModelStore) -> None:
     rig.turn()
     assert rig.heard(client) == "RECEIPT\nreceipt-id:r1\n\n\0\n"
     assert [m.body for m in store.rows.values()] == [b"1"]
+
+
+def test_what_was_logged_at_the_start_is_committed_too(rig: Rig, store: ModelStore) -> None:
+    """Before there was a pump: what the server itself remembers may change when it is read back."""
+    broker = Broker(Rules(), OpLog(True), 1, Window(4))
+    broker.send(Message("/queue/a", {}, b"early", 5))
+
+    async def make() -> Pump:
+        return Pump(store, broker, None, 0, lambda: None, lambda: None, rig.thread)
+
+    rig.loop.run_until_complete(make()).kick()
+    rig.loop.turn(3)
+    assert [m.body for m in store.rows.values()] == [b"early"]
+    assert broker.log.durable == broker.log.position
 
 
 def test_what_comes_during_a_commit_is_one_batch(rig: Rig, store: ModelStore) -> None:
@@ -300,18 +330,20 @@ def test_a_backlog_is_paged_and_comes_back_in_order(rig: Rig, store: ModelStore)
 
 def test_messages_for_later_make_room_once_they_are_durable(rig: Rig, store: ModelStore) -> None:
     """Those who wait for memory send nothing more, and nothing else may be needed to give it back."""
-    rig.broker.memory.resize(80_000)
+    rig.broker.memory.resize(400_000)
     rig.thread.at_once = False
     client = rig.client()
     rig.broker.tick(1)
     for number in range(50):
         rig.say(client, send(str(number), more="x-delay:3600000\n"))
     rig.turn()
-    assert rig.broker.memory.used > rig.broker.memory.high
+    schedule = rig.broker.schedule
+    assert schedule.held > 2 * schedule.budget
     rig.thread.run()
     rig.turn()
     assert len(store.rows) == 50
-    assert rig.broker.memory.used < rig.broker.memory.low
+    assert schedule.held <= schedule.budget
+    assert rig.broker.memory.used == schedule.held + 50 * STUB
 
 
 def test_what_waits_for_a_commit_is_a_part_of_the_memory(rig: Rig) -> None:
@@ -487,6 +519,100 @@ def test_a_transaction_does_not_leave_in_parts_when_the_disk_is_full(rig: Rig, s
     assert "RECEIPT\nreceipt-id:c" in rig.heard(client)
 
 
+def test_room_in_what_the_store_has_already_counts(rig: Rig, store: ModelStore) -> None:
+    """The disk stays full for ever, since the store's file keeps all it ever had."""
+    client = rig.client()
+    rig.reserve.left = MARGIN
+    rig.reserve.give_up()
+    rig.reserve.bytes, rig.reserve.left = 64 << 20, MARGIN
+    rig.say(client, send("1", more="receipt:1\n"))
+    rig.turn()
+    assert rig.broker.room == 0
+    store.inside = 8 << 20
+    rig.loop.advance(RETRY)
+    rig.turn()
+    assert rig.broker.room == 4 << 20, "half of it, since there is no reserve"
+    rig.thread.at_once = False
+    client = rig.client()
+    rig.say(client, send("2" * 3_000_000, more="receipt:2\n"))
+    rig.turn()
+    assert rig.broker.room < 2 << 20, "what is on its way is not promised twice"
+    rig.say(client, send("3" * 3_000_000, more="receipt:3\n"))
+    rig.turn()
+    rig.thread.run()
+    rig.turn()
+    text = rig.heard(client)
+    assert "RECEIPT\nreceipt-id:2" in text
+    assert "ERROR\n" in text
+    assert "The storage is full" in text
+    store.inside = 0
+    rig.say(rig.client(), send("4"))
+    rig.turn()
+    rig.thread.run()
+    rig.turn()
+    assert rig.broker.room == 0
+
+
+def test_who_is_refused_for_want_of_room_is_in_the_log(
+    rig: Rig, store: ModelStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where there is room for something smaller; and nothing needs to be committed for it to go on."""
+    caplog.set_level(logging.INFO, "stompserver.storage")
+    rig.reserve.left = MARGIN + (1 << 20)
+    rig.say(rig.client(), send("1"))
+    rig.turn()
+    assert rig.broker.room == 1 << 20
+    for size in (3 << 20, 2 << 20, 2 << 20):
+        rig.say(rig.client(), send("x" * size))
+        rig.turn()
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "its producer is refused: it has 3" in told.getMessage()
+    rig.say(rig.client(), send("x" * 1_200_000))
+    rig.turn()
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2
+    caplog.clear()
+    for _ in range(3):
+        rig.loop.advance(RETRY)
+        rig.turn()
+    assert not caplog.records
+    rig.reserve.left = MARGIN + (8 << 20)
+    rig.loop.advance(RETRY)
+    rig.turn()
+    assert [record.getMessage() for record in caplog.records] == ["There is room for messages again"]
+    assert rig.broker.room == 8 << 20
+
+
+def test_a_store_that_swells_what_it_writes_promises_less(rig: Rig, store: ModelStore) -> None:
+    store.swell = 2
+    rig.reserve.left = MARGIN + (1 << 20)
+    rig.pump = rig.loop.run_until_complete(rig._pump(0))
+    assert rig.broker.room == 1 << 19
+
+
+def test_a_storage_that_is_not_there_any_more_gives_no_receipt(rig: Rig, store: ModelStore) -> None:
+    client = rig.client()
+    store.gone = StoreError("data is not any more what this server has open")
+    rig.say(client, send("1", more="receipt:1\n"))
+    rig.turn()
+    assert rig.heard(client) == ""
+    assert rig.failed == 1
+    rig.turn()
+    assert rig.failed == 1
+
+
+def test_a_storage_that_is_not_there_any_more_is_noticed_in_a_quiet_server(
+    rig: Rig, store: ModelStore
+) -> None:
+    for _ in range(3):
+        rig.loop.advance(WATCH)
+        rig.loop.turn(3)
+    assert rig.failed == 0
+    store.gone = StoreError("data is not any more what this server has open")
+    rig.loop.advance(WATCH)
+    rig.loop.turn(3)
+    assert rig.failed == 1
+
+
 def test_a_transaction_larger_than_the_room_is_refused_whole(rig: Rig, store: ModelStore) -> None:
     client = rig.client()
     rig.broker.room = 1500
@@ -529,7 +655,7 @@ def test_the_wait_for_a_database_is_bounded(rig: Rig, store: ModelStore) -> None
     rig.say(client, send("1", more="receipt:r1\n"))
     rig.turn()
     for _ in range(12):
-        rig.loop.advance(PATIENCE)
+        rig.loop.advance(LAST_RETRY)
     rig.turn()
     assert rig.heard(client).count("RECEIPT") == 1
 
@@ -679,7 +805,23 @@ def test_the_reserve_is_a_file_that_takes_its_space(tmp_path: Path) -> None:
     assert reserve.free() > 0
 
 
-def test_a_reserve_larger_than_the_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_reserve_is_a_part_of_a_small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = os.statvfs_result((4096, 4096, 100, 50, 50, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: size)
+    reserve = Reserve(tmp_path, 64 << 20)
+    assert not reserve.held
+    assert reserve.hold()
+    assert reserve.held
+    assert (tmp_path / "reserve").stat().st_size == reserve.bytes == 25 * 4096
+
+
+def test_a_reserve_larger_than_the_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: int, start: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
     assert not Reserve(tmp_path, 1 << 55).hold()
     assert not list(tmp_path.iterdir())
     assert not Reserve(tmp_path / "missing", 1).hold()

@@ -9,6 +9,8 @@ import pytest
 
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.oplog import PUT, OpLog
+from stompserver.session.events import Event
+from stompserver.session.roster import Roster
 from stompserver.session.session import Session
 from stompserver.session.settings import Settings
 from stompserver.session.state import NAMES
@@ -57,19 +59,23 @@ def read(octets: bytes) -> tuple[list[Reply], int]:
 class Peer:
     """A client and its session; ``now`` is the time of both, in seconds."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, local: bool, traced: bool) -> None:
         self.world = world
         self.now = 1000.0
-        self.session = Session(world.broker, world.settings, name, self.now, world.dirty)
+        self.session = Session(world.broker, world.roster, world.settings, name, self.now, local, traced)
 
     def send(self, octets: bytes) -> None:
         self.session.receive(octets, self.now)
 
+    def take(self) -> bytes:
+        """What was sent to the client, as it is on the wire."""
+        return b"".join(self.session.take_pieces(1 << 40))
+
     def read(self) -> list[Reply]:
         """What was sent to the client, without heart-beats."""
-        octets = self.session.take()
+        octets = self.take()
         if octets:
-            self.session.sent = self.now
+            self.session.written(self.now)
         return read(octets)[0]
 
     def ask(self, octets: bytes) -> list[Reply]:
@@ -87,8 +93,12 @@ class Peer:
         *_, reply = self.ask(octets)
         assert reply.command == "ERROR", reply
         assert self.state == "failed"
-        assert reply.body.decode().count("\n") >= 3  # what, where, rule, mend
+        assert reply.body.decode().count("\n") >= 3  # what, where, rule, fix
         return reply
+
+    def events(self, kind: type[Event]) -> list[Any]:
+        """What happened of that kind; all events so far are forgotten."""
+        return [event for event in self.session.events() if type(event) is kind]
 
     @property
     def state(self) -> str:
@@ -103,7 +113,8 @@ class Peer:
     def subscribe(self, destination: str, ack: str = "auto", id: str = "s", more: str = "") -> None:
         frame = f"SUBSCRIBE\nid:{id}\ndestination:{destination}\nack:{ack}\n{more}receipt:subscribed\n\n\0"
         self.send(frame.encode())
-        self.session.outbox[:] = [o for o in self.session.outbox if b"receipt-id:subscribed\n" not in o]
+        outbox = self.session.outbox
+        outbox.pieces[:] = [piece for piece in outbox.pieces if b"receipt-id:subscribed\n" not in piece]
 
     def publish(self, destination: str, *bodies: bytes) -> None:
         for body in bodies:
@@ -116,17 +127,17 @@ class World:
     def __init__(self, rules: Rules | None = None, recording: bool = False, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.broker = Broker(rules or Rules(deadletter="/queue/dead"), OpLog(recording))
-        self.dirty: list[Any] = []
+        self.roster = Roster()
         self.peers: list[Peer] = []
 
-    def stranger(self) -> Peer:
+    def stranger(self, local: bool = False, traced: bool = False) -> Peer:
         """A connection that has not said anything."""
-        peer = Peer(self, f"session-{len(self.peers) + 1}")
+        peer = Peer(self, f"session-{len(self.peers) + 1}", local, traced)
         self.peers.append(peer)
         return peer
 
-    def connect(self, version: str) -> Peer:
-        peer = self.stranger()
+    def connect(self, version: str, **options: bool) -> Peer:
+        peer = self.stranger(**options)
         (reply,) = peer.ask(HELLO[version])
         assert reply.command == "CONNECTED", reply
         return peer
@@ -134,7 +145,7 @@ class World:
     def commit(self, upto: int | None = None) -> None:
         """All that was logged, or what was logged up to a number, is durable now."""
         log = self.broker.log
-        number, held = log.number, 0
+        number, held = log.position, 0
         if upto is None:
             number, ops = log.drain()
             held = sum(op.size for op in ops if op.kind == PUT)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from stompserver.broker.broker import Rules
+from stompserver.broker.message import Message
+from stompserver.broker.slices import BUDGET
 
 VERSIONS = ("1.0", "1.1", "1.2")
 FROM_1_1 = ("1.1", "1.2")
@@ -67,6 +70,42 @@ def test_cumulative_does_not_reach_other_subscriptions(world: Any, version: str)
     peer.send(settle(version, 4, id="t"))
     assert unsettled(peer) == [1, 3]
     assert (left(world, "/queue/s"), left(world, "/queue/t")) == (2, 0)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_late_ack_when_the_selector_is_gone(world: Any, version: str) -> None:
+    peer, other = world.connect(version), world.connect(version)
+    peer.subscribe("/queue/q", "client-individual", more="prefetch-count:10\nselector:c = '1'\n")
+    other.subscribe("/queue/q", "client-individual", more="prefetch-count:10\nselector:c = '2'\n")
+    for value in (1, 1, 2, 3):
+        peer.send(f"SEND\ndestination:/queue/q\nc:{value}\n\nx\0".encode())
+    first, second = peer.read()
+    (third,) = other.read()
+    peer.send(b"UNSUBSCRIBE\nid:s\n\n\0")
+    for each, message in ((other, third), (peer, first), (peer, second)):
+        name = "id:" + message["ack"] if version == "1.2" else "message-id:" + message["message-id"]
+        assert each.ask(f"ACK\n{name}\nsubscription:s\n\n\0".encode()) == []
+    assert left(world) == 1
+
+
+@pytest.mark.parametrize("ack", ["client", "client-individual"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_message_that_fits_several_topics_of_one_subscription(world: Any, version: str, ack: str) -> None:
+    peer = world.connect(version)
+    peer.subscribe("/topic/a,/topic/*,/topic/>", ack)
+    peer.publish("/topic/a", b"x", b"y")
+    messages = peer.read()
+    assert len(messages) == 6
+    for message in messages[-1:] if ack == "client" else messages:
+        name = "id:" + message["ack"] if version == "1.2" else "message-id:" + message["message-id"]
+        peer.send(f"ACK\n{name}\nsubscription:s\n\n\0".encode())
+    if ack == "client" and version != "1.2":
+        # What ACK calls so is the oldest delivery of that message.
+        for _ in range(2):
+            peer.send(f"ACK\n{name}\nsubscription:s\n\n\0".encode())
+    assert [reply.command for reply in peer.read()] == []
+    assert not peer.session.deliveries
+    assert not peer.session.twins
 
 
 def test_what_came_back_is_behind_what_was_settled(world: Any) -> None:
@@ -205,7 +244,7 @@ def test_the_monitor_needs_none_but_takes_them(new_world: Any, version: str) -> 
     peer = world.connect(version)
     peer.subscribe("/queue/monitor", "client")
     for _ in range(3):
-        peer.publish("/queue/monitor", b"report")
+        world.broker.send(Message("/queue/monitor", {}, b"report", 6))
     replies = peer.read()
     assert len(replies) == 3
     assert [r.has("ack") for r in replies] == [version == "1.2"] * 3
@@ -376,8 +415,39 @@ def test_what_is_settled_is_not_kept(world: Any) -> None:
     for number in range(2, 2000):
         peer.publish("/queue/q", b"x")
         peer.send(settle("1.2", number))
-        assert len(subscription.order) <= 200
+        assert len(subscription.order.deliveries) <= 200
     peer.read()
     assert unsettled(peer) == [1]
     end(peer, "COMMIT")
     assert left(world) == 0
+
+
+@pytest.mark.parametrize("requeue", ["true", "false"])
+def test_a_nack_of_very_many_is_done_in_slices(new_world: Callable[..., Any], requeue: str) -> None:
+    """Its RECEIPT comes when all are back, or dead letters; what is sent meanwhile is done meanwhile."""
+    world = new_world()
+    client = world.connect("1.1")
+    count = 3 * BUDGET
+    client.publish("/queue/a", *[b"%d" % number for number in range(count)])
+    client.subscribe("/queue/a", "client", more="prefetch-count:0\n")
+    replies = client.read()
+    assert len(replies) == count
+    client.send(b"UNSUBSCRIBE\nid:s\n\n\0")
+    name = replies[-1]["message-id"]
+    nack = f"NACK\nsubscription:s\nmessage-id:{name}\nrequeue:{requeue}\nreceipt:nack\n\n\0"
+    client.send((nack + "SEND\ndestination:/queue/a\nreceipt:send\n\nnew\0").encode())
+    other = world.connect("1.1")
+    other.subscribe("/queue/a", id="o")
+    other.subscribe("/queue/dead", id="d")
+    seen = other.messages()
+    assert len(seen) < count
+    assert [reply["receipt-id"] for reply in client.read()] == ["send"]
+    for _ in range(10):
+        world.broker.tick(world.broker.now + 1)
+    assert [reply["receipt-id"] for reply in client.read()] == ["nack"]
+    expected = [b"%d" % number for number in range(count)]
+    seen += other.messages()
+    if requeue == "true":
+        assert seen == [*expected, b"new"]
+    else:
+        assert [body for body in seen if body != b"new"] == expected

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stompserver.session import dialect, naming
+from stompserver.session.dialect import headers as dialect
+from stompserver.session.dialect import naming
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", ":": "\\c", "\0": " "})
 
@@ -46,7 +47,7 @@ def check(world: Any, peer: Any) -> None:
     assert ("ERROR" in commands) is (peer.state == "failed")
     peer.session.lost()
     world.broker.tick(world.broker.now + 1000)
-    assert world.broker.temps == {}
+    assert world.roster.temporary == 0
     other = world.connect("1.2")
     other.subscribe("/queue/healthy")
     other.publish("/queue/healthy", b"yes")

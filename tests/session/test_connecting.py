@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from stompserver.errors import ProtocolError
+from stompserver.session.events import Failed, Traced
+from stompserver.session.principal import Principal
 
 VERSIONS = ("1.0", "1.1", "1.2")
 
@@ -50,7 +52,7 @@ def test_connected(new_world: Any, command: bytes, version: str) -> None:
     world = new_world(server="stompserver/9.9")
     peer = world.stranger()
     peer.send(command + b"\naccept-version:" + version.encode() + b"\nhost:\\t:\\\n\n\0")
-    octets = peer.session.take()
+    octets = peer.take()
     expected = f"CONNECTED\nversion:{version}\nsession:session-1\nserver:stompserver/9.9\n"
     if version != "1.0":
         expected += "heart-beat:1000,1000\n"
@@ -105,49 +107,70 @@ def wait_for_login(new_world: Any, version: str = "1.2", **headers: str) -> Any:
 def test_frames_wait_for_the_login(new_world: Any, version: str) -> None:
     """Those in the packet of CONNECT and those that come later, whole or torn."""
     peer = wait_for_login(new_world, version, login="me", passcode="sesame")
-    assert (peer.session.login, peer.session.passcode) == ("me", "sesame")
+    assert peer.session.credentials == ("me", "sesame")
     send = b"SEND\ndestination:/queue/q\nreceipt:r\n\nx\0"
+    connect = peer.session.unfinished
+    assert connect > len("login:me passcode:sesame"), "the CONNECT, until it is answered"
     for piece in (send[:9], send[9:] + send, send[:3]):
         assert peer.ask(piece) == []
         assert peer.state == "authenticating"
-    assert peer.session.parser.pending == 2 * len(send) + 3
-    peer.session.authenticated(True, peer.now)
+    assert peer.session.unfinished == connect + 2 * len(send) + 3
+    peer.session.authenticated(Principal("me"), peer.now)
     assert [reply.command for reply in peer.read()] == ["CONNECTED", "RECEIPT", "RECEIPT"]
     peer.get(send[3:])
-    assert peer.session.passcode is None
+    assert peer.session.credentials is None
 
 
 def test_a_wrong_login(new_world: Any) -> None:
     peer = wait_for_login(new_world, login="me", passcode="sesame", receipt="r")
     peer.send(b"SEND\ndestination:/queue/q\n\nx\0")
-    peer.session.authenticated(False, peer.now)
+    peer.session.authenticated(None, peer.now)
     (error,) = peer.read()
     assert error["message"] == "Invalid Login"
     assert b"sesame" not in error.body
-    assert peer.session.passcode is None
+    assert peer.session.credentials is None
     assert peer.session.broker.queues == {}
     assert peer.session.closing
 
 
+def test_who_the_server_found_the_client_to_be_is_its_login(new_world: Any) -> None:
+    """Also where that is another name than the frame's, as with a certificate."""
+    peer = wait_for_login(new_world, login="x", passcode="sesame")
+    found = Principal("me")
+    peer.session.authenticated(found, peer.now)
+    assert peer.session.principal is found
+    peer.subscribe("/user/queue/a")
+    peer.publish("/user/me/queue/a", b"hello")
+    assert peer.read()[-1].body == b"hello"
+
+
+def test_without_authentication_all_are_the_listeners_anybody(new_world: Any) -> None:
+    anybody = Principal()
+    peer = new_world(anybody=anybody).stranger()
+    peer.ask(b"CONNECT\naccept-version:1.2\nhost:h\nlogin:me\n\n\0")
+    assert peer.session.principal is anybody
+    assert (anybody.login, peer.session.login) == (None, "me")
+
+
 def test_a_login_without_login(new_world: Any) -> None:
     peer = wait_for_login(new_world)
-    assert (peer.session.login, peer.session.passcode) == (None, None)
+    assert peer.session.credentials == (None, None)
 
 
 def test_a_1_0_login_is_trimmed(new_world: Any) -> None:
     peer = new_world(authenticate=True).stranger()
     peer.send(b"CONNECT\nlogin: me \npasscode : open sesame\n\n\0")
-    assert (peer.session.login, peer.session.passcode) == ("me", "open sesame")
+    assert peer.session.credentials == ("me", "open sesame")
     later = new_world(authenticate=True).stranger()
     later.send(b"CONNECT\naccept-version:1.2\nhost:h\nlogin: me \npasscode:\\n:\\\n\n\0")
-    assert (later.session.login, later.session.passcode) == (" me ", "\\n:\\")
+    assert later.session.credentials == (" me ", "\\n:\\")
 
 
 def test_an_answer_for_who_has_left(new_world: Any) -> None:
     peer = wait_for_login(new_world)
     peer.session.lost()
-    peer.session.authenticated(True, peer.now)
-    assert peer.session.take() == b""
+    peer.session.authenticated(Principal("me"), peer.now)
+    assert peer.take() == b""
     assert peer.state == "gone"
 
 
@@ -156,8 +179,7 @@ def test_an_answer_for_who_has_left(new_world: Any) -> None:
 
 def test_the_trace_masks_passcodes(new_world: Any) -> None:
     world = new_world()
-    peer = world.stranger()
-    peer.session.trace = []
+    peer = world.stranger(traced=True)
     peer.send(b"CONNECT\nlogin:me\npasscode:sesame\nPasscode :sesame\n\n\0")
     peer.send(
         b"SUBSCRIBE\ndestination:/queue/q\n\n\0SEND\ndestination:/queue/q\npasscode:sesame\n\n"
@@ -165,7 +187,7 @@ def test_the_trace_masks_passcodes(new_world: Any) -> None:
         + b"\0"
     )
     peer.send(b"SEND\nx:y\n\n\0")
-    trace = peer.session.trace
+    trace = [event.text for event in peer.events(Traced)]
     assert [line.split()[:2] for line in trace] == [
         ["received", "CONNECT"],
         ["sent", trace[1].split()[1]],
@@ -176,14 +198,14 @@ def test_the_trace_masks_passcodes(new_world: Any) -> None:
         ["sent", trace[6].split()[1]],
     ]
     assert "sesame" not in "\n".join(trace)
-    assert b"sesame" not in peer.session.take()
+    assert b"sesame" not in peer.take()
     assert all(len(line) < 400 and line.isprintable() for line in trace)
 
 
 def test_nothing_is_traced_unless_asked(world: Any) -> None:
     peer = world.connect("1.2")
     peer.get(b"SEND\ndestination:/queue/q\nreceipt:r\n\n\0")
-    assert peer.session.trace is None
+    assert peer.events(Traced) == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -192,10 +214,10 @@ def test_an_error_teaches(world: Any, version: str) -> None:
     error = peer.fails(b"SEND\nreceipt:r\n\n\0")
     assert [name for name, _ in error.headers] == ["message", "receipt-id", "content-type", "content-length"]
     assert error.body.decode().splitlines()[0] == "SEND without destination"
-    for label in ("Where: ", "Rule: ", "Mend: "):
+    for label in ("Where: ", "Rule: ", "Fix: "):
         assert f"\n{label}" in error.body.decode()
-    ((_, note),) = [note for note in peer.session.notes if note[0] == "error"]
-    assert note == "SEND without destination (header destination)"
+    (failed,) = peer.events(Failed)
+    assert failed.text == "SEND without destination (header destination)"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -210,7 +232,7 @@ def test_the_first_end_counts(world: Any) -> None:
     """Neither a second fault nor the end of the stream adds a word to an ERROR."""
     peer = world.connect("1.2")
     peer.fails(b"\x01")
-    peer.session.fail(ProtocolError("second"))
+    peer.session.refuse(ProtocolError("second"))
     peer.session.end_of_stream()
     assert peer.read() == []
     assert peer.state == "failed"
@@ -224,7 +246,7 @@ def test_the_first_end_counts(world: Any) -> None:
         b"accept-version: 1.2\nhost:h\n",
     ],
 )
-def test_strict_forgives_no_blanks(new_world: Any, hello: bytes) -> None:
+def test_strict_tolerates_no_blanks(new_world: Any, hello: bytes) -> None:
     frame = b"CONNECT\n" + hello + b"\n\0"
     new_world().stranger().get(frame, "CONNECTED")
     new_world(strict=True).stranger().fails(frame)

@@ -29,12 +29,12 @@ def run(peer: Any, seconds: float, hear: bool = True) -> list[tuple[float, bytes
     start, written = peer.now, []
     while True:
         if hear:
-            peer.session.heard = peer.now
+            peer.session.receive(b"\n", peer.now)
         due = peer.session.tick(peer.now)
-        octets = peer.session.take()
+        octets = peer.take()
         if octets:
             written.append((peer.now - start, octets))
-            peer.session.sent = peer.now
+            peer.session.written(peer.now)
         if due is None or due > start + seconds:
             return written
         assert due > peer.now, "a timer that does not move"
@@ -73,7 +73,7 @@ def test_no_timer_while_a_login_is_checked(new_world: Any) -> None:
     peer = new_world(authenticate=True).stranger()
     peer.send(b"CONNECT\naccept-version:1.2\nheart-beat:1,1\nhost:h\n\n\0")
     assert peer.session.tick(peer.now + 1e9) is None
-    assert peer.session.take() == b""
+    assert peer.take() == b""
 
 
 # Negotiation
@@ -110,10 +110,11 @@ def test_intervals(new_world: Any, client: str, server: tuple[int, int], send: f
     else:
         assert written == []
     heard = peer.now
-    peer.session.heard = heard
+    peer.session.receive(b"\n", heard)
     patience = max(2 * expect, expect + 5)
     for silence, alive in ((patience * 0.999, True), (patience, not expect)):
-        peer.session.sent = peer.now = heard + silence
+        peer.now = heard + silence
+        peer.session.written(peer.now)
         peer.session.tick(peer.now)
         assert (peer.state == "connected") is alive, silence
 
@@ -196,13 +197,12 @@ def test_the_error_of_a_silent_client_names_no_receipt(new_world: Any) -> None:
 
 def test_silence_is_not_counted_while_we_do_not_read(new_world: Any) -> None:
     peer = connect(new_world, "1000,0", (0, 1000))
-    peer.session.paused = True
+    peer.session.reading(False, peer.now)
     for _ in range(5):
         due = peer.session.tick(peer.now)
         assert due > peer.now
         peer.now += 1000
-    peer.session.paused = False
-    peer.session.heard = peer.now  # the shell's part: what was said meanwhile waits in the kernel
+    peer.session.reading(True, peer.now)  # what was said meanwhile waits in the kernel
     peer.now += 5.9
     assert peer.session.tick(peer.now) is not None
     assert peer.state == "connected"
@@ -222,7 +222,7 @@ def test_other_frames_count_as_beats(new_world: Any) -> None:
         peer.get(b"SEND\ndestination:/topic/t\nreceipt:r\n\n\0")
         due = peer.session.tick(peer.now)
         assert peer.now < due <= peer.now + 1
-        assert peer.session.take() == b""
+        assert peer.take() == b""
     ((when, octets),) = run(peer, 1.0)
     assert octets == b"\n"
     assert 0.5 < when <= 1
@@ -233,10 +233,10 @@ def test_never_before_connected(new_world: Any) -> None:
     peer.send(b"CONNECT\naccept-version:1.2\nhost:h\nheart-beat:1,1\n")
     peer.now += 9
     peer.session.tick(peer.now)
-    assert peer.session.take() == b""
+    assert peer.take() == b""
     peer.send(b"\n\0")
     peer.session.tick(peer.now)
-    assert peer.session.take().startswith(b"CONNECTED\n")
+    assert peer.take().startswith(b"CONNECTED\n")
 
 
 def test_never_inside_a_frame(new_world: Any, read_octets: Any) -> None:
@@ -247,7 +247,7 @@ def test_never_inside_a_frame(new_world: Any, read_octets: Any) -> None:
         peer.publish("/queue/q", b"\n" * size)
         peer.now += 0.002
         peer.session.tick(peer.now)
-        octets = peer.session.take() if size % 7 == 6 else b""
+        octets = peer.take() if size % 7 == 6 else b""
         if octets:
             replies, beats = read_octets(octets)
             assert [len(r.body) for r in replies] == list(range(size - 6, size + 1))
@@ -262,6 +262,6 @@ def test_none_after_the_end(new_world: Any, end: bytes | None) -> None:
         peer.session.end_of_stream()
     else:
         peer.send(end)
-    peer.session.take()
+    peer.take()
     assert peer.session.tick(peer.now + 1e6) is None
-    assert peer.session.take() == b""
+    assert peer.take() == b""

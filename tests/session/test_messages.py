@@ -128,8 +128,8 @@ def test_octets_that_are_no_utf_8(world: Any) -> None:
     new = world.connect("1.2")
     new.subscribe("/topic/t")
     old.send(b"SEND\ndestination:/topic/t\n\xff\xfe:\xe4\n\n\xff\0")
-    assert b"\n\xff\xfe:\xe4\n" in old.session.take()
-    octets = new.session.take()
+    assert b"\n\xff\xfe:\xe4\n" in old.take()
+    octets = new.take()
     octets.partition(b"\n\n")[0].decode()
     assert octets.endswith(b"\n\n\xff\0\n")
 
@@ -164,7 +164,7 @@ def test_a_message_that_comes_back(world: Any, version: str) -> None:
 
 def heads(peer: Any, body: bytes) -> list[bytes]:
     """The piece of the outbox before each body that is this very object."""
-    outbox = peer.session.outbox
+    outbox = peer.session.outbox.pieces
     return [outbox[i - 1] for i, piece in enumerate(outbox) if piece is body]
 
 
@@ -179,7 +179,7 @@ def fan_out(
     producer = world.connect("1.2")
     producer.send(frame)
     everybody = [peer for pair in peers.values() for peer in pair]
-    bodies = [piece for peer in everybody for piece in peer.session.outbox if piece == b"some body"]
+    bodies = [piece for peer in everybody for piece in peer.session.outbox.pieces if piece == b"some body"]
     assert len(bodies) == 2 * len(versions)
     assert len({id(body) for body in bodies}) == 1, "one body for all"
     return {
@@ -215,9 +215,9 @@ def test_a_redelivery_is_not_encoded_again(world: Any) -> None:
     peer = world.connect("1.2")
     peer.subscribe("/queue/q", "client")
     peer.publish("/queue/q", b"some body")
-    body = peer.session.outbox[-2]
+    body = peer.session.outbox.pieces[-2]
     (first,) = heads(peer, body)
-    peer.session.take()
+    peer.take()
     peer.send(b"NACK\nid:1\n\n\0")
     (second,) = heads(peer, body)
     assert first is second

@@ -23,7 +23,7 @@ def test_a_receipt_waits_until_its_message_is_durable(new_world: Any) -> None:
     marks = []
     for name in (b"a", b"b", b"c"):
         assert ask(peer, b"SEND\ndestination:/queue/q\nreceipt:" + name + b"\n\n") == []
-        marks.append(world.broker.log.number)
+        marks.append(world.broker.log.position)
     world.commit(marks[0] - 1)
     assert receipts(peer.read()) == []
     world.commit(marks[1])
@@ -37,12 +37,12 @@ def test_a_receipt_waits_until_its_message_is_durable(new_world: Any) -> None:
 def test_a_session_that_has_something_to_send_says_so(new_world: Any) -> None:
     world = new_world(recording=True)
     peer = world.connect("1.2")
-    world.dirty.clear()
-    peer.session.queued = False
+    world.roster.dirty.clear()
+    peer.session.noticed()
     ask(peer, b"SEND\ndestination:/queue/q\nreceipt:a\n\n")
-    assert world.dirty == []
+    assert world.roster.dirty == []
     world.commit()
-    assert world.dirty == [peer.session]
+    assert world.roster.dirty == [peer.session]
 
 
 def test_later_receipts_do_not_overtake(new_world: Any) -> None:
@@ -109,7 +109,7 @@ def test_who_is_gone_is_owed_nothing(new_world: Any) -> None:
     ask(peer, b"SEND\ndestination:/queue/q\nreceipt:a\n\n")
     peer.session.lost()
     world.commit()
-    assert peer.session.take() == b""
+    assert peer.take() == b""
     assert world.broker.queues["/queue/q"].waiting == 1
 
 
@@ -154,7 +154,7 @@ def test_the_value_comes_back_exactly(world: Any, version: str, sent: bytes, bac
     """As the version writes it: never another header line."""
     peer = world.connect(version)
     peer.send(b"SEND\ndestination:/queue/q\nreceipt:" + sent + b"\nreceipt:second\n\n\0")
-    assert peer.session.take() == b"RECEIPT\nreceipt-id:" + back + b"\n\n\0\n"
+    assert peer.take() == b"RECEIPT\nreceipt-id:" + back + b"\n\n\0\n"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -170,3 +170,15 @@ def test_a_receipt_on_connect_asks_for_no_frame(world: Any) -> None:
     reply = peer.get(b"CONNECT\naccept-version:1.2\nhost:h\nreceipt:r\n\n\0", "CONNECTED")
     assert reply["receipt-id"] == "r"
     assert not peer.fails(b"\x01").has("receipt-id")
+
+
+@pytest.mark.parametrize("mode", ["client", "client-individual"])
+def test_an_ack_of_what_a_topic_sent_leaves_nothing_to_wait_for(new_world: Any, mode: str) -> None:
+    """Nothing of a topic's subscription is logged, so its receipt comes at once, however many came before."""
+    world = new_world(recording=True)
+    peer = world.connect("1.2")
+    peer.ask(f"SUBSCRIBE\nid:1\ndestination:/topic/t\nack:{mode}\n\n\0".encode())
+    for round in range(3):
+        (message,) = peer.ask(b"SEND\ndestination:/topic/t\n\n\0")
+        ack = f"ACK\nid:{message['ack']}\nreceipt:{round}\n\n".encode()
+        assert ask(peer, ack) == [str(round)]

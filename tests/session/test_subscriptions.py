@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stompserver.broker.broker import Rules
+from stompserver.session.events import Connected, Subscribed, Unsubscribed
 
 VERSIONS = ("1.0", "1.1", "1.2")
 FROM_1_1 = ("1.1", "1.2")
@@ -200,8 +201,8 @@ def test_what_was_subscribed_is_noted(world: Any) -> None:
     peer = world.connect("1.2")
     peer.subscribe("/queue/q")
     peer.send(b"UNSUBSCRIBE\nid:s\n\n\0")
-    assert peer.session.notes == [
-        ("connected", "1.2"),
-        ("subscribed", "/queue/q"),
-        ("unsubscribed", "/queue/q"),
-    ]
+    connected, subscribed, unsubscribed = peer.session.events()
+    assert (type(connected), connected.version, connected.login) == (Connected, "1.2", None)
+    assert (type(subscribed), subscribed.destination) == (Subscribed, "/queue/q")
+    assert (type(unsubscribed), unsubscribed.destination) == (Unsubscribed, "/queue/q")
+    assert peer.session.events() == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stompserver.broker.oplog import Op
 from stompserver.stores.base import Place
-from stompserver.stores.dbm import DbmStore
+from stompserver.stores.dbm.store import DbmStore
 from stompserver.testing import mark, message, put, remove
 
 CALLS = ("pwrite", "fsync", "fdatasync", "replace", "rename", "unlink", "posix_fallocate", "ftruncate")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from stompserver.errors import StoreError
-from stompserver.stores import database
 from stompserver.stores.base import Place
-from stompserver.stores.database import MYSQL, POSTGRESQL, SQLITE, Database
+from stompserver.stores.sql import database
+from stompserver.stores.sql.database import MYSQL, POSTGRESQL, SQLITE, Database
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from stompserver.broker.message import Message
 from stompserver.errors import StoreDamaged, StoreError, StoreForeign, StoreFull
-from stompserver.stores import dbm_engines
 from stompserver.stores.base import Damage, Place, Store, open_store
-from stompserver.stores.dbm_engines import ENGINES, Ndbm
+from stompserver.stores.dbm import engines as dbm_engines
+from stompserver.stores.dbm.engines import ENGINES, Ndbm
 from stompserver.testing import Double, StoreConformance, StoreMachine, drop, mark, message, put, remove
 
 SMALL = 1 << 14
@@ -45,7 +46,8 @@ def here() -> list[str]:
 HERE = here()
 NONE = "no dbm library here: pip install berkeleydb (needs libdb-dev), or a Python with GNU dbm"
 
-DbmStore = pytest.importorskip("stompserver.stores.dbm", reason=NONE, exc_type=ImportError).DbmStore
+dbm_store = pytest.importorskip("stompserver.stores.dbm.store", reason=NONE, exc_type=ImportError)
+DbmStore = dbm_store.DbmStore
 
 
 @pytest.fixture(params=HERE)
@@ -87,7 +89,13 @@ class Machine(StoreMachine):
         return DbmStore(place, HERE[0], roll=2000)
 
 
+class LongMachine(Machine):
+    pass
+
+
 TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=15)
+TestLongMachine = pytest.mark.long(LongMachine.TestCase)
 
 
 def double(directory: Path, engine: str, roll: int = SMALL, limit: int = 0) -> Double:
@@ -117,7 +125,7 @@ def test_it_says_which_library(tmp_path: Path) -> None:
 def test_without_a_library_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("berkeleydb", "dbm.gnu", "dbm.ndbm"):
         monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, "stompserver.stores.dbm")
+    monkeypatch.delitem(sys.modules, "stompserver.stores.dbm.store")
     with pytest.raises(StoreError, match=r"queue type dbm needs.*berkeleydb.*libdb-dev.*python3-gdbm"):
         open_store("dbm", Place(tmp_path / "storage", tmp_path / "etc"))
     assert not (tmp_path / "storage").exists()
@@ -249,9 +257,8 @@ def test_a_torn_batch_is_not_there(tmp_path: Path, engine: str) -> None:
     both.close()
     after = log.read_bytes().rstrip(b"\0")
     assert after.startswith(before)
-    length = log.stat().st_size
     for cut in range(len(before), len(after)):
-        for tail in (b"", bytes(length - cut), b"\xfe" * 3):
+        for tail in (b"", bytes(4096), b"\xfe" * 3):
             log.write_bytes(after[:cut] + tail)
             torn = DbmStore(Place(tmp_path / "storage", tmp_path / "etc"), engine)
             assert [each.name for each in torn.load()] == [Q, "/queue/b"], cut
@@ -392,6 +399,22 @@ def test_at_its_limit_it_refuses_puts_and_takes_removals(tmp_path: Path, engine:
     both.commit(drop(Q))
     both.check()
     both.reopen()
+    both.close()
+
+
+def test_a_new_log_has_room_for_removals_before_the_disk_is_full(tmp_path: Path, engine: str) -> None:
+    both = double(tmp_path, engine)
+    both.commit(*[put(Q, message(key, b"x" * 4000)) for key in range(1, 401)])
+
+    def taken() -> int:
+        (log,) = (tmp_path / "storage" / "dbm").glob("log.*")
+        assert log.name != "log.1"
+        return log.stat().st_blocks * 512
+
+    assert taken() >= dbm_store.RESERVE
+    both.reopen()
+    assert taken() >= dbm_store.RESERVE
+    both.check()
     both.close()
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from stompserver.errors import StoreDamaged, StoreError, StoreForeign, StoreFull
 from stompserver.stores.base import Damage, Place
-from stompserver.stores.file import FileStore
-from stompserver.stores.file_frame import decode
-from stompserver.stores.file_journal import Changes
-from stompserver.stores.file_names import directory_of, queue_of
+from stompserver.stores.file.frame import decode
+from stompserver.stores.file.journal import Changes
+from stompserver.stores.file.names import directory_of, queue_of
+from stompserver.stores.file.store import FileStore
 from stompserver.testing import Double, StoreConformance, StoreMachine, drop, mark, message, put, remove
 from stompserver.testing.double import EVERYTHING, contents
 
@@ -110,7 +110,7 @@ def test_each_queue_has_a_safe_directory_of_its_own(name: str) -> None:
 def test_directories_are_removed_when_nothing_is_in_them(
     quick_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stompserver.stores.file_tree.IDLE", 16)
+    monkeypatch.setattr("stompserver.stores.file.tree.IDLE", 16)
     both = double(quick_path)
     root = quick_path / "storage" / "file" / "queues"
     made = [message(key) for key in range(4000, 30_000, 1000)]
@@ -132,8 +132,21 @@ def test_directories_are_removed_when_nothing_is_in_them(
     both.close()
 
 
+@pytest.mark.parametrize("more", [1, 2])
+def test_a_directory_that_was_empty_is_there_for_what_comes_next(tmp_path: Path, more: int) -> None:
+    # Priorities have buckets apart: one is emptied, and is to go with the next commit, which puts something into it:
+    # a commit of one change, which ends the record of the last, or one with a record of its own.
+    both = double(tmp_path)
+    low, high = message(7), message(7 << 40)
+    both.commit(put("/queue/a", low), put("/queue/a", high))
+    both.commit(remove("/queue/a", low), put("/queue/a", message(8 << 40)))
+    both.commit(*[put("/queue/a", message(9 + each)) for each in range(more)])
+    both.check()
+    both.close()
+
+
 def test_listings_are_remembered_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stompserver.stores.file_tree.LISTED", 50)
+    monkeypatch.setattr("stompserver.stores.file.tree.LISTED", 50)
     both = double(tmp_path)
     both.commit(*[put(f"/queue/{key % 3}", message(key * 100)) for key in range(1, 400)], sync=False)
     both.commit(*[mark(f"/queue/{key % 3}", key * 100, 1) for key in range(1, 400, 7)], sync=False)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stompserver.errors import StoreDamaged
-from stompserver.stores import frame_yaml
+from stompserver.stores.sql import frame_yaml
 
 HEADERS = {"destination": "/queue/r", "message-id": "7"}
 

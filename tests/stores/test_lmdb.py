@@ -12,10 +12,10 @@ import lmdb
 import pytest
 from hypothesis import settings
 
-import stompserver.stores.lmdb
+import stompserver.stores.lmdb.store
 from stompserver.errors import StoreDamaged, StoreError, StoreForeign, StoreFull
 from stompserver.stores.base import Damage, Place
-from stompserver.stores.lmdb import LmdbStore
+from stompserver.stores.lmdb.store import LmdbStore
 from stompserver.testing import Double, StoreConformance, StoreMachine, drop, mark, message, put, remove
 from stompserver.testing.double import EVERYTHING
 
@@ -76,7 +76,7 @@ class Behind:
 
 
 def test_the_map_grows_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stompserver.stores.lmdb, "MAP", 1 << 20)
+    monkeypatch.setattr(stompserver.stores.lmdb.store, "MAP", 1 << 20)
     both = double(tmp_path)
     both.commit(put("/queue/a", message(1, b"x" * (10 << 20))))
     both.commit(*[put("/queue/a", message(key, b"x" * 5000)) for key in range(2, 2000)])
@@ -113,7 +113,7 @@ def test_compact_gives_space_back(tmp_path: Path) -> None:
     size = file.stat().st_size
     assert both.store.compact() == (size, file.stat().st_size)
     assert file.stat().st_size < size / 20
-    assert sorted(os.listdir(file.parent)) == ["data.mdb", "lock.mdb"]
+    assert sorted(os.listdir(file.parent)) == ["data.mdb", "lock.mdb", "starts"]
     both.check()
     both.reopen()
     both.check()
@@ -189,7 +189,7 @@ import sys
 from pathlib import Path
 from stompserver.errors import StoreDamaged
 from stompserver.stores.base import Damage, Message, Place
-from stompserver.stores.lmdb import LmdbStore
+from stompserver.stores.lmdb.store import LmdbStore
 
 directory = Path(sys.argv[1])
 file = directory / "lmdb" / "data.mdb"

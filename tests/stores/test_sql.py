@@ -75,7 +75,32 @@ TestPostgresqlMachine = pytest.mark.usefixtures("postgresql_machine")(Postgresql
 TestMariadbMachine = pytest.mark.usefixtures("mariadb_machine")(MariadbMachine.TestCase)
 
 # Each example makes a database.
-TestSqliteMachine.settings = settings(max_examples=30)
+TestSqliteMachine.settings = settings(max_examples=10)
 TestPostgresqlMachine.settings = TestMariadbMachine.settings = settings(
-    max_examples=10, stateful_step_count=30
+    max_examples=4, stateful_step_count=30
+)
+
+
+class LongSqliteMachine(SqliteMachine):
+    pass
+
+
+class LongPostgresqlMachine(PostgresqlMachine):
+    pass
+
+
+class LongMariadbMachine(MariadbMachine):
+    pass
+
+
+TestLongSqliteMachine = pytest.mark.long(LongSqliteMachine.TestCase)
+TestLongPostgresqlMachine = pytest.mark.long(
+    pytest.mark.usefixtures("postgresql_machine")(LongPostgresqlMachine.TestCase)
+)
+TestLongMariadbMachine = pytest.mark.long(
+    pytest.mark.usefixtures("mariadb_machine")(LongMariadbMachine.TestCase)
+)
+TestLongSqliteMachine.settings = settings(max_examples=50)
+TestLongPostgresqlMachine.settings = TestLongMariadbMachine.settings = settings(
+    max_examples=20, stateful_step_count=30
 )

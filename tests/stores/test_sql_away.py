@@ -12,8 +12,8 @@ import yaml
 
 from stompserver.errors import StoreAway, StoreError, StoreFull, StoreLocked
 from stompserver.stores.base import Place
-from stompserver.stores.databases import mysql, postgresql
-from stompserver.stores.sql import SqlStore
+from stompserver.stores.sql.kinds import mysql, postgresql
+from stompserver.stores.sql.store import SqlStore
 from stompserver.testing import Double, mark, message, put, remove
 
 
@@ -57,7 +57,7 @@ def options_of(place: Place) -> dict[str, str]:
 # Killed and started again
 
 
-@pytest.mark.parametrize("after", [1, 40])
+@pytest.mark.parametrize("after", [1, pytest.param(40, marks=pytest.mark.long)])
 def test_nothing_acknowledged_is_lost_when_the_database_is_killed(
     server: Any, place: Place, after: int
 ) -> None:
@@ -168,7 +168,7 @@ def test_no_server(server: Any, place: Place) -> None:
 
 
 def test_a_second_server_is_kept_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stompserver.stores.sql._PATIENCE", 1)
+    monkeypatch.setattr("stompserver.stores.sql.store._PATIENCE", 1)
     first = SqlStore(place)
     with pytest.raises(StoreLocked, match="in use by another stompserver"):
         SqlStore(place)

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from stompserver.migrate import Ledger, into, read, set_aside
-from stompserver.stores import database
 from stompserver.stores.base import Place
-from stompserver.stores.databases import KINDS
-from stompserver.stores.sql import SqlStore
+from stompserver.stores.sql import database
+from stompserver.stores.sql.kinds import KINDS
+from stompserver.stores.sql.store import SqlStore
 
 DATA = Path(__file__).parents[1] / "migrate/data/activerecord"
 

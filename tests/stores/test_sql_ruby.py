@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from stompserver.stores import database
 from stompserver.stores.base import Place
-from stompserver.stores.sql import SqlStore
+from stompserver.stores.sql import database
+from stompserver.stores.sql.store import SqlStore
 from stompserver.testing import Double, mark, message, put
 
 RUBY = Path(__file__).parent / "ruby"

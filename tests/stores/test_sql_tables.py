@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from stompserver import migrate
 from stompserver.broker.message import Message
 from stompserver.errors import StoreAway, StoreDamaged, StoreError, StoreForeign, StoreFull, StoreLocked
-from stompserver.stores import database
 from stompserver.stores.base import Damage, Place
-from stompserver.stores.sql import SqlStore
+from stompserver.stores.sql import database
+from stompserver.stores.sql.store import SqlStore
 from stompserver.testing import Double, message, put, remove
 
 ORIGINAL = "CREATE TABLE ar_messages (id {id}, stomp_id varchar(255) NOT NULL, frame text NOT NULL)"
@@ -370,7 +370,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from stompserver.stores.base import Place
-from stompserver.stores.sql import SqlStore
+from stompserver.stores.sql.store import SqlStore
 from stompserver.testing import message, put
 store = SqlStore(Place(Path({directory!r}, "storage"), Path({directory!r}, "etc")))
 first = max([each.highest for each in store.load()], default=0) + 1
@@ -380,7 +380,7 @@ for key in range(first, 1 << 30):
 """
 
 
-@pytest.mark.parametrize("after", [1, 2, 50, 500, 1000])
+@pytest.mark.parametrize("after", [1, 2, 50, 500, pytest.param(1000, marks=pytest.mark.long)])
 def test_killed_while_it_writes(tmp_path: Path, after: int) -> None:
     program = WRITER.format(directory=str(tmp_path))
     said = 0
@@ -408,7 +408,7 @@ def test_the_disk_is_really_synced(tmp_path: Path) -> None:
         pytest.skip("no strace here: apt-get install strace")
     program = (
         "import sys; from pathlib import Path\n"
-        "from stompserver.stores.base import Place; from stompserver.stores.sql import SqlStore\n"
+        "from stompserver.stores.base import Place; from stompserver.stores.sql.store import SqlStore\n"
         "from stompserver.testing import message, put\n"
         f"store = SqlStore(Place(Path({str(tmp_path)!r}, 'storage'), Path({str(tmp_path)!r}, 'etc')))\n"
         "for key in range(1, 21):\n"

@@ -61,7 +61,7 @@ def test_limit(make_parser: MakeParser, octets: bytes, error: str | None, size: 
             assert frames == []
             assert parser.error is not None
             assert parser.error.summary.startswith(error)
-            assert "option" in parser.error.mend
+            assert "option" in parser.error.fix
 
 
 @pytest.mark.parametrize("size", [1, 1000])
@@ -135,6 +135,7 @@ def test_endless_line_ends_are_not_kept(make_parser: MakeParser, octets: bytes) 
     assert parser.offset == 1000 * len(octets)
 
 
+@pytest.mark.long
 def test_a_million_frames_leave_nothing(make_parser: MakeParser) -> None:
     """Pieces that end anywhere in a frame: never more than the frame's octets are kept."""
     frame = b"A\nb:c\n\nd\0"

@@ -2,169 +2,217 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from stompserver.broker import admission, deadletter, duplicates, overflow
-from stompserver.broker.action import ACK, NACK, SEND, Action
-from stompserver.broker.backlog import Backlog
-from stompserver.broker.deadlines import Deadlines
-from stompserver.broker.destination import DURABLE, QUEUE, Naming
-from stompserver.broker.end import End
-from stompserver.broker.fanout import Fanout, pattern_sent_to
-from stompserver.broker.feed import virtual_topic
-from stompserver.broker.lease import Lease
-from stompserver.broker.memory import Memory
-from stompserver.broker.message import NORMAL, NUMBER, Message
-from stompserver.broker.oplog import FOREVER, OpLog
-from stompserver.broker.pattern import is_pattern
-from stompserver.broker.pauses import Pauses
-from stompserver.broker.queue import Queue
+from stompserver.broker import transaction
+from stompserver.broker.commit import UNDER_WAY, Commit, Committer
+from stompserver.broker.dead import letter as deadletter
+from stompserver.broker.deadlines import JUMP
+from stompserver.broker.departure import Departure
+from stompserver.broker.desk import NORMAL_LANE, Desk
+from stompserver.broker.kept import duplicates
+from stompserver.broker.kept.jumps import Jumps
+from stompserver.broker.kept.pauses import Pauses
+from stompserver.broker.kept.properties import Properties
+from stompserver.broker.message import NUMBER, Message
+from stompserver.broker.names.destination import DURABLE, MONITOR, QUEUE
+from stompserver.broker.names.pattern import is_pattern
+from stompserver.broker.names.rules import Rules, naming_of
+from stompserver.broker.oplog import OpLog
+from stompserver.broker.queues import overflow
+from stompserver.broker.queues.idle import Idle
+from stompserver.broker.queues.queue import COST, Queue, queue_of
+from stompserver.broker.queues.shared import Shared
+from stompserver.broker.queues.watch import Watches
+from stompserver.broker.queues.window import Window
 from stompserver.broker.returns import Returns
-from stompserver.broker.rules import Rules
-from stompserver.broker.schedule import Schedule
-from stompserver.broker.shape import Shapes
-from stompserver.broker.stats import BrokerStats, TopicStats, stats_of
-from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
-from stompserver.broker.topic import Topic
-from stompserver.broker.watch import Watches
-from stompserver.broker.window import Window
+from stompserver.broker.schedule.schedule import Schedule
+from stompserver.broker.slices import BUDGET
+from stompserver.broker.subscription import Consumer, Delivery, Granted, Subscription
+from stompserver.broker.topics.fanout import Fanout, pattern_sent_to
+from stompserver.broker.topics.feed import virtual_topic
+from stompserver.broker.topics.topic import Topic
+from stompserver.broker.transaction import ACK, NACK, SEND, Action, Needs
 from stompserver.errors import Refused
 
 __all__ = ["ACK", "NACK", "SEND", "Action", "Broker", "Rules"]
 
-_LAST_VALUE: Final = "_AMQ_LVQ_NAME"
+_LAST_VALUE: Final = "last-value"
+"""In a message's extras: that its queue is to be a last-value queue."""
 
-_LANES: Final = [(9 - priority) << 57 for priority in range(10)]
-"""What keys of each priority begin with: the highest first. Keys of older versions have none, and come first."""
-_NORMAL_LANE: Final = (9 - NORMAL) << 57
+MANY: Final = 100
+"""Subscriptions of a consumer that end at once when it is gone."""
+
+NEW: Final = 32
+"""Units of work that a new queue counts for."""
 
 
-class Broker(Returns):
-    """All queues and topics. Each verb returns the number of the newest op it logged; the change is durable
-    when ``log.durable`` has reached that number.
+class Broker(Desk):
+    """All queues and topics. Each verb returns the position of the newest op it logged; the change is durable
+    when ``log.durable`` has reached that position.
 
     ``first`` is the first message number: the shell picks one that no earlier run can have given.
     """
 
     __slots__ = (
-        "certain",
-        "clients",
-        "deadlines",
         "duplicates",
-        "enqueued",
+        "epoch",
         "fanout",
         "idle",
-        "memory",
+        "jumps",
         "naming",
-        "number",
         "pauses",
-        "room",
-        "rules",
+        "properties",
+        "returns",
         "schedule",
-        "shapes",
-        "temps",
+        "shared",
         "topics",
         "watches",
-        "window",
     )
 
     def __init__(self, rules: Rules, log: OpLog, first: int = 1, window: Window | None = None) -> None:
-        super().__init__(log)
-        self.rules = rules
-        self.number: int = first - 1
-        self.window = window
-        self.room: int = FOREVER
-        """Bytes that the store can take; the shell keeps it true."""
-        self.memory = Memory(rules.memory_limit)
-        self.naming = Naming(rules.bare)
-        self.deadlines = Deadlines()
-        self.duplicates = duplicates.Duplicates(log)
-        self.fanout = Fanout(self)
+        super().__init__(rules, log, first, window)
+        self.naming = naming_of(rules)
+        self.returns = Returns(self)
+        self.shared = Shared(log, self.memory, self.clock, self.deadlines, self.slices, self.returns, window)
+        self.properties = Properties(self)
+        self.duplicates = duplicates.Duplicates(self)
+        self.watches = Watches(self.queues, self.slices, self.retire)
+        self.watches.idle = self._harmless(rules)
+        self.idle = Idle(
+            self.queues,
+            self.memory,
+            self.clock,
+            self.deadlines,
+            rules.idle_queues,
+            self.properties.forget,
+            self.delete,
+        )
+        self.fanout = Fanout(self, self.returns)
         self.topics: dict[str, Topic] = self.fanout.topics
-        self.watches = Watches(self)
-        self.idle: dict[str, Queue] = {}
-        """Unused queues, the longest unused first: kept for their statistics, up to ``idle_queues``."""
-        self.shapes = Shapes(self)
-        self.schedule = Schedule(self)
+        self.schedule = Schedule(self, self.send)
         self.pauses = Pauses(self)
-        self.clients: dict[str, Consumer] = {}
-        """Who is connected, by client-id."""
-        self.temps: dict[str, set[str]] = {}
-        """Temporary destinations by the session that has them."""
-        self.enqueued: int = 0
-        self.certain = False
-        """Whether what is sent was let in already: a dead letter made meanwhile must not break a transaction."""
+        self.jumps = Jumps(self)
+        self.epoch: int = 0
+        """Counts the changes of rules, names and rights, for those who remember what follows from them."""
+
+    def _harmless(self, rules: Rules) -> int:
+        """How many queues that only patterns subscribe to, and where nothing waits, are left alone. They are in use
+        and so in no share of the memory, but no consumer can take them: as many as fit into that of idle ones.
+        """
+        return min(rules.idle_queues, self.memory.idle.most // COST)
 
     def adjust(self, rules: Rules) -> None:
         """Take other rules while running; they hold for what happens from now on."""
         self.rules = rules
-        self.naming = Naming(rules.bare)
+        self.naming = naming_of(rules)
+        self._told.clear()
         self.memory.resize(rules.memory_limit)
+        self.idle.most = rules.idle_queues
+        self.watches.idle = self._harmless(rules)
+        self.reroute()
         self.fanout.adjust()
         for queue in self.queues.values():
-            queue.follow(self.shapes.policy(queue.name))
+            queue.follow(self.properties.policy(queue.name))
 
-    @property
-    def now(self) -> int:
-        """Unix time in ms, as the shell told it last."""
-        return self.clock.now
+    def reroute(self) -> None:
+        """Rules, names or somebody's rights are others: what sessions remember of destinations is true no more."""
+        self.epoch += 1
+        self.fanout.change()
+        for queue in self.queues.values():
+            queue.drop_routes()
+
+    def look(self, now: int, steady: int) -> None:
+        """The time, in ms: ``now`` by the clock on the wall (Unix time), which may have been set; ``steady`` by one
+        that is not, and that showed the same when the server was started.
+        """
+        clock = self.clock
+        clock.now = now
+        clock.shift = now - steady
+        by: int = clock.shift - clock.known
+        if not -JUMP < by < JUMP:
+            self._follow(by)
+
+    def _follow(self, by: int) -> None:
+        """The clock on the wall was set by ``by`` ms: what has a time of day follows it, what lasts does not."""
+        self.clock.known += by
+        self.jumps.note(by)
+        self.deadlines.follow(by)
+        self.schedule.follow(by)
+        for queue in self.queues.values():
+            queue.look_again()
 
     def tick(self, now: int) -> int | None:
         """Do what is due at ``now`` (Unix time in ms); return when to be called next, None for never."""
         self.clock.now = now
-        return self.deadlines.run(now)
+        return self.deadlines.run(self.clock.steady)
 
     def take(self, queue: Queue, message: Message, sender: Consumer) -> int:
         """Send a message that asks for nothing special to ``queue``, by the shortest way (bench: auto)."""
-        if queue.guarded:
+        if queue.guarded or queue.idle:
             return self.send(message, sender)
         if message.size > self.room and message.persistent:
-            raise overflow.storage_full(self.room)
+            raise self.no_room(message.size)
         self.enqueued += 1
         number: int = self.number + 1
         self.number = number
         message.number = number
-        message.key = number | _NORMAL_LANE
-        logged = queue.send(message)
-        if queue.idle:
-            self._use(queue)
-        return logged
+        message.key = number | NORMAL_LANE
+        if queue.special:
+            self.work += queue.effort()
+        return queue.send(message)
 
-    def send(self, message: Message, sender: Consumer | None = None, examined: bool = False) -> int:
+    def send(
+        self,
+        message: Message,
+        sender: Consumer | None = None,
+        admitted: bool = False,
+        examined: bool = False,
+    ) -> int:
         """Give ``message`` its number and place, and deliver it to whoever can take it.
 
-        Raises Refused when its destination may not exist, or is full.
+        Raises Refused when its destination may not exist, or is full; not when it was ``admitted`` with its
+        transaction. ``examined`` is set by ``_send_specially``.
         """
         if (message.extras is not None or message.expires) and not examined:
-            return self._send_specially(message, sender)
+            return self._send_specially(message, sender, admitted)
         name = message.destination
         queue = self.queues.get(name)
         if queue is None:
             topic = self.topics.get(name)
             if topic is not None and topic.epoch == self.fanout.epoch and message.extras is None:
-                # Nobody chooses and nothing is kept (bench: fan-out).
-                self._number(message)
+                # Nobody chooses and nothing is kept (bench: fanout5).
+                self.assign(message)
+                self.work += topic.effort()
                 topic.send(message)
-                return self.log.number
+                return self.log.position
             if topic is not None or self.naming.kind(name) != QUEUE:
-                return self.fanout.send(message, sender)
+                return self.fanout.send(message, sender, admitted)
             if is_pattern(name):
                 raise pattern_sent_to(name)
-            if message.size > self.room and message.persistent:
-                raise overflow.storage_full(self.room)
-            queue = self.queue(name)
-        elif message.size > self.room and message.persistent:
-            raise overflow.storage_full(self.room)
-        if queue.guarded and not self.admit(queue, message, sender):
-            return self.log.number
-        self._number(message)
+            if message.size > self.room and message.persistent and not admitted:
+                raise self.no_room(message.size)
+            queue = self.queue(name, admitted)
+        elif message.size > self.room and message.persistent and not admitted:
+            raise self.no_room(message.size)
+        if queue.guarded and not self.admit(queue, message, sender, admitted):
+            return self.log.position
+        idle = queue.idle
+        if idle and not admitted:
+            self.check_room(1)
+        self.assign(message)
+        self.work += queue.effort()
         queue.send(message)
-        if queue.idle:
-            self._use(queue)
-        return self.log.number
+        if idle:
+            self.use(queue)
+        return self.log.position
 
-    def _send_specially(self, message: Message, sender: Consumer | None) -> int:
-        """The same for a message that may come twice, too late, or in the place of another."""
+    def _send_specially(self, message: Message, sender: Consumer | None, admitted: bool) -> int:
+        """Send a message that may be a duplicate, have expired, or replace another. Returns the
+        position of the last op.
+        """
         name = message.destination
         policy = self.rules.policies.find(name)
         extras = message.extras
@@ -172,40 +220,49 @@ class Broker(Returns):
         if not extras:
             message.extras = None
         if id and self.duplicates.seen(name, id, self.clock.now, policy.duplicate_time):
-            return self.log.number
-        alone = self.log.begin()
-        try:
-            if 0 < message.expires <= self.clock.now:
+            return self.log.position
+        with self.log.transaction():
+            if message.expires:
+                # It may have waited in a transaction while the clock was set.
+                message.expires = self.clock.expiry(message)
+                message.number = 0
+            if self.clock.is_over(message):
                 if self.naming.kind(name) == QUEUE:
-                    self._number(message)
-                    self.bury(self.queue(name), message, deadletter.EXPIRED, "")
-                return self.log.number
-            if _LAST_VALUE in message.headers and self.naming.kind(name) == QUEUE:
-                self.queue(name).keep_last_values()
-            self.send(message, sender, True)
+                    self._check_name(name)
+                    self.assign(message)
+                    policy = self.properties.policy(name)
+                    self.returns.bury(name, policy, message, deadletter.EXPIRED, "")
+                return self.log.position
+            if extras and _LAST_VALUE in extras and self.naming.kind(name) == QUEUE:
+                self._check_name(name)
+                self.queue(name, admitted).keep_last_values()
+            self.send(message, sender, admitted, True)
             if id:
                 self.duplicates.note(name, id, self.fresh(), self.clock.now, policy.duplicate_window)
-        finally:
-            if alone:
-                self.log.end()
-        return self.log.number
+        return self.log.position
 
-    def fresh(self) -> int:
-        """A number for something that is kept like a message and is none."""
-        self.number += 1
-        return self.number
+    def _check_name(self, name: str) -> None:
+        """Raises Refused when there is no queue ``name`` and never will be."""
+        if name not in self.queues:
+            if is_pattern(name):
+                raise pattern_sent_to(name)
+            if name.startswith(DURABLE):
+                raise self.fanout.durables.none_such(name)
 
-    def admit(self, queue: Queue, message: Message, sender: Consumer | None = None) -> bool:
+    def admit(
+        self, queue: Queue, message: Message, sender: Consumer | None = None, admitted: bool = False
+    ) -> bool:
         """See whether ``queue`` has room for ``message``, and make it where its policy says so; false when it is to
-        be dropped. Raises Refused when its sender is to hear of it.
+        be dropped. Raises Refused when its sender is to hear of it, unless it was ``admitted`` before.
         """
         if queue.name.startswith(DURABLE):
             raise self.fanout.durables.sent_to(queue.name)
         policy = queue.policy
         policy.limit_time(message, self.clock.now)
+        problem = None if admitted else overflow.refused(queue, message.size)
+        if problem is not None:
+            raise problem
         if policy.overflow == overflow.REJECT:
-            if not self.certain and overflow.over(queue, message.size):
-                raise overflow.refusal(queue.name, policy)
             return True
         if policy.overflow == overflow.BLOCK:
             if sender is not None and overflow.over(queue, message.size):
@@ -213,62 +270,48 @@ class Broker(Returns):
             return True
         return overflow.make_room(queue, message.size)
 
-    def put(self, queue: Queue, copy: Message) -> None:
-        """Let ``queue`` have a copy of a message that a topic was sent, which is refused no more."""
-        queue.policy.limit_time(copy, self.clock.now)
+    def put(self, queue: Queue, copy: Message, lasting: bool = False) -> None:
+        """Let ``queue`` have a copy of a message that was sent elsewhere, which is refused no more; ``lasting`` when
+        it is not to expire there.
+        """
+        if not lasting:
+            queue.policy.limit_time(copy, self.clock.now - self.clock.moved(copy.number))
         kind = queue.policy.overflow
         if kind != overflow.REJECT and kind != overflow.BLOCK and not overflow.make_room(queue, copy.size):
             return
         queue.send(copy)
         if queue.idle:
-            self._use(queue)
+            self.use(queue)
 
-    def deadletters(self, queue: Backlog) -> str:
-        """The name of its dead letter queue, its own if it is one, or ""."""
-        return self.rules.policies.deadletter_of(queue.policy, queue.name)
+    def queue(self, name: str, admitted: bool = False) -> Queue:
+        """The queue of that name, to be used: made when there is none.
 
-    def place(self, copy: Message) -> None:
-        """Give ``copy`` a place of its own: a key that no other message has."""
-        self.number += 1
-        copy.key = self.number | (_LANES[copy.priority])
-
-    def check_storage(self, size: int) -> None:
-        """Raises Refused when the storage has no room for ``size`` bytes."""
-        if size > self.room:
-            raise overflow.storage_full(self.room)
-
-    def _number(self, message: Message) -> None:
-        self.enqueued += 1
-        number: int = self.number + 1
-        self.number = number
-        message.number = number
-        message.key = number | (_LANES[message.priority])
-
-    def queue(self, name: str) -> Queue:
-        """The queue of that name, made when there is none. Raises Refused when there are too many."""
+        Raises Refused when too many are in use and it is not one of them, unless it was ``admitted`` with its
+        transaction.
+        """
         queue = self.queues.get(name)
-        if queue is None:
-            if name.startswith(DURABLE):
-                raise self.fanout.durables.none_such(name)
+        if queue is None and name.startswith(DURABLE):
+            raise self.fanout.durables.none_such(name)
+        if not admitted and (queue is None or queue.idle):
             self.check_room(1)
-            queue = self._make(name)
+        if queue is None:
+            queue = self.make(name)
+            self.idle.begin(queue)
         return queue
 
-    def _make(self, name: str) -> Queue:
-        queue = self.queues[name] = Queue(
-            name,
-            self.log,
-            self.memory,
-            self.window,
-            self.shapes.policy(name),
-            self.clock,
-            self.deadlines,
-            self,
-        )
+    def make(self, name: str) -> Queue:
+        """A new queue of that name, however many there are."""
+        self.work += NEW
+        queue = self.queues[name] = Queue(name, self.shared, self.properties.policy(name))
+        self.memory.fixed += queue.cost
         queue.follow(queue.policy)
         if self.watches.owners:
-            self.watches.seen(queue)
+            self._announce(queue)
         return queue
+
+    def _announce(self, queue: Queue) -> None:
+        """Let those who watch for new queues have ``queue``; others may be left for that, and be unused then."""
+        self.work += 4 * self.watches.seen(queue)
 
     def check_room(self, more: int) -> None:
         """Raises Refused when ``more`` queues are too many."""
@@ -277,127 +320,211 @@ class Broker(Returns):
                 "Too many queues",
                 where="header destination",
                 rule=f"This server holds {self.rules.max_queues} queues (max-queues)",
-                mend="Use fewer names, consume what old ones hold, or ask the administrator to raise that option.",
+                fix="Use fewer names, consume what old ones hold, or ask the administrator to raise that option.",
             )
 
     def restore(self, name: str, count: int, lowest: int, highest: int, bytes: int = 0) -> None:
         """A queue that a store holds from an earlier run: ``count`` messages of ``bytes`` with keys from ``lowest``
         to ``highest``. New messages get numbers above them.
         """
-        queue = self._make(name)
+        self.number = max(self.number, highest & NUMBER)
+        self.clock.first = self.number
+        if name == MONITOR:
+            # A client of an earlier version could make a queue of it. Reports would go there, and to nobody.
+            return
+        queue = self.make(name)
         queue.restore(count, lowest, highest, bytes)
         if queue.values is not None:
             queue.dispatch()
-        self.number = max(self.number, highest & NUMBER)
 
-    def subscribe(self, subscription: Subscription) -> int:
+    def recall(self, name: str, messages: list[Message]) -> list[str]:
+        """Take back what the system queue ``name`` has of an earlier run, after all other queues; return what of it
+        cannot be used, as text.
+        """
+        for message in messages:
+            self.number = max(self.number, message.key & NUMBER)
+        self.clock.first = self.number
+        restorer = self.restorers.get(name) or self.restorers.get(name[: name.find(":") + 1])
+        return restorer(name, messages) if restorer is not None else [f"{name} is not known"]
+
+    def subscribe(self, subscription: Subscription) -> Granted:
         """Register ``subscription``; it gets nothing of a queue's backlog before ``start``.
 
         Raises Refused when the destination may not exist.
         """
-        name = subscription.destination
+        before: int = self.log.position
+        warning = self._register(subscription)
+        position: int = self.log.position
+        # What others have sent meanwhile need not be durable before its client is told.
+        return Granted(position if position > before else 0, warning)
+
+    def _register(self, subscription: Subscription) -> str:
+        wish = subscription.wish
+        name = wish.destination
         if self.naming.kind(name) != QUEUE:
             return self.fanout.subscribe(subscription)
         if is_pattern(name) and not virtual_topic(name):
-            self.watches.subscribe(subscription)
-            return self.log.number
+            return self.watches.subscribe(subscription)
+        warning = ""
+        if wish.properties is not None and not is_pattern(name):
+            warning = self.properties.ask(name, wish.properties)
         queue = self.queue(name)
         self.fanout.durables.bind_virtual(name)
-        self.attach(queue, subscription)
-        return self.log.number
-
-    def attach(self, queue: Queue, subscription: Subscription) -> None:
-        """Let ``subscription`` be one of ``queue``'s."""
-        queue.add(subscription)
-        self.let(queue, subscription)
-        if queue.idle:
-            self._use(queue)
-
-    def let(self, queue: Queue, subscription: Subscription) -> None:
-        """Take back what ``subscription`` does not settle in time."""
-        timeout: int = subscription.ack_timeout or queue.policy.ack_timeout
-        if timeout and subscription.mode != AUTO:
-            subscription.lease = Lease(timeout, self.clock, self.deadlines, self)
+        if wish.auto_delete:
+            queue.passing = True
+        if wish.browser:
+            queue.look(subscription, self.number)
+        else:
+            queue.add(subscription)
+        self.use(queue)
+        return warning
 
     def start(self, subscription: Subscription) -> None:
         """Deliver what waits for ``subscription``."""
-        if subscription.topic is not None:
+        if subscription.of_topic:
             self.fanout.start(subscription)
         elif subscription in self.watches.owners:
             self.watches.start(subscription)
         elif subscription.queue is not None:
-            subscription.queue.dispatch(subscription)
+            queue_of(subscription).dispatch(subscription)
 
     def unsubscribe(self, subscription: Subscription) -> int:
         """Deliver nothing more to ``subscription``; what it was handed stays its to settle."""
-        for queue in self._end(subscription):
+        for queue in self._end(subscription, False):
             if queue.waiting:
                 queue.dispatch()
-            self.rest(queue)
-        return self.log.number
+            self.retire(queue)
+        return self.log.position
 
-    def _end(self, subscription: Subscription) -> list[Queue]:
-        """End ``subscription``; return the queues where others may have now what it was to get."""
-        queue = subscription.queue
-        if subscription.topic is not None:
+    def _end(self, subscription: Subscription, later: bool) -> list[Queue]:
+        """End ``subscription``; return the queues where others may have now what it was to get. ``later``: those of a
+        pattern are seen to in slices.
+        """
+        if subscription.of_topic:
             self.fanout.unsubscribe(subscription)
         elif subscription in self.watches.owners:
-            return self.watches.unsubscribe(subscription)
-        elif queue is not None:
+            return self.watches.unsubscribe(subscription, later)
+        elif subscription.queue is not None:
+            queue = queue_of(subscription)
             queue.discard(subscription)
+            if queue.deleted:
+                return []
             if queue.subscriptions or not (queue.passing or queue.policy.auto_delete):
                 return [queue]
             self.delete(queue)
         return []
 
+    def nack(self, deliveries: list[Delivery], requeue: bool = True, delay: int = -1, cause: str = "") -> int:
+        """The messages of ``deliveries`` (of one subscription) are not consumed: back to their places, or to
+        the dead letter queue when they may not come back (``requeue`` false, ``max-exceptions``,
+        ``max_redeliveries``). All are back before one is delivered again, which keeps their order.
+
+        They wait ``delay`` ms before that, or as long as the policy says (-1); ``cause`` is the client's word for
+        what was wrong with them.
+        """
+        return self.returns.nack(deliveries, requeue, delay, cause)
+
+    def put_back(
+        self, deliveries: list[Delivery], requeue: bool, delay: int, cause: str, then: Callable[[], None]
+    ) -> None:
+        """The same of very many messages, of any subscriptions, in slices; ``then`` is called when it is done."""
+        departure = Departure(self, self.returns, deliveries, requeue, delay, cause, then)
+        if departure.slice(BUDGET):
+            self.slices.add(departure)
+
+    def touch(self, deliveries: list[Delivery]) -> int:
+        """The leases of ``deliveries`` begin anew."""
+        for delivery in deliveries:
+            lease = delivery.subscription.lease
+            if lease is not None:
+                lease.add(delivery)
+        return self.log.position
+
     def ack(self, delivery: Delivery) -> int:
         """The delivery's message is consumed."""
-        queue = delivery.subscription.queue
-        assert queue is not None
-        number = queue.settle(delivery)
+        queue = queue_of(delivery.subscription)
+        queue.settle(delivery)
         if queue.waiting:
             queue.dispatch(delivery.subscription)
         elif not queue.subscriptions:
-            self.rest(queue)
-        return number
+            self.retire(queue)
+        return self.log.position
 
     def ack_all(self, subscription: Subscription, deliveries: list[Delivery]) -> int:
         """The messages of ``deliveries``, all of ``subscription``, are consumed."""
-        queue = subscription.queue
-        assert queue is not None
-        number = queue.settle_all(subscription, deliveries)
+        queue = queue_of(subscription)
+        queue.settle_all(subscription, deliveries)
         if queue.waiting:
             queue.dispatch(subscription)
         elif not queue.subscriptions:
-            self.rest(queue)
-        return number
+            self.retire(queue)
+        return self.log.position
 
-    def apply(self, actions: list[Action], sender: Consumer | None = None) -> int:
-        """A transaction: all of ``actions`` or none, as one batch of the log.
+    def apply(
+        self,
+        actions: list[Action],
+        sender: Consumer | None = None,
+        held: int = 0,
+        committer: Committer | None = None,
+    ) -> int:
+        """A transaction: all of ``actions`` or none, as one batch of the log. Its messages are in memory already with
+        ``held`` bytes, which are not counted any more.
+
+        A long one returns UNDER_WAY if somebody waits for it: it is done in slices, and counts its ``held`` bytes
+        until ``committer`` hears that it has begun. What was found to fit then is done, though others may have taken
+        the room meanwhile.
 
         Raises Refused, with nothing done, when one of them cannot be done.
         """
-        fresh = admission.check(self, actions, sender)
-        self.log.begin()
-        for name in fresh:
-            # All now: neither a dead letter queue made meanwhile nor an idle one forgotten may fail a SEND below.
-            queue = self.queue(name)
-            if queue.idle:
-                self._use(queue)
-        self.certain = True
+        needs = Needs(self, self.naming, self.properties, self.duplicates, self.fanout, sender)
+        most: int = transaction.COPIES
+        seen: int = 0
         for action in actions:
-            if action.message is not None and action.plan is not None:
-                self.schedule.add(action.message, action.plan)
-            elif action.message is not None:
-                self.send(action.message, sender)
-            elif action.delivery is not None:
-                if action.kind == ACK:
-                    self.ack(action.delivery)
-                else:
-                    self.nack([action.delivery], action.requeue, action.delay, action.cause)
-        self.certain = False
-        self.log.end()
-        return self.log.number
+            if needs.work > most and committer is not None:
+                break
+            needs.add(action)
+            seen += 1
+        if committer is not None and (seen < len(actions) or needs.work > most):
+            self.slices.add(
+                Commit(
+                    self,
+                    actions,
+                    needs,
+                    seen,
+                    partial(self._admit_all, needs, held, held),
+                    partial(self._do, sender),
+                    committer,
+                )
+            )
+            return UNDER_WAY
+        self._admit_all(needs, held, 0)
+        with self.log.transaction():
+            for action in needs.actions:
+                self._do(sender, action)
+        return self.log.position
+
+    def _admit_all(self, needs: Needs, held: int, counted: int) -> None:
+        """Raises Refused when there is no room for all that is needed, of which ``held`` bytes were there before and
+        ``counted`` bytes are counted now.
+        """
+        if needs.queues:
+            self.check_room(len(needs.queues))
+        if needs.held > held:
+            self.memory.check(needs.held - counted)
+        if needs.later:
+            self.schedule.check(needs.later, needs.later_bytes)
+
+    def _do(self, sender: Consumer | None, action: Action) -> None:
+        """Do one action of a transaction that was admitted."""
+        if action.message is not None and action.plan is not None:
+            self.schedule.add(action.message, action.plan)
+        elif action.message is not None:
+            self.send(action.message, sender, True)
+        elif action.delivery is not None:
+            if action.kind == ACK:
+                self.ack(action.delivery)
+            else:
+                self.nack([action.delivery], action.requeue, action.delay, action.cause)
 
     def resume(self, consumer: Consumer) -> None:
         """``consumer`` can take messages again: deliver what its queues hold for it."""
@@ -405,58 +532,63 @@ class Broker(Returns):
         if not stalled:
             return
         consumer.stalled = []
-        for subscription in stalled:
-            queue = subscription.queue
-            if queue is not None:
+        for seen, subscription in enumerate(stalled):
+            if not consumer.ready:
+                # The others have their turn when it can take more again, before those that have had it now.
+                consumer.stalled = stalled[seen:] + consumer.stalled
+                break
+            if subscription.queue is not None:
+                queue = queue_of(subscription)
                 queue.offer(subscription)
                 queue.dispatch(subscription)
+            elif subscription in self.watches.owners:
+                self.watches.resume(subscription)
 
     def drop(self, consumer: Consumer) -> int:
-        """``consumer`` is gone: end its subscriptions and put back what it has not settled."""
+        """``consumer`` is gone: end its subscriptions and put back what it has not settled; in slices where that is
+        much.
+        """
         consumer.ready = False
         subscriptions = list(consumer.subscriptions.values())
         consumer.subscriptions.clear()
         consumer.stalled = []
-        queues: dict[str, Queue] = {}
-        for subscription in subscriptions:
-            for queue in self._end(subscription):
-                queues[queue.name] = queue
-        # Whoever comes after it gets what it had first.
         deliveries = list(consumer.deliveries.values())
         consumer.deliveries.clear()
+        wide = len(subscriptions) > MANY or self.watches.width(subscriptions) > BUDGET
+        if wide or len(deliveries) > BUDGET:
+            departure = Departure(self, self.returns, deliveries)
+            if wide:
+                departure.end(subscriptions, self._leave)
+            else:
+                for subscription in subscriptions:
+                    self._leave(subscription)
+            self.slices.add(departure)
+            return self.log.position
+        queues: dict[str, Queue] = {}
+        for subscription in subscriptions:
+            for queue in self._end(subscription, False):
+                queues[queue.name] = queue
+        # Whoever comes after it gets what it had first.
         for delivery in deliveries:
             if not delivery.settled:
-                self._return(delivery, True)
-                had = delivery.subscription.queue
-                assert had is not None
+                self.returns.give_back(delivery, True)
+                had = queue_of(delivery.subscription)
                 queues[had.name] = had
         for queue in queues.values():
             queue.dispatch()
-            self.rest(queue)
-        return self.log.number
+            self.retire(queue)
+        return self.log.position
 
-    def rest(self, queue: Queue) -> None:
-        """Remember an unused queue as idle; forget the longest idle when there are too many."""
-        if queue.idle or not queue.unused() or self.queues.get(queue.name) is not queue:
-            return
-        if queue.name.startswith(DURABLE):
-            return
-        queue.idle = True
-        self.idle[queue.name] = queue
-        queue.rested = self.clock.now
-        if queue.policy.idle_expiry:
-            self.deadlines.add(End(self.clock.now + queue.policy.idle_expiry, self, queue))
-        if len(self.idle) > self.rules.idle_queues:
-            oldest = next(iter(self.idle))
-            del self.idle[oldest]
-            del self.queues[oldest]
-            self.shapes.forget(oldest)
+    def _leave(self, subscription: Subscription) -> None:
+        """End a subscription whose consumer is gone."""
+        for queue in self._end(subscription, True):
+            if queue.waiting:
+                queue.dispatch()
+            self.retire(queue)
 
-    def end(self, queue: Queue, when: int) -> None:
-        """Forget ``queue`` if nobody used it in the time that its policy says, which is over at ``when``."""
-        patience: int = queue.policy.idle_expiry
-        if queue.idle and patience and queue.rested + patience <= when:
-            self.delete(queue)
+    def retire(self, queue: Queue) -> None:
+        """Let ``queue`` be idle, if nobody uses it."""
+        self.idle.retire(queue)
 
     def delete(self, queue: Queue) -> None:
         """Let ``queue`` be no more, with all that waits in it. What is delivered may still be settled."""
@@ -464,35 +596,29 @@ class Broker(Returns):
         self.watches.forget(queue)
         queue.abandon()
         self.log.drop(queue.name)
-        self.idle.pop(queue.name, None)
-        self.queues.pop(queue.name, None)
-        self.shapes.forget(queue.name)
+        self.idle.use(queue)
+        if self.queues.pop(queue.name, None) is not None:
+            self.memory.fixed -= queue.cost
+        queue.drop_routes()
+        self.properties.forget(queue.name)
+        self.duplicates.forget(queue.name)
 
     def forget_durable(self, name: str) -> int:
         """Delete a durable subscription and what waits for it. Raises Refused when there is none, or it is in use."""
         return self.fanout.durables.forget(name)
 
-    def _use(self, queue: Queue) -> None:
-        queue.idle = False
-        self.idle.pop(queue.name, None)
-        if self.watches.owners:
-            self.watches.seen(queue)
-            queue.dispatch()
+    def use(self, queue: Queue) -> None:
+        """``queue`` is in use (again), if it was idle."""
+        if queue.idle:
+            self.idle.use(queue)
+            if self.watches.owners:
+                self._announce(queue)
+                queue.dispatch()
 
     def is_queue(self, destination: str) -> bool:
-        """Whether that name is a queue's. Raises Refused when it is nobody's."""
+        """Whether that name is a queue's. Raises Refused when it is neither a queue's nor a topic's."""
         return self.naming.kind(destination) == QUEUE
 
     def listened(self, destination: str) -> bool:
         """Whether a topic has subscriptions."""
         return destination in self.topics
-
-    def snapshot(self) -> BrokerStats:
-        """Everything there is to know at this moment."""
-        return BrokerStats(
-            tuple([stats_of(queue) for queue in self.queues.values()]),
-            tuple([TopicStats(t.name, t.subscriptions, t.enqueued) for t in self.topics.values()]),
-            self.memory.used,
-            self.memory.limit,
-            self.enqueued,
-        )

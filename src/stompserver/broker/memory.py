@@ -2,25 +2,139 @@
 
 from __future__ import annotations
 
+from typing import Final
 
-class Memory:
-    """Bytes in use and four marks: up to ``ample``, queues keep in memory what nobody has asked for yet; producers
-    are paused above ``high`` and go on below ``low``; ``limit`` is where even a client that must not be paused (it
-    owes ACKs, or a COMMIT) is refused.
+from stompserver.errors import Refused
+
+PARTS: Final = 32
+"""A share is so many of these parts of the limit."""
+
+LEAST: Final = 16
+"""Producers never wait while messages, without all shares, take less than one part in LEAST of the limit."""
+
+MESSAGES: Final = 8
+"""One part in MESSAGES of the limit is not for shares, however many of them are full."""
+
+
+class Share:
+    """What one kind of thing may take of the memory, as a part of the limit: things that no consumer takes, and that
+    stay until their time has come or somebody takes them away. What is in a share counts as memory too.
     """
 
-    __slots__ = ("ample", "high", "limit", "low", "used")
+    __slots__ = ("_fixed", "_memory", "_parts", "used")
+
+    def __init__(self, memory: Memory, parts: int, fixed: bool = False) -> None:
+        self._memory = memory
+        self._parts: int = parts
+        self._fixed = fixed
+        """Whether these are no messages."""
+        self.used: int = 0
+
+    @property
+    def most(self) -> int:
+        """Bytes that it may take."""
+        return self._memory.limit * self._parts // PARTS
+
+    def fits(self, bytes: int) -> bool:
+        """Whether there is room for so many more."""
+        memory = self._memory
+        return (
+            self.used + bytes <= self.most and memory.lent + bytes <= memory.limit - memory.limit // MESSAGES
+        )
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether it has more than it may."""
+        return self.used > self.most
+
+    def take(self, bytes: int) -> None:
+        """So many more are in use, whether there is room or not."""
+        memory = self._memory
+        self.used += bytes
+        memory.lent += bytes
+        if self._fixed:
+            memory.fixed += bytes
+        else:
+            memory.used += bytes
+
+    def give(self, bytes: int) -> None:
+        """So many are free again."""
+        self.take(-bytes)
+
+
+class Memory:
+    """Bytes in use, by messages (``used``) and by what there is without them, such as queues and subscriptions
+    (``fixed``), and four marks: up to ``ample``, queues keep in memory what nobody has asked for yet; producers are
+    paused above ``high`` and go on below ``low``; ``limit`` is where even a client that must not be paused (it owes
+    ACKs, or a COMMIT) is refused.
+
+    ``lent`` is what all shares hold. Whoever wants more than his share has is refused, so that all of them together
+    can never keep producers waiting for good.
+    """
+
+    __slots__ = (
+        "ample",
+        "duplicates",
+        "durables",
+        "fixed",
+        "high",
+        "histories",
+        "idle",
+        "lent",
+        "limit",
+        "low",
+        "retained",
+        "schedule",
+        "subscriptions",
+        "transactions",
+        "used",
+    )
 
     def __init__(self, limit: int) -> None:
         self.used: int = 0
+        self.fixed: int = 0
+        self.lent: int = 0
+        self.resize(limit)
+        self.histories = Share(self, 8)
+        self.retained = Share(self, 4)
+        self.schedule = Share(self, 6)
+        self.transactions = Share(self, 8)
+        self.duplicates = Share(self, 2)
+        self.subscriptions = Share(self, 3, True)
+        self.durables = Share(self, 2, True)
+        self.idle = Share(self, 2, True)
+
+    def resize(self, limit: int) -> None:
+        """Take another limit, in bytes, while running."""
         self.limit: int = limit
         self.ample: int = limit // 2
         self.high: int = limit * 4 // 5
         self.low: int = limit * 7 // 10
 
-    def resize(self, limit: int) -> None:
-        """Take another limit, in bytes, while running."""
-        self.limit = limit
-        self.ample = limit // 2
-        self.high = limit * 4 // 5
-        self.low = limit * 7 // 10
+    def check(self, bytes: int) -> None:
+        """Raises Refused when so many more, copies of one message or all of a transaction, are above the limit."""
+        if self.used + self.fixed + bytes <= self.limit:
+            return
+        when = "" if bytes > self.limit else " when messages were consumed"
+        raise Refused(
+            "Out of memory for messages",
+            where="header destination",
+            rule=f"This server holds {self.limit} bytes of messages (memory-limit), and the copies for all"
+            f" destinations and durable subscriptions have {bytes}",
+            fix=f"Send it again{when} to fewer at once, or ask the administrator to raise that option.",
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether more than the limit is in use."""
+        return self.used + self.fixed > self.limit
+
+    def scarce(self, aside: int) -> bool:
+        """Whether producers have to wait, when ``aside`` bytes do not count."""
+        used: int = self.used + self.fixed - aside
+        return used > self.high and used - self.lent > self.limit // LEAST
+
+    def eased(self, aside: int) -> bool:
+        """Whether producers that waited may go on, likewise."""
+        used: int = self.used + self.fixed - aside
+        return used <= self.low or used - self.lent <= self.limit // LEAST * 3 // 4

@@ -13,6 +13,9 @@ NUMBER: Final = (1 << 57) - 1
 NORMAL: Final = 4
 """The priority of a message that names none, as in JMS."""
 
+DATED: Final = "dated"
+"""In ``extras``: that it expires at a time of day, and not after so and so long."""
+
 WAITING: Final = 0
 RESERVED: Final = 1
 OUT: Final = 2
@@ -29,14 +32,16 @@ class Message:
     ``number`` names it (the ``message-id`` header) and ``key`` is its place in the queue; both are given by
     the broker, once, for life. ``attempts`` counts deliveries that came back. ``exceptions`` is the
     original's ``max-exceptions`` (-1: none). ``size`` is in bytes, as counted against the memory limit;
-    ``stored`` tells that the op log has it. ``priority`` is 0 to 9, ``expires`` Unix time in ms (0: never),
+    ``stored`` tells that the op log has it. ``priority`` is 0 to 9, ``expires`` Unix time in ms (0: never), by the
+    clock of when it came (see ``Clock``),
     ``group`` the message group (empty: none). ``extras`` are further properties that stores keep and nobody is
     sent. ``state`` is the queue's: WAITING, RESERVED (for one subscription or a group), OUT (handed out, or held
     back for a time) or DEAD (it left); ``failed`` is when a delivery first came back (Unix ms, 0: none did).
     ``lines`` are its header lines but the destination's as its sender wrote them, where nothing
     in them is escaped and nobody set ``headers``; content-length is one of them.
     ``head`` and ``variants`` are the consumer's: the encoded header block shared by all deliveries, opaque to
-    the broker.
+    the broker. ``plain`` says that nothing in what its sender wrote has to be escaped; what is added later may have
+    to be, which is seen when it is written.
     """
 
     __slots__ = (
@@ -111,6 +116,15 @@ class Message:
     def headers(self, headers: dict[str, str]) -> None:
         self._headers = headers
         self.lines = b""
+
+    def address(self, destination: str) -> None:
+        """Let it be one for ``destination``, which need not be a name that its sender wrote."""
+        if self.lines:
+            # They are written as they are, and what is before them too.
+            self.headers = self.headers
+        self.destination = destination
+        self.head = None
+        self.variants = None
 
     def copy(self) -> Message:
         """The same message for another queue, where it is tried and counted on its own; the body is shared."""

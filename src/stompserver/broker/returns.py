@@ -2,99 +2,76 @@
 
 from __future__ import annotations
 
-from stompserver.broker import deadletter
-from stompserver.broker.backlog import Backlog, Keeper
-from stompserver.broker.deadlines import Clock
-from stompserver.broker.message import Message
-from stompserver.broker.oplog import OpLog
-from stompserver.broker.policy import Policy
-from stompserver.broker.queue import Queue
-from stompserver.broker.subscription import Delivery
+from typing import TYPE_CHECKING, Final
+
+from stompserver.broker.dead import letter as deadletter
+from stompserver.broker.names.destination import MONITOR
+from stompserver.broker.queues.overflow import DEAD_LETTER, over
+from stompserver.broker.queues.queue import queue_of
+from stompserver.broker.queues.shared import Keeper
+
+if TYPE_CHECKING:
+    from stompserver.broker.desk import Desk
+    from stompserver.broker.message import Message
+    from stompserver.broker.names.policy import Policy
+    from stompserver.broker.subscription import Delivery
+
+HOPS: Final = 16
+"""How many queues in a row may hand on what they have no room for, and how often in a row a message may become a dead
+letter that no consumer had: more is no way but a circle, or one that nobody meant.
+"""
 
 
 class Returns(Keeper):
     """Where they go: back to their places, at once or later, or to a dead letter queue."""
 
-    __slots__ = ("clock", "log", "queues")
+    __slots__ = ("_desk",)
 
-    def __init__(self, log: OpLog) -> None:
-        self.log = log
-        self.clock = Clock()
-        self.queues: dict[str, Queue] = {}
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
-    def _make(self, name: str) -> Queue:
-        raise AssertionError("a broker makes queues")
-
-    def _number(self, message: Message) -> None:
-        raise AssertionError("a broker numbers messages")
-
-    def deadletters(self, queue: Backlog) -> str:
-        """The name of its dead letter queue, its own if it is one, or ""."""
-        raise AssertionError("a broker knows the policies")
-
-    def put(self, queue: Queue, copy: Message) -> None:
-        """Let ``queue`` have a message that is refused no more."""
-        raise AssertionError("a broker knows the limits of queues")
-
-    def rest(self, queue: Queue) -> None:
-        """Remember an unused queue as idle."""
-        raise AssertionError("a broker knows its idle queues")
-
-    def _use(self, queue: Queue) -> None:
-        raise AssertionError("a broker knows its idle queues")
-
-    def nack(self, deliveries: list[Delivery], requeue: bool = True, delay: int = -1, cause: str = "") -> int:
-        """The messages of ``deliveries`` (of one subscription) are not consumed: back to their places, or to
-        the dead letter queue when they may not come back (``requeue`` false, ``max-exceptions``,
-        ``max_redeliveries``). All are back before one is delivered again, which keeps their order.
-
-        They wait ``delay`` ms before that, or as long as the policy says (-1); ``cause`` is the client's word for
-        what was wrong with them.
-        """
+    def nack(self, deliveries: list[Delivery], requeue: bool, delay: int, cause: str) -> int:
+        """As Broker.nack."""
         for delivery in deliveries:
-            self._return(delivery, requeue, delay, cause)
+            self.give_back(delivery, requeue, delay, cause)
         if deliveries:
-            queue = deliveries[0].subscription.queue
-            assert queue is not None
-            queue.dispatch()
-        return self.log.number
+            queue_of(deliveries[0].subscription).dispatch()
+        return self._desk.log.position
 
-    def touch(self, deliveries: list[Delivery]) -> int:
-        """The leases of ``deliveries`` begin anew."""
-        for delivery in deliveries:
-            lease = delivery.subscription.lease
-            if lease is not None:
-                lease.add(delivery)
-        return self.log.number
+    def emptied(self, queue: str) -> None:
+        """The queue of that name lost messages while nobody did anything with it: it may be idle now."""
+        found = self._desk.queues.get(queue)
+        if found is not None:
+            self._desk.retire(found)
 
     def overdue(self, deliveries: list[Delivery]) -> None:
         """Leases ended: the messages come back, and whoever had them may settle them no more."""
         for delivery in deliveries:
+            self.give_back(delivery, True, -1, "ack-timeout")
             delivery.subscription.consumer.expired(delivery)
-        self.nack(deliveries, True, -1, "ack-timeout")
+        queue_of(deliveries[0].subscription).dispatch()
 
-    def _return(self, delivery: Delivery, requeue: bool, delay: int = -1, cause: str = "") -> None:
-        queue = delivery.subscription.queue
-        assert queue is not None
+    def give_back(self, delivery: Delivery, requeue: bool, delay: int = -1, cause: str = "") -> None:
+        """One message of these; nothing is delivered before the next ``dispatch`` of its queue."""
+        desk = self._desk
+        queue = queue_of(delivery.subscription)
         message = delivery.message
-        if queue.deleted or (delivery.subscription.closed and delivery.subscription.topic is not None):
+        if queue.deleted or (delivery.subscription.closed and delivery.subscription.of_topic):
             # Its own queue ended with the subscription: there is nobody to come back to.
             queue.settle(delivery)
             return
-        if self.queues.get(queue.name) is not queue and delivery.subscription.topic is None:
+        if desk.queues.get(queue.name) is not queue and not delivery.subscription.of_topic:
             # The queue was deleted.
             queue.settle(delivery)
             return
-        policy = delivery.subscription.policy or queue.policy
+        policy = delivery.subscription.wish.policy or queue.policy
         spent = self._spent(message, policy)
-        if (not requeue or spent) and queue.name != self.deadletters(queue):
+        if (not requeue or spent) and queue.name != self._deadletters(queue.name, queue.policy):
             # It leaves one queue and enters the other, or neither.
-            alone = self.log.begin()
-            reason = deadletter.REJECTED if not requeue else deadletter.SPENT
-            self.bury(queue, queue.forsake(delivery), reason, cause)
-            if alone:
-                self.log.end()
-            self.rest(queue)
+            with desk.log.transaction():
+                reason = deadletter.REJECTED if not requeue else deadletter.SPENT
+                self.bury(queue.name, queue.policy, queue.forsake(delivery), reason, cause)
+            desk.retire(queue)
         else:
             queue.put_back(delivery, delay)
 
@@ -106,23 +83,61 @@ class Returns(Keeper):
         limit: int = policy.max_redeliveries
         return 0 <= message.exceptions <= attempts or 0 < limit <= attempts or limit < 0
 
-    def bury(self, queue: Backlog, message: Message, reason: str, cause: str) -> None:
-        """Put a message that left ``queue`` for good into its dead letter queue, as the newest there, unless it is
-        one that nobody wants to see again.
+    def bury(self, queue: str, policy: Policy, message: Message, reason: str, cause: str) -> None:
+        """Put a message that left the queue of that name for good into its dead letter queue, as the newest there,
+        unless it is one that nobody wants to see again.
         """
-        if reason in deadletter.SILENT or (
-            reason == deadletter.EXPIRED and queue.policy.expired != "deadletter"
-        ):
+        if reason in deadletter.SILENT or (reason == deadletter.EXPIRED and policy.expired != "deadletter"):
             return
-        name = self.deadletters(queue)
-        if not name or name == queue.name:
+        name = self._deadletters(queue, policy)
+        if not name or name == queue:
             return
+        desk = self._desk
         # A topic's subscription has a queue of its own, which may be named by a pattern.
-        origin = queue.name if self.queues.get(queue.name) is queue else message.destination
-        dead = deadletter.letter(message, origin, reason, cause, self.clock.now)
-        grave = self.queues.get(name)
+        origin = queue if queue in desk.queues else message.destination
+        dead = deadletter.letter(message, origin, reason, cause, desk.now)
+        grave = desk.queues.get(name)
         if grave is None:
             # Not bound by max-queues: the last resort of a message must not fail.
-            grave = self._make(name)
-        self._number(dead)
-        self.put(grave, dead)
+            grave = desk.make(name)
+        desk.assign(dead)
+        if deadletter.hops(dead) > HOPS:
+            # It went round by itself until now. Without a time of its own it stays where it is.
+            self.tell(f"{name[:200]} keeps for good what went round {HOPS} times without a consumer")
+            desk.put(grave, dead, True)
+        else:
+            desk.put(grave, dead)
+
+    def has_way(self, queue: str, policy: Policy, size: int) -> bool:
+        """Whether a dead letter of about ``size`` bytes that the queue of that name and policy gives up for want of
+        room comes to rest: in a queue that takes it, or nowhere, where none is named. Not when each of the queues
+        after it is as full and hands on its own dead letters, until they are back at one of those, or are more than
+        ``HOPS``.
+        """
+        queues = self._desk.queues
+        passed = [queue]
+        for _ in range(HOPS):
+            name = self._deadletters(queue, policy)
+            if not name or name == queue:
+                return True
+            following = queues.get(name)
+            if following is None:
+                return True
+            if following.shedding or name in passed:
+                return False
+            if following.policy.overflow != DEAD_LETTER or not over(following, size):
+                return True
+            passed.append(name)
+            queue, policy = name, following.policy
+        return False
+
+    def tell(self, text: str) -> None:
+        """As ``Desk.tell``."""
+        self._desk.tell(text)
+
+    def _deadletters(self, queue: str, policy: Policy) -> str:
+        """The name of its dead letter queue, its own if it is one, or ""."""
+        rules = self._desk.rules
+        name = rules.policies.deadletter_of(policy, queue)
+        # Reports go there, and to everybody: a queue in its place would take them, and keep these letters from all.
+        return name if name != MONITOR else rules.deadletter

@@ -94,7 +94,7 @@ class Config(Table):
         CLIENTS, "Who may send frames to management destinations: local (clients of this machine), all or off",
         values.one_of(get_args(ManagementAccess), "choice"), "WHO")] = "local"
     login_timeout: Annotated[float, Option(
-        CLIENTS, "How long a new connection may take to send CONNECT",
+        CLIENTS, "How long a new connection may take to send CONNECT, and its login then to be checked",
         values.number, "SECONDS", "seconds")] = Field(10.0, ge=0.1, le=86400)
 
     # Protocol
@@ -121,12 +121,31 @@ class Config(Table):
     max_body_before_login: Annotated[int, Option(
         LIMITS, "The largest body of a frame before CONNECT was accepted",
         values.size, "SIZE", "bytes")] = Field(64 * 1024, ge=0)
+    max_memory_before_login: Annotated[int, Option(
+        LIMITS, "Memory for what clients send before their CONNECT is accepted, of an address a quarter of it",
+        values.size, "SIZE", "bytes")] = Field(16 * 1024**2, ge=1024**2)
     max_headers: Annotated[int, Option(
         LIMITS, "Headers of a frame",
         values.whole_number)] = Field(100, ge=10)
     max_header_bytes: Annotated[int, Option(
         LIMITS, "All headers of a frame together",
         values.size, "SIZE", "bytes")] = Field(64 * 1024, ge=1024)
+    max_destination_bytes: Annotated[int, Option(
+        LIMITS, "The longest name of a destination; RabbitMQ's are 255 at most",
+        values.size, "SIZE", "bytes")] = Field(1024, ge=64, le=65536)
+    max_destination_levels: Annotated[int, Option(
+        LIMITS, "Levels of a destination's name, which . and / divide",
+        values.whole_number)] = Field(64, ge=8)
+    max_destination_wildcards: Annotated[int, Option(
+        LIMITS, "Wildcards for any number of levels (#, > and **) in the name of a subscription",
+        values.whole_number)] = Field(8, ge=1)
+    max_destinations: Annotated[int, Option(
+        LIMITS, "Destinations that one SEND or SUBSCRIBE names, with commas between them",
+        values.whole_number)] = Field(32, ge=1)
+    max_selector_cost: Annotated[int, Option(
+        LIMITS, "What all selectors of a connection may cost for one message, and those of a topic's durable"
+        " subscriptions; a tenth of it what one selector may",
+        values.whole_number)] = Field(50_000, ge=100)
     max_subscriptions: Annotated[int, Option(
         LIMITS, "Subscriptions of a connection",
         values.whole_number)] = Field(1000, ge=1)
@@ -139,12 +158,18 @@ class Config(Table):
     max_transaction_bytes: Annotated[int, Option(
         LIMITS, "Bytes in the open transactions of a connection",
         values.size, "SIZE", "bytes")] = Field(64 * 1024**2, ge=1024)
+    transaction_timeout: Annotated[float, Option(
+        LIMITS, "How long a transaction may be open before it is aborted, with an ERROR; 0 is for ever",
+        values.number, "SECONDS", "seconds")] = Field(600.0, ge=0, le=86400)
     max_connections: Annotated[int, Option(
         LIMITS, "Connections in all",
         values.whole_number)] = Field(10_000, ge=1)
     max_connections_per_address: Annotated[int, Option(
         LIMITS, "Connections of one client address",
         values.whole_number)] = Field(5000, ge=1)
+    max_logins_per_address: Annotated[int, Option(
+        LIMITS, "Logins of one client address that are checked at once; those that were right before do not count",
+        values.whole_number)] = Field(20, ge=1, le=10_000)
     slow_subscriber_limit: Annotated[int, Option(
         LIMITS, "How far a subscriber of a topic may fall behind before it is closed",
         values.size, "SIZE", "bytes")] = Field(16 * 1024**2, ge=1024)

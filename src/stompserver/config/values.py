@@ -179,6 +179,8 @@ def queue_destination(value: object) -> str:
     text = words(value)
     if not text.startswith("/queue") or text == "/queue":
         raise ValueError(f"{shown(text)} is not a queue; its name must start with /queue/")
+    if text == "/queue/monitor":
+        raise ValueError(f"{shown(text)} is no queue: the server sends its reports there")
     return text
 
 

@@ -71,9 +71,9 @@ class Client:
                 break
         content: dict[str, Any] = json.loads(frame.body)
         if "error" in content:
-            mend = content.get("mend", "")
+            fix = content.get("fix", "")
             raise Unanswered(
-                f"{content['error']}. {content.get('rule', '')}. {mend}" if mend else content["error"]
+                f"{content['error']}. {content.get('rule', '')}. {fix}" if fix else content["error"]
             )
         return content
 
@@ -96,7 +96,8 @@ class Client:
                 raise Unanswered(f"{self._place}: {problem.strerror or problem}") from None
             if not data:
                 raise Unanswered(f"{self._place} closed the connection")
-            self._frames = self._parser.feed(data)
+            # Nothing is learned here, so none of them is a PlainSend.
+            self._frames = [frame for frame in self._parser.feed(data) if isinstance(frame, Frame)]
             if self._parser.error is not None:
                 raise Unanswered(f"{self._place} does not speak STOMP: {self._parser.error}")
         frame = self._frames.pop(0)

@@ -12,6 +12,7 @@ import click
 
 from stompserver.config import Config
 from stompserver.ctl.client import Client
+from stompserver.ctl.shown import one_line
 
 Configured = Callable[[], Config]
 P = ParamSpec("P")
@@ -59,24 +60,29 @@ def asking(command: Callable[Concatenate[Client, P], None]) -> Callable[..., Non
     return made
 
 
+QUEUES: Final = {"messages": 12, "unacked": 9, "bytes": 15, "subscriptions": 13, "paused": 6, "queue": 0}
+SCHEDULED: Final = {"id": 18, "due": 25, "bytes": 12, "destination": 0}
+DURABLES: Final = {"messages": 12, "unacked": 9, "subscriptions": 13, "name": 0, "topic": 0, "selector": 0}
+"""The columns that are shown of each, with their widths; the names are those of ``manage.fields``."""
+
 as_json = click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 limit = click.option("--limit", type=click.IntRange(0), default=1000, show_default=True, help="Rows at most.")
 
 
 def say(answer: dict[str, Any], as_json: bool, text: str) -> None:
     """The answer of the server, or what it means."""
-    click.echo(json.dumps(answer) if as_json else text)
+    click.echo(json.dumps(answer) if as_json else one_line(text))
 
 
-def table(answer: dict[str, Any], what: str, columns: list[tuple[str, str, int]], as_json: bool) -> None:
-    """Rows of the answer: for each column its title, the key and the width, to the right above 0."""
+def table(answer: dict[str, Any], what: str, columns: dict[str, int], as_json: bool) -> None:
+    """Rows of the answer: for each column its name in the answer and the width, to the right above 0."""
     if as_json:
         click.echo(json.dumps(answer))
         return
     rows = answer[what]
-    click.echo("  ".join(title.rjust(width) for title, _, width in columns))
+    click.echo("  ".join(name.rjust(width) for name, width in columns.items()))
     for row in rows:
-        click.echo("  ".join(_text(row.get(key)).rjust(width) for _, key, width in columns))
+        click.echo("  ".join(_text(row.get(name)).rjust(width) for name, width in columns.items()))
     if len(rows) < answer["count"]:
         click.echo(f"{len(rows):,} of {answer['count']:,}; --limit shows more", err=True)
 
@@ -86,7 +92,7 @@ def _text(value: object) -> str:
         return ""
     if value is True:
         return "yes"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else one_line(str(value))
 
 
 @click.group()
@@ -100,15 +106,7 @@ def queue() -> None:
 @limit
 def queue_list(client: Client, as_json: bool, limit: int) -> None:
     """What queues there are, and how many messages they hold."""
-    columns = [
-        ("messages", "messages", 12),
-        ("unacked", "unacked", 9),
-        ("bytes", "bytes", 15),
-        ("subscriptions", "subscriptions", 13),
-        ("paused", "paused", 6),
-        ("queue", "queue", 0),
-    ]
-    table(client.ask("queues", limit=str(limit)), "queues", columns, as_json)
+    table(client.ask("queues", limit=str(limit)), "queues", QUEUES, as_json)
 
 
 @queue.command("pause")
@@ -162,8 +160,8 @@ def queue_delete(client: Client, name: str, as_json: bool) -> None:
 def redrive(client: Client, name: str, number: int | None, count: int | None, as_json: bool) -> None:
     """Send dead letters back to where they came from.
 
-    NAME is the dead letter queue, the configured one without it. Messages that say no origin, or whose durable
-    subscription is no more, stay.
+    NAME is the dead letter queue, the configured one without it. Messages that say no origin, whose durable
+    subscription is no more, or whose queue is full, stay, and are listed.
     """
     headers = {"queue": name} if name else {}
     if number is not None:
@@ -172,6 +170,9 @@ def redrive(client: Client, name: str, number: int | None, count: int | None, as
         headers["count"] = str(count)
     answer = client.ask("redrive", **headers)
     say(answer, as_json, f"{answer['moved']:,} messages went back, {answer['left']:,} could not")
+    if not as_json:
+        for row in answer.get("stayed", ()):
+            click.echo(one_line(f"{row['id']} stays: {row['reason']}"))
 
 
 @click.group()
@@ -188,19 +189,12 @@ def schedule_list(client: Client, as_json: bool, limit: int) -> None:
     answer = client.ask("schedule-list", limit=str(limit))
     if not as_json:
         for row in answer["messages"]:
-            row["when"] = datetime.fromtimestamp(row["due"] / 1000).astimezone().isoformat(" ", "seconds")
+            row["due"] = datetime.fromtimestamp(row["due"] / 1000).astimezone().isoformat(" ", "seconds")
             row["again"] = row.get("cron", "")
             if "period" in row:
                 times = "for ever" if row["repeat"] < 0 else f"{row['repeat']:,} times"
                 row["again"] = f"{row['again']} {times} each {row['period']:,} ms".strip()
-    columns = [
-        ("id", "id", 18),
-        ("due", "when", 25),
-        ("bytes", "bytes", 12),
-        ("destination", "destination", 0),
-    ]
-    columns.append(("again", "again", 0))
-    table(answer, "messages", columns, as_json)
+    table(answer, "messages", {**SCHEDULED, "again": 0}, as_json)
 
 
 @schedule.command("cancel")
@@ -234,15 +228,7 @@ def durable() -> None:
 @limit
 def durable_list(client: Client, as_json: bool, limit: int) -> None:
     """What durable subscriptions there are, and what waits for them."""
-    columns = [
-        ("messages", "messages", 12),
-        ("unacked", "unacked", 9),
-        ("subscriptions", "subscriptions", 13),
-        ("name", "name", 0),
-        ("topic", "topic", 0),
-        ("selector", "selector", 0),
-    ]
-    table(client.ask("durables", limit=str(limit)), "durables", columns, as_json)
+    table(client.ask("durables", limit=str(limit)), "durables", DURABLES, as_json)
 
 
 @durable.command("delete")

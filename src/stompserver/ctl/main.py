@@ -10,6 +10,7 @@ import click
 
 from stompserver import __version__
 from stompserver.config import Config, load
+from stompserver.ctl.shown import one_line
 from stompserver.errors import ConfigError, StompserverError
 
 
@@ -21,9 +22,9 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            raise click.UsageError(" ".join(str(error).split())) from error
+            raise click.UsageError(one_line(" ".join(str(error).split()))) from error
         except StompserverError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise click.ClickException(one_line(" ".join(str(error).split()))) from error
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,17 +14,18 @@ from typing import Any, Final, TextIO
 import click
 
 from stompserver import migrate
-from stompserver.broker.destination import SYSTEM
 from stompserver.broker.message import Message
+from stompserver.broker.names.destination import SYSTEM
 from stompserver.broker.oplog import PUT, Op
 from stompserver.config import Config
 from stompserver.ctl import exchange
+from stompserver.ctl.shown import one_line
 from stompserver.errors import StoreError
-from stompserver.server.server import first_number
-from stompserver.stores import database
+from stompserver.server.build import first_number
 from stompserver.stores.base import Damage, Place, Store, Stored, open_store
 from stompserver.stores.lock import Lock
 from stompserver.stores.memory import MemoryStore
+from stompserver.stores.sql import database
 
 BATCH: Final = 1000
 """Messages, and below ``BATCH_BYTES`` bytes, in one commit of an import."""
@@ -104,7 +105,7 @@ def stats(configured: Configured, as_json: bool) -> None:
         return
     click.echo(f"{'messages':>12} {'bytes':>16}  queue")
     for queue in queues:
-        click.echo(f"{queue.count:>12,} {queue.bytes:>16,}  {queue.name}")
+        click.echo(f"{queue.count:>12,} {queue.bytes:>16,}  {one_line(queue.name)}")
     click.echo(
         f"{sum(q.count for q in queues):>12,} {sum(q.bytes for q in queues):>16,}  in {len(queues)} queues"
     )
@@ -121,7 +122,7 @@ def check(configured: Configured) -> None:
             step()
             if isinstance(each, Damage):
                 damages.append(each)
-                click.echo(f"{queue or '(no queue)'}: {each}")
+                click.echo(one_line(f"{queue or '(no queue)'}: {each}"))
             else:
                 found += 1
     click.echo(f"{found:,} messages can be read, {len(damages):,} damages")
@@ -144,7 +145,7 @@ def export(configured: Configured, file: TextIO) -> None:
             step()
             if isinstance(each, Damage):
                 lost += 1
-                click.echo(f"left out: {queue or '(no queue)'}: {each}", err=True)
+                click.echo(one_line(f"left out: {queue or '(no queue)'}: {each}"), err=True)
             else:
                 written += 1
                 file.write(exchange.line(queue, each) + "\n")

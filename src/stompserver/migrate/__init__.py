@@ -1,7 +1,13 @@
 """Takes over what Ruby's stompserver left: its file, dbm and activerecord storages.
 
-``found`` recognises one, ``read`` reads one, ``into`` puts it into a store of this server. Nothing here executes or
-instantiates what it reads, or changes the original's files.
+``found`` recognises one, ``read`` reads one (both in ``reader``), ``into`` (``intake``) puts it into a store of this
+server, of which ``ledger`` takes note, and ``report`` tells. Nothing here executes or instantiates what it reads, or
+changes the original's files.
+
+By the original's queue types: ``files``, ``databases`` and ``activerecord``. The first two share ``qinfo``
+(the index) and ``order`` (where messages that it does not list belong). Databases are read by ``berkeley``
+and ``gnu``, which give ``pairs``; a ``frame`` by ``marshal`` or ``ruby_yaml``, which may find it
+``unreadable``. What was found is in ``original``.
 """
 
 from stompserver.migrate.activerecord import set_aside

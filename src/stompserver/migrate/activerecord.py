@@ -23,7 +23,7 @@ from stompserver.migrate.unreadable import Unreadable
 if TYPE_CHECKING:
     from sqlalchemy import Inspector
 
-    from stompserver.stores.database import Database
+    from stompserver.stores.sql.database import Database
 
 TABLE: Final = "ar_messages"
 ASIDE: Final = "ar_messages_original"
@@ -178,7 +178,7 @@ def read_server(database: Database, notes: Notes) -> tuple[list[Queue], str]:
     try:
         import sqlalchemy as sa
 
-        from stompserver.stores.databases import KINDS
+        from stompserver.stores.sql.kinds import KINDS
     except ImportError as missing:
         raise StoreError(f"reading {database} needs the extra stompserver[sql]: {missing}") from missing
     kind = KINDS[database.kind](database, 0)
@@ -208,7 +208,7 @@ def set_aside(database: Database) -> bool:
     """
     import sqlalchemy as sa
 
-    from stompserver.stores.databases import KINDS
+    from stompserver.stores.sql.kinds import KINDS
 
     if database.path is not None and not database.path.exists():
         return False

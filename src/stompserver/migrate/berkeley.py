@@ -25,7 +25,6 @@ _RECORD_INTERNAL: Final = 4
 _LEAF: Final = 5
 _RECORD_LEAF: Final = 6
 _OVERFLOW: Final = 7
-_META: Final = 8
 _DUPLICATES: Final = 12
 _SORTED: Final = 13
 

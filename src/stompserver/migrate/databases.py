@@ -10,11 +10,11 @@ from typing import Final
 
 from stompserver.migrate import berkeley, gnu, marshal
 from stompserver.migrate.files import PREFIX
-from stompserver.migrate.frame import Frame, decode, from_marshal
+from stompserver.migrate.frame import decode, from_marshal
 from stompserver.migrate.order import gathered, stamp
-from stompserver.migrate.original import DEADLETTER, Item, Notes, Queue, check_name, item
+from stompserver.migrate.original import Item, Notes, Queue, check_name, item
 from stompserver.migrate.pairs import Octets, Pairs
-from stompserver.migrate.qinfo import Index, Listed, flat
+from stompserver.migrate.qinfo import Index, Listed, flat, home
 from stompserver.migrate.unreadable import Unreadable
 
 SUFFIXES: Final = (".db", ".pag", "")
@@ -143,18 +143,10 @@ class _Reader:
                     continue
                 try:
                     found = from_marshal(marshal.load(value))
-                    name = self._home(folder, found)
+                    name = home(folder, found)
                     check_name(name)
                     items.setdefault(name, []).append(item(id, name, found, 0, self._notes))
                     self._notes.repaired(name, "unknown to qinfo, which is older; may have been consumed", id)
                 except Unreadable as problem:
                     self._notes.left("", str(problem), f"{self._paths[folder].name}: {id}")
         return items
-
-    def _home(self, folder: str, found: Frame) -> str:
-        if folder == flat(DEADLETTER):
-            return DEADLETTER
-        destination = found.text(b"destination")
-        if not destination:
-            raise Unreadable(0, "unknown to qinfo, and it has no destination")
-        return destination

@@ -10,8 +10,8 @@ from typing import Final
 from stompserver.migrate import marshal
 from stompserver.migrate.frame import Frame, decode, from_marshal
 from stompserver.migrate.order import gathered, stamp
-from stompserver.migrate.original import DEADLETTER, Item, Notes, Queue, check_name, item
-from stompserver.migrate.qinfo import Index, Listed, flat
+from stompserver.migrate.original import Item, Notes, Queue, check_name, item
+from stompserver.migrate.qinfo import Index, Listed, flat, home
 from stompserver.migrate.unreadable import Unreadable
 
 PREFIX: Final = "_queue"
@@ -128,7 +128,7 @@ class _Reader:
                 place = f"{folder}/{id}"
                 try:
                     found = frame(path)
-                    name = self._home(folder, found)
+                    name = home(folder, found)
                     check_name(name)
                     returns = [listed.returns.get(id, 0) for listed in self._owners.get(folder, [])]
                     items.setdefault(name, []).append(
@@ -138,15 +138,6 @@ class _Reader:
                 except Unreadable as problem:
                     self._notes.left("", str(problem), place)
         return items
-
-    def _home(self, folder: str, found: Frame) -> str:
-        """The queue of an unlisted message: its destination, but for dead letters, which keep the old one."""
-        if folder == flat(DEADLETTER):
-            return DEADLETTER
-        destination = found.text(b"destination")
-        if not destination:
-            raise Unreadable(0, "not listed in qinfo, and it has no destination")
-        return destination
 
 
 def _name(path: Path) -> str:

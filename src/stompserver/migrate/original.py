@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from stompserver.broker.destination import MONITOR
 from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.names.destination import MONITOR
 from stompserver.migrate.frame import Frame, decode
 from stompserver.migrate.unreadable import Unreadable
-from stompserver.session import dialect, values
+from stompserver.session.dialect import headers as dialect
+from stompserver.session.dialect import values
 
 REPAIRED: Final = "repaired"
 LEFT: Final = "left"

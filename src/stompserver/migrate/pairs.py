@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 Octets: TypeAlias = "bytes | mmap"
 
 MOST_DAMAGES: Final = 100
-"""Damages that are told one by one; a file of noise has one at every step."""
+"""Damaged records reported one by one; the rest of a broken file is only counted."""
 
 
 class Pairs:

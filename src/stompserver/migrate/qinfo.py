@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from stompserver.migrate import marshal
-from stompserver.migrate.frame import decode
+from stompserver.migrate.frame import Frame, decode
 from stompserver.migrate.marshal import Symbol, Value
+from stompserver.migrate.original import DEADLETTER
 from stompserver.migrate.unreadable import Unreadable
 
 FILE: Final = "qinfo"
@@ -39,6 +40,18 @@ class Index:
 def flat(queue: str) -> str:
     """The name of a queue's directory or database; different queues can have the same."""
     return queue.replace("/", "_")
+
+
+def home(folder: str, found: Frame) -> str:
+    """The queue of a message in ``folder`` that no index lists: its destination, but for dead letters, which keep the
+    old one. Raises Unreadable when it has none.
+    """
+    if folder == flat(DEADLETTER):
+        return DEADLETTER
+    destination = found.text(b"destination")
+    if not destination:
+        raise Unreadable(0, "not listed in qinfo, and it has no destination")
+    return destination
 
 
 def identity(directory: Path) -> str:

@@ -16,8 +16,8 @@ from stompserver.migrate.ledger import Ledger
 from stompserver.migrate.original import Notes, Original, Queue
 from stompserver.migrate.qinfo import Index
 from stompserver.migrate.unreadable import Unreadable
-from stompserver.stores import database
 from stompserver.stores.base import Place
+from stompserver.stores.sql import database
 
 FILE: Final = "file"
 DBM: Final = "dbm"

@@ -18,6 +18,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from stompserver.errors import ConfigError
+from stompserver.session.principal import Principal
 
 # OWASP's recommendation for argon2id: 20 ms and 19 MiB a check, bearable when a herd of clients comes back.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -25,6 +26,10 @@ _BLANKS = " \t\r\n\f\v"
 _ENTRY = re.compile(r"(\S+)\s*:\s*(.*)", re.ASCII)
 _COMMENT = "#"
 _HASHED = "$argon2"
+DEAR = 32
+"""Times the work of a usual hash from which one is told to be too dear: a login then takes about a second."""
+_NOTHING = bytes(32)
+"""Compared with the digest of a passcode where there is none to compare it with."""
 _ESCAPES = {"\\c": ":", "\\n": "\n", "\\\\": "\\", "\\r": "\r"}
 
 
@@ -37,6 +42,7 @@ class Users:
         self._hashed = hashed
         self._key = secrets.token_bytes(32)
         self._known_good: dict[str, bytes] = {}
+        """For logins with a hash, at most one each: a digest of the passcode that was found right."""
         # Whatever is wrong costs one check of a hash; that of the most expensive line, where there are any.
         self._decoy = max(hashed.values(), key=_cost, default="") or _HASHER.hash(secrets.token_bytes(16))
 
@@ -58,40 +64,90 @@ class Users:
         except OSError as error:
             raise ConfigError(f"{path}: cannot read the logins: {error.strerror}") from None
         users = cls(*_parse(text, str(path)))
+        users.warnings += users._told_of_costs(str(path))
         if others:
             users.warnings.append(f"{path}: open to every user of this machine; make it 0640 or less")
         if not len(users):
             users.warnings.append(f"{path}: no login in it; nobody can log in")
         return users
 
-    def check(self, login: str | None, passcode: str | None) -> bool:
-        """Whether this is a login with its passcode, which is tried literally, then without STOMP's escapes.
+    def _told_of_costs(self, path: str) -> list[str]:
+        """What there is to say about the cost of hashes."""
+        texts = []
+        dearest = _cost(self._decoy)
+        cheaper = [login for login, encoded in self._hashed.items() if _cost(encoded) < dearest]
+        if cheaper:
+            texts.append(
+                f"{path}: hashes of different cost: {_some(cheaper)} can be tried faster than the others by"
+                " who has the file; make all of them anew with stompserver --hash-password"
+            )
+        usual = _HASHER.time_cost * _HASHER.memory_cost
+        dear = [login for login, encoded in self._hashed.items() if _cost(encoded) > DEAR * usual]
+        if dear:
+            times = dearest // usual
+            texts.append(
+                f"{path}: the hash of {_some(dear)} takes {times} times the work of a usual one, and so does each"
+                " wrong login; make it anew with stompserver --hash-password"
+            )
+        return texts
 
-        What is wrong costs the time of a hash, and the same whether the login exists or not; what is right
-        and was seen before costs nothing, so that clients can come back all at once.
+    def remember(self, old: Users) -> None:
+        """Take over which passcodes were found right before, of the logins whose line is the same as in ``old``."""
+        self._key = old._key
+        for login, seen in list(old._known_good.items()):
+            if self._hashed.get(login, "") == old._hashed[login]:
+                self._known_good[login] = seen
+
+    def recognise(self, login: str | None, passcode: str | None) -> Principal | None:
+        """Who that is, where it takes no hash to tell: the passcode is in the file as it is, or was found right
+        before. None for whoever else, right or wrong. Takes as long for a login that does not exist.
         """
         if login is None or passcode is None:
-            login, passcode = "", passcode or ""
-        forms = dict.fromkeys((passcode, _unescaped(passcode)))
-        return any(self._matches(login, _encoded(form)) for form in forms)
+            return None
+        plain = self._plain.get(login)
+        right = _NOTHING
+        if plain is not None:
+            right = self._digest(plain)
+        elif login in self._known_good:
+            right = self._known_good[login]
+        found = [hmac.compare_digest(right, self._digest(_encoded(form))) for form in _forms(passcode)]
+        return Principal(login) if any(found) else None
 
-    def _matches(self, login: str, passcode: bytes) -> bool:
-        if (plain := self._plain.get(login)) is not None:
-            return hmac.compare_digest(plain, passcode) or self._verify(self._decoy, passcode, decoy=True)
-        if (encoded := self._hashed.get(login)) is None:
-            return self._verify(self._decoy, passcode, decoy=True)
-        seen = hmac.digest(self._key, passcode, "sha256")
-        if hmac.compare_digest(self._known_good.get(login, b""), seen):
-            return True
-        if not self._verify(encoded, passcode):
-            return False
-        self._known_good[login] = seen
-        return True
+    def has_hash(self, login: str | None, passcode: str | None) -> bool:
+        """Whether a hash has to be computed to tell if this passcode is right; else no work can make it right."""
+        return passcode is not None and login in self._hashed
+
+    def token(self, login: str | None, passcode: str | None) -> bytes:
+        """What is the same for the same login and passcode in this process, and tells nothing about either."""
+        name = _encoded(login or "")
+        return hmac.digest(self._key, b"%d %b%b" % (len(name), name, _encoded(passcode or "")), "sha256")
+
+    def check(self, login: str | None, passcode: str | None) -> Principal | None:
+        """Who has this login and passcode, which is tried literally, then without STOMP's escapes; None for nobody.
+
+        What is wrong costs the work of a hash, whether the login exists or not; what ``recognise`` knows costs none.
+        """
+        known = self.recognise(login, passcode)
+        if known is not None:
+            return known
+        encoded = self._hashed.get(login) if login is not None and passcode is not None else None
+        for form in _forms(passcode or ""):
+            octets = _encoded(form)
+            if encoded is None:
+                self._verify(self._decoy, octets)
+            elif self._verify(encoded, octets):
+                assert login is not None
+                self._known_good[login] = self._digest(octets)
+                return Principal(login)
+        return None
+
+    def _digest(self, passcode: bytes) -> bytes:
+        return hmac.digest(self._key, passcode, "sha256")
 
     @staticmethod
-    def _verify(encoded: str, passcode: bytes, decoy: bool = False) -> bool:
+    def _verify(encoded: str, passcode: bytes) -> bool:
         try:
-            return _HASHER.verify(encoded, passcode) and not decoy
+            return _HASHER.verify(encoded, passcode)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -131,6 +187,12 @@ def _parse(text: str, path: str) -> tuple[dict[str, bytes], dict[str, str], list
     return plain, hashed, warnings
 
 
+def _some(logins: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(logins) - 5} more" if len(logins) > 5 else ""
+    return ", ".join(logins[:5]) + more
+
+
 def _cost(encoded: str) -> int:
     """How much work a hash is; 0 when it is none."""
     try:
@@ -146,6 +208,11 @@ def _encoded(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")
+
+
+def _forms(passcode: str) -> list[str]:
+    """What a passcode that was sent may mean: itself, and itself without STOMP's escapes."""
+    return list(dict.fromkeys((passcode, _unescaped(passcode))))
 
 
 def _unescaped(text: str) -> str:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import logging
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from stompserver.errors import Refused
-from stompserver.session.outbox import OUTBOX_HIGH
-from stompserver.session.session import Session
-from stompserver.session.state import AUTHENTICATING, CONNECTED
+from stompserver.errors import ClientError, ProtocolError, Refused
+from stompserver.manage import connection as managed
+from stompserver.server import lines
+from stompserver.server.carrier import Carrier
+from stompserver.server.door import Place
+from stompserver.server.hearing import after_hearing
+from stompserver.server.logins import Waiting
+from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
+from stompserver.session.events import Connected
+from stompserver.session.principal import Principal
+from stompserver.session.talk import ANSWERS_HIGH, Talk
 
 if TYPE_CHECKING:
     from stompserver.server.server import Server
-
-log = logging.getLogger("stompserver.connection")
-frames_log = logging.getLogger("stompserver.frames")
 
 WRITE_HIGH: Final = 256 * 1024
 """Bytes that the transport may hold before the session is told to wait."""
@@ -26,76 +30,114 @@ WRITE_HIGH: Final = 256 * 1024
 PARTIAL: Final = 64 * 1024
 """Bytes of an unfinished frame above which it may be refused when memory is out."""
 
-# Why a connection is not read.
-LOGIN: Final = 1
-THROTTLED: Final = 2
-UNREAD: Final = 4
-"""Its client does not read the answers to what it sends."""
-TURN: Final = 8
-"""It has been read enough for this turn of the loop."""
-
-CHOKED: Final = 16
-"""It sent to a queue that is full and lets its producers wait."""
-
 FULL: Final = 128 * 1024
 """Bytes that came at once, of which there are probably more: uvloop would go on reading up to 32 times before it
 writes anything to anybody.
 """
 
+LOOKS: Final = 15
+"""How often, once a second, a client is found to have read nothing before it may be cut for others to go on."""
+
+PEEK: Final = 64
+"""Octets that are looked at before they are read: the first words of a frame, also behind some heart-beats."""
+
 MANY: Final = 64
-"""Messages in one such read that are not large ones any more."""
+"""A full read with fewer messages than this counts as one of large messages."""
 
 GATHERED: Final = 4 * 1024
 """Bytes of a body from which it is not copied to be written with what comes before and after it (bench: sizes)."""
 
 SINGLE: Final = 64 * 1024
-"""The same where each piece needs a write of its own."""
+"""Bytes of a body from which it is not copied where each piece needs a write of its own."""
 
 
 class Connection(asyncio.Protocol):
     """Carries bytes between a socket and a session, and keeps the session's promises about time."""
 
     __slots__ = (
+        "_begun",
         "_blocked",
+        "_carrier",
+        "_ended",
         "_eof",
         "_finishing",
+        "_full",
         "_gathers",
         "_held",
+        "_login",
+        "_looks",
+        "_lost",
         "_partial",
+        "_place",
+        "_problem",
         "_sends",
         "_server",
+        "_stranger",
+        "_stuck",
         "_timer",
         "_twice",
         "_unread",
+        "_waits",
         "address",
         "gone",
+        "id",
         "listener",
         "session",
         "transport",
     )
 
-    def __init__(self, server: Server, listener: int = 0) -> None:
+    def __init__(
+        self,
+        server: Server,
+        listener: int = 0,
+        place: Place | None = None,
+        carrier: Carrier | None = None,
+    ) -> None:
         self._server = server
+        self._carrier = carrier
+        """What is between the transport and STOMP; None where nothing is."""
+        self._place = place
+        """What it counts for; None until it is accepted, which is now for who comes with a place."""
         self.listener = listener
         """The number of the listener it came by; what a client is told may differ."""
         self._blocked = False
+        self._ended = False
+        """Whether the client's end of stream came while what it sent before was not done yet."""
         self._eof = False
         self._finishing = False
         self._gathers = False
         """Whether the transport writes several pieces at once without making one of them first."""
         self._held: int = 0
+        self._login: Waiting | None = None
+        self._lost = False
+        """Whether the transport is gone while what came by it is not done yet."""
         self._partial: int = 0
+        self._problem: Exception | None = None
+        """Why the transport is gone, where that has a reason."""
         self._sends: int = 0
+        self._begun: int = 0
+        self._full: int = 0
+        """Octets of an unfinished frame, and of the transport's buffer, when its burden was looked at."""
+        self._looks: int = 0
+        """How often that was, since either went on."""
+        self._stuck: int = 0
+        """Bytes that wait for a client which does not read, as they are counted."""
+        self._stranger = False
+        """Whether it is not logged in; what it holds is then not counted as messages."""
         self._timer: asyncio.TimerHandle | None = None
         self._twice = False
-        """Whether a full read of large messages was not the last of its turn."""
+        """Whether one full read of large messages was let pass in this turn already."""
         self._unread = b""
-        """Octets that came while there was no room for what they send."""
+        """Octets that came while there was no room for what they send, or while others were not done yet."""
+        self._waits = False
+        """Whether what was read waits for something that is under way."""
         self.address = ""
+        self.id = ""
+        """Of its session, in logs and towards the client."""
         self.gone = False
         """Whether the client is known to have left, although not all it sent was read."""
         self.transport: asyncio.Transport | None = None
-        self.session: Session | None = None
+        self.session: Talk | None = None
 
     # asyncio.Protocol
 
@@ -107,8 +149,11 @@ class Connection(asyncio.Protocol):
         if self._server.draining:
             transport.abort()
             return
-        peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if peer else "?"
+        place = self._place
+        if place is None:
+            peer = transport.get_extra_info("peername")
+            place = self._place = self._server.door.enter(str(peer[0]) if peer else "?")
+        self.address = place.address
         transport.set_write_buffer_limits(high=WRITE_HIGH)
         sock = transport.get_extra_info("socket")
         if sock is not None:
@@ -118,108 +163,216 @@ class Connection(asyncio.Protocol):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 # One that vanishes without a word is found by the kernel where no heart-beats were agreed.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        refusal = self._server.admit(self)
+        if place.crowded:
+            transport.abort()
+        if self._carrier is not None and (greeting := self._carrier.greeting()):
+            transport.write(greeting)
         session = self.session = self._server.session(self)
-        if refusal is not None:
-            session.fail(refusal)
+        if place.refused is not None:
+            session.refuse(place.refused)
         else:
+            self._stranger = True
+            self._server.strangers.enter(self)
             self.wake()
         self._after(session)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes, unwrapped: bool = False) -> None:
+        """Take what was read. ``unwrapped``: it has been through the carrier."""
         session = self.session
         if session is None or self._finishing:
             return
+        if self._carrier is not None and not unwrapped:
+            self._unwrap(self._carrier, session, data)
+            return
         if (
             self._server.producers.short
-            and session.parser.sends(data)
+            and session.sends(data)
             and self._server.producers.stop(self, len(data))
         ):
             self._unread += data
             return
+        if session.more or self._unread:
+            # It is not read now, but some transports give what they have already.
+            self._server.broker.memory.used += len(data)
+            self._unread += data
+            return
         self._server.alarm.look()
-        session.receive(data, self._server.time())
-        pending: int = session.parser.pending
+        now = self._server.time()
+        if session.begin(data, now):
+            self._do_some(session, now)
+        pending: int = session.unfinished
         if pending != self._partial:
             self._count(session, pending)
-        # All of it a part of one body, there is nothing new to write to anybody.
+        # Where all of it is a part of one body, there is nothing new to write to anybody.
         if len(data) > FULL and pending < len(data) and not self._held:
             # Few large messages cost so little time that a turn may take twice as much of them (bench: sizes).
-            self._twice = not self._twice and 0 < session.sends - self._sends < MANY
+            self._twice = not self._twice and 0 < session.sent - self._sends < MANY
             if not self._twice:
                 self.hold(TURN)
-                self._server.rest(self)
+                self._server.turn.rest(self)
         self._after(session)
+
+    def _do_some(self, session: Talk, now: float) -> None:
+        """Do as much of what was read as the turn has time for; the rest waits, and nothing is read meanwhile."""
+        end = self._server.turn.share(now)
+        while not session.busy and self._server.time() < end:
+            if not session.go_on():
+                return
+        self.hold(TURN)
+        self._waits = session.busy
+        if not self._waits:
+            self._server.turn.rest(self)
+
+    def go_on(self) -> None:
+        """It has rested: do more of what was read; when that is all, read again."""
+        session = self.session
+        if session is None:
+            return
+        if session.more:
+            self._server.alarm.look()
+            now = self._server.time()
+            # At least one step, however little time there is.
+            if session.busy or session.go_on():
+                self._do_some(session, now)
+            pending: int = session.unfinished
+            if pending != self._partial:
+                self._count(session, pending)
+            self._after(session)
+            if session.more:
+                return
+        if self._lost:
+            self._end(session)
+        else:
+            self.release(TURN)
+
+    def _unwrap(self, carrier: Carrier, session: Talk, data: bytes) -> None:
+        """Take what the carrier finds in what was read."""
+        try:
+            stomp = carrier.received(data)
+        except ProtocolError as error:
+            session.refuse(error)
+            self._after(session)
+            return
+        answers = carrier.wrapped([])
+        if answers and self.transport is not None:
+            self.transport.write(b"".join(answers))
+        # Also when it is nothing: the client was heard of.
+        self.data_received(stomp, True)
+        if carrier.ended and not self._held:
+            self.eof_received()
 
     def eof_received(self) -> bool:
         session = self.session
         self._eof = True
         if session is None or self._finishing:
             return False
-        session.end_of_stream()
-        self._after(session)
+        # What came before it is done first, in as many turns as that takes.
+        self._ended = session.more or self._unread != b""
+        if not self._ended:
+            session.end_of_stream()
+            self._after(session)
+        if self.transport is not None and not self.transport.can_write_eof():
+            # It closes when this returns: what is owed goes out now or never.
+            self.flush()
+            return False
         return True
 
     def pause_writing(self) -> None:
         self._blocked = True
         if self.session is not None:
-            self.session.ready = False
+            self.session.writable(False)
+            self._weigh(self.session)
 
     def resume_writing(self) -> None:
         self._blocked = False
+        self._unweigh()
         if self.session is not None and not self._finishing:
             self.flush()
-            self._server.soon()
+            self._server.turn.soon()
 
     def connection_lost(self, problem: Exception | None) -> None:
+        if self._place is not None:
+            self._place.close()
         session = self.session
         if session is None:
             return
-        self._count(session, 0)
-        session.broker.memory.used -= len(self._unread)
-        self._unread = b""
-        session.end_of_stream()
-        session.lost()
+        self._forget_login()
+        self._problem = problem
+        self.transport = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._log_notes(session)
-        self._server.forget(self, problem)
+        fault = problem is not None and not isinstance(problem, OSError)
+        if session.more and not fault and not self._server.draining:
+            # What came before is done first, in as many turns as that takes.
+            self._lost = self.gone = True
+            session.writable(False)
+            self._server.turn.rest(self)
+            self._server.turn.soon()
+        else:
+            self._end(session)
+
+    def _end(self, session: Talk) -> None:
+        """The connection is lost, and all that came of it is done."""
+        self._unweigh()
+        self._count(session, 0)
+        self._no_stranger()
+        self._server.broker.memory.used -= len(self._unread)
+        self._unread = b""
+        session.end_of_stream()
+        session.lost()
+        self._tell(session)
+        self._server.forget(self, self._problem)
         self.session = None
-        self.transport = None
 
     # The session's promises
 
     def wake(self) -> None:
-        """Let the session do what is due, and come again when it says so."""
+        """Let the session do what is due, and set the timer to when it wants to be called next."""
         session = self.session
-        if session is None or self._finishing:
+        if session is None or self._finishing or self._lost:
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         next = session.tick(self._server.time())
         if next is not None:
-            self._timer = self._server.loop.call_at(next, self.wake)
+            self._timer = self._server.loop.call_at(next, self._hear)
         self._after(session)
+
+    def _hear(self) -> None:
+        """It is time to see whether the client is silent."""
+        self._timer = None
+        after_hearing(self._server.loop, self.wake)
 
     def quit(self) -> None:
         """The server is going: close without an ERROR once everything owed is out."""
         if self.session is not None:
             self.session.end_of_stream()
+            if self._lost:
+                self._end(self.session)
 
     def flush(self) -> None:
         """Write the outbox, once a loop turn; close when the session has nothing more to say."""
         session = self.session
         transport = self.transport
+        if session is not None and self._waits and not session.busy:
+            self._waits = False
+            self._server.turn.rest(self)
+        if session is not None and self._lost:
+            # Nobody reads it.
+            session.take_pieces(SINGLE)
         if session is None or transport is None or self._finishing:
             return
-        if self._blocked and session.behind:
-            session.judge()
+        if self._blocked:
+            session.writable(False)
+            self._weigh(session)
         if not self._blocked or session.closing:
             pieces = session.take_pieces(GATHERED if self._gathers else SINGLE)
+            if pieces and self._carrier is not None:
+                pieces = self._carrier.wrapped(pieces)
             if pieces:
-                session.sent = self._server.time()
+                session.written(self._server.time())
                 if len(pieces) == 1:
                     transport.write(pieces[0])
                 elif self._gathers:
@@ -232,26 +385,56 @@ class Connection(asyncio.Protocol):
             elif not self._blocked:
                 if self._held & UNREAD:
                     self.release(UNREAD)
-                session.resume()
+                session.writable(True)
+
+    def refuse(self, error: ClientError) -> bool:
+        """End it with ``error``; false when it ends already."""
+        session = self.session
+        if session is None or self._finishing or self.describe(self._server.time()) is None:
+            return False
+        session.refuse(error)
+        self._after(session)
+        return True
+
+    def describe(self, now: float) -> managed.Connection | None:
+        """What is told of it to those who manage the server; None when it ends."""
+        session = self.session
+        transport = self.transport
+        if session is None or transport is None:
+            return None
+        return session.describe(self.address, transport.get_write_buffer_size(), self._held != 0, now)
 
     def abort(self) -> None:
-        """Cut the connection without a word."""
+        """Cut the connection without a word; what was read and is not done is let go."""
+        if self._place is not None:
+            self._place.leave()
+        session = self.session
+        if session is not None:
+            session.end_of_stream()
         if self.transport is not None:
             self.transport.abort()
+        elif session is not None and self._lost:
+            self._end(session)
 
-    def _finish(self, session: Session, transport: asyncio.Transport) -> None:
+    def _finish(self, session: Talk, transport: asyncio.Transport) -> None:
         """Half-close and read on for a while, so that what was written last arrives and is not cut by a reset
         (STOMP 1.2, Connection Lingering; rabbitmq-server#6737).
         """
         self._finishing = True
         session.lost()
-        self._server.leave(self)
+        if self._place is not None:
+            self._place.leave()
+        self._server.producers.waive(self)
+        self._forget_login()
         self.release(LOGIN | THROTTLED | UNREAD | TURN | CHOKED)
         self._count(session, 0)
-        self._log_notes(session)
+        self._no_stranger()
+        self._tell(session)
         if self._timer is not None:
             self._timer.cancel()
-        if self._eof:
+        if self._carrier is not None and (farewell := self._carrier.farewell()):
+            transport.write(farewell)
+        if self._eof or not transport.can_write_eof():
             transport.close()
         elif not transport.is_closing():
             try:
@@ -259,7 +442,9 @@ class Connection(asyncio.Protocol):
             except OSError:
                 # The client has reset the connection, and nobody has been told yet.
                 transport.abort()
-        self._timer = self._server.loop.call_later(self._server.linger, transport.abort)
+        # What it sent is read, too, before it ends: else a reset would take the ERROR away.
+        part = partial(after_hearing, self._server.loop, transport.abort)
+        self._timer = self._server.loop.call_later(self._server.terms.linger, part)
 
     # Reading or not
 
@@ -268,7 +453,7 @@ class Connection(asyncio.Protocol):
         if not self._held and self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
             if self.session is not None:
-                self.session.paused = True
+                self.session.reading(False, self._server.time())
         self._held |= reason
 
     def release(self, reason: int) -> None:
@@ -277,100 +462,183 @@ class Connection(asyncio.Protocol):
         self._held &= ~reason
         if held and not self._held:
             if self.session is not None:
-                # What it said meanwhile is still in the kernel: silence counts from now.
-                self.session.paused = False
-                self.session.heard = self._server.time()
+                self.session.reading(True, self._server.time())
             if self.transport is not None and not self.transport.is_closing():
                 self.transport.resume_reading()
             if self._unread and self.session is not None:
                 data = self._unread
                 self._unread = b""
-                self.session.broker.memory.used -= len(data)
-                self.data_received(data)
+                self._server.broker.memory.used -= len(data)
+                self.data_received(data, True)
+            ended = self._ended or (self._carrier is not None and self._carrier.ended)
+            if ended and not self._held:
+                self.eof_received()
 
     @property
     def holds(self) -> int:
-        """Bytes of memory that only this client can give back: its unfinished frame and open transactions."""
-        assert self.session is not None
-        return self._partial + self.session.transacted
+        """Bytes of memory that only this client can give back: its unfinished frame."""
+        return self._partial
 
     @property
     def may_wait(self) -> bool:
         """Whether nobody else has to wait when this client is not read."""
         session = self.session
-        return session is not None and session.state == CONNECTED and not session.deliveries and not self.gone
+        if session is None or session.more or self.gone:
+            return False
+        return session.connected and not session.unsettled
+
+    def _weigh(self, session: Talk) -> None:
+        """Count what waits for a client that does not read."""
+        transport = self.transport
+        if transport is not None and not self._finishing:
+            stuck = session.unwritten + transport.get_write_buffer_size()
+            self._server.broker.memory.used += stuck - self._stuck
+            self._stuck = stuck
+
+    def _unweigh(self) -> None:
+        """Nothing waits, or nothing will be written."""
+        self._server.broker.memory.used -= self._stuck
+        self._stuck = 0
+
+    def burden(self) -> int:
+        """Bytes that it makes the server hold because its client does not read, or does not go on with a frame, since
+        this was asked LOOKS times.
+        """
+        begun, full = self._begun, self._full
+        # One that is not read cannot go on with its frame; what a stranger holds keeps nobody waiting.
+        self._begun = 0 if self._held or self._stranger else self._partial
+        self._full = (
+            self.transport.get_write_buffer_size() if self.transport is not None and self._stuck else 0
+        )
+        if self._full < full or self._begun != begun or not (self._full or self._begun):
+            self._looks = 0
+            return 0
+        self._looks += 1
+        return self._stuck + self._begun if self._looks >= LOOKS else 0
+
+    def dismiss(self) -> None:
+        """Cut it with an ERROR, because its burden keeps others waiting."""
+        self.refuse(
+            Refused(
+                "Too slow while memory is short",
+                where=f"the connection, with {self._stuck} octets that were not read and {self._partial} of a frame"
+                " that does not end",
+                rule="Clients that do not read, or do not end their frames, hold more than half of memory-limit",
+                fix="Read what the server sends, and send whole frames.",
+            )
+        )
+        if self._stuck:
+            self.abort()
+
+    def sends_next(self) -> bool:
+        """Whether what its client says next, which was not read yet, is or may be a SEND."""
+        number = self.fileno()
+        session = self.session
+        if session is None or number < 0 or self._unread or self._carrier is not None:
+            return True
+        peek = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, number)
+        try:
+            octets = peek.recv(PEEK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return True
+        finally:
+            # The socket is the transport's.
+            peek.detach()
+        return session.sends(octets)
 
     def fileno(self) -> int:
         """The socket's number; negative when it is closed."""
         sock = self.transport.get_extra_info("socket") if self.transport is not None else None
         return int(sock.fileno()) if sock is not None else -1
 
-    def _after(self, session: Session) -> None:
+    def _after(self, session: Talk) -> None:
         """What follows from an entry into the session."""
-        if session.notes or session.trace:
-            self._log_notes(session)
-        if session.state == AUTHENTICATING and not self._held & LOGIN:
+        self._tell(session)
+        credentials = session.credentials
+        if credentials is not None and not self._held & LOGIN:
             self.hold(LOGIN)
-            self._server.authenticate(self)
-        if session.sends != self._sends:
-            self._sends = session.sends
+            answer = partial(self._logged_in, session)
+            self._login = self._server.logins.check(self, *credentials, answer)
+        sent = session.sent
+        if sent != self._sends and not session.more:
+            self._sends = sent
             self._server.producers.sent(self)
-            if session.choked is not None:
+            if session.blocked:
                 self._server.producers.choke(self)
-        if session.answers > OUTBOX_HIGH and not self._finishing:
+        if session.hurried:
+            self.wake()
+        if session.answers > ANSWERS_HIGH and not self._finishing:
             # Until they are at the socket.
             self.hold(UNREAD)
-        self._server.soon()
+        self._server.turn.soon()
 
-    def _count(self, session: Session, pending: int) -> None:
-        """Count an unfinished frame as memory; refuse it when there is none left."""
-        memory = session.broker.memory
+    def _logged_in(self, session: Talk, principal: Principal | None, problem: Refused | None) -> None:
+        self._login = None
+        if self.session is session and not self._finishing:
+            self.release(LOGIN)
+            now = self._server.time()
+            if problem is not None:
+                session.refuse(problem)
+            else:
+                session.authenticated(principal, now)
+            if session.more:
+                self._do_some(session, now)
+            pending: int = session.unfinished
+            if pending != self._partial:
+                self._count(session, pending)
+            self.wake()
+
+    def _welcome(self) -> None:
+        """It is logged in: what it holds from now on counts as messages."""
+        if self._stranger:
+            self._no_stranger()
+            self._server.broker.memory.used += self._partial
+
+    def _no_stranger(self) -> None:
+        if self._stranger:
+            self._stranger = False
+            self._server.strangers.leave(self)
+
+    def _forget_login(self) -> None:
+        if self._login is not None:
+            self._login.cancel()
+            self._login = None
+
+    def _count(self, session: Talk, pending: int) -> None:
+        """Count what is held of frames as memory; refuse an unfinished one when there is none left."""
+        if self._stranger and session.connected:
+            self._welcome()
+        elif self._stranger:
+            self._partial = pending
+            self._server.strangers.hold(self, pending)
+            return
+        memory = self._server.broker.memory
         memory.used += pending - self._partial
         self._partial = pending
-        if pending <= PARTIAL:
+        if pending <= PARTIAL or session.more:
             return
-        if memory.used <= memory.limit:
+        if not memory.full:
             self._server.producers.sent(self)
         else:
-            session.fail(
+            session.refuse(
                 Refused(
                     "Out of memory for messages",
                     where=f"a frame of which {pending} bytes have come",
                     rule=f"This server holds {memory.limit} bytes of messages (memory-limit)",
-                    mend="Send again when messages were consumed, or ask the administrator to raise that option.",
+                    fix="Send again when messages were consumed, or ask the administrator to raise that option.",
                 )
             )
             memory.used -= self._partial
             self._partial = 0
 
-    def _log_notes(self, session: Session) -> None:
-        if session.trace:
-            for line in session.trace:
-                frames_log.debug("%s %s", session.id, line, extra={"connection": session.id})
-            session.trace.clear()
-        for event, detail in session.notes:
-            extra = {"event": event, "connection": session.id, "address": self.address}
-            if event == "connected":
-                log.info(
-                    "Connected %s with STOMP %s as %s",
-                    self.address,
-                    detail,
-                    session.login or "nobody",
-                    extra=extra | {"version": detail, "login": session.login},
-                )
-                if session.tick(self._server.time()) is not None:
-                    self._server.loop.call_soon(self.wake)
-            elif event == "error":
-                log.warning("Refused %s: %s", self.address, detail, extra=extra)
-            elif event == "warning":
-                log.warning("Not as asked by %s: %s", self.address, detail, extra=extra)
-            elif event == "sins":
-                log.info("Forgiven %s: %s", self.address, detail, extra=extra | {"sins": detail})
-            elif event == "subscribed":
-                log.info("Subscribing to %s", detail, extra=extra | {"destination": detail})
-            elif event == "unsubscribed":
-                log.info("Unsubscribing from %s", detail, extra=extra | {"destination": detail})
-        session.notes.clear()
+    def _tell(self, session: Talk) -> None:
+        """Log what happened in the session."""
+        for event in session.events():
+            lines.tell(event, self.id, self.address, self._server.log_rate)
+            if isinstance(event, Connected):
+                self._welcome()
+                # Heart-beats may have been agreed.
+                self._server.loop.call_soon(self.wake)
 
 
 def is_loopback(address: str) -> bool:

@@ -1,16 +1,23 @@
-"""Listening sockets."""
+"""Sockets: bound at the start of the process, and listening when there is a server to accept."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from stompserver.config import Config
 from stompserver.errors import ListenError
 
-BACKLOG = 1024
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted."""
+
+ACCEPT: Final = 10
+"""Connections accepted in one turn of the loop: each takes about as long as 20 messages, for which others wait."""
+
 EVERY_ADDRESS = ("", "*")
 _HINTS = {
     errno.EADDRINUSE: "is another stompserver running? -p chooses another port",
@@ -20,8 +27,8 @@ _HINTS = {
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
-class Listening(socket.socket):
-    """A listening socket that knows of which listener it is: 0 for host and port, n for the nth of ``listeners``."""
+class Bound(socket.socket):
+    """A bound socket that knows of which listener it is: 0 for host and port, n for the nth of ``listeners``."""
 
     __slots__ = ("listener",)
 
@@ -32,7 +39,7 @@ class Listening(socket.socket):
 
 def listener_of(sock: socket.socket) -> int:
     """The number of the listener; 0 for a socket that somebody else opened."""
-    return sock.listener if isinstance(sock, Listening) else 0
+    return sock.listener if isinstance(sock, Bound) else 0
 
 
 def name_of(sock: socket.socket, config: Config) -> str:
@@ -41,27 +48,27 @@ def name_of(sock: socket.socket, config: Config) -> str:
     return config.listeners[number - 1].name if number else ""
 
 
-def listen_as(config: Config) -> Iterator[Listening]:
+def bind_all(config: Config) -> Iterator[Bound]:
     """The sockets for host and port, then those of ``listeners``, each as it is opened. Raises ListenError."""
-    yield from listen(config.host, config.port)
+    yield from bind(config.host, config.port)
     for number, each in enumerate(config.listeners, 1):
         host = config.host if each.host is None else each.host
-        yield from listen(host, each.port, number)
+        yield from bind(host, each.port, number)
 
 
-def listen(host: str, port: int, listener: int = 0) -> list[Listening]:
-    """TCP sockets that listen on a numeric address, a name, ``localhost`` (IPv4 and IPv6) or ``*`` (all).
+def bind(host: str, port: int, listener: int = 0) -> list[Bound]:
+    """TCP sockets bound to a numeric address, a name, ``localhost`` (IPv4 and IPv6) or ``*`` (all).
 
     Of several addresses those that this machine does not have are left out, as long as one is left. With port
     0 the system chooses one, the same for all. Raises ListenError with a text for the administrator.
     """
-    sockets: list[Listening] = []
+    sockets: list[Bound] = []
     missing: OSError | None = None
     try:
         for family, address in _addresses(host, port):
             chosen = sockets[0].getsockname()[1] if sockets else port
             try:
-                sockets.append(_listen_on(family, (address[0], chosen, *address[2:]), listener))
+                sockets.append(_bind_to(family, (address[0], chosen, *address[2:]), listener))
             except OSError as error:
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
@@ -71,8 +78,22 @@ def listen(host: str, port: int, listener: int = 0) -> list[Listening]:
     except (OSError, UnicodeError) as error:
         for opened in sockets:
             opened.close()
-        raise ListenError(f"cannot listen on {host or '*'} port {port}: {_reason(error)}") from None
+        raise _cannot_listen(host, port, error) from None
     return sockets
+
+
+async def accept(sock: socket.socket, connected: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
+    """Listen on a bound socket; ``connected`` makes the protocol of each connection. Raises ListenError."""
+    try:
+        if isinstance(sock, Bound):
+            _share(sock, True)
+        # asyncio accepts as many in one turn of its loop as may wait, before it tells us of one.
+        server = await asyncio.get_running_loop().create_server(connected, sock=sock, backlog=ACCEPT)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        host, port = sock.getsockname()[:2]
+        raise _cannot_listen(host, port, error) from None
+    return server
 
 
 def _addresses(host: str, port: int) -> list[Address]:
@@ -86,22 +107,31 @@ def _addresses(host: str, port: int) -> list[Address]:
     return sorted(unique, key=lambda each: each[0] != socket.AF_INET)  # type: ignore[arg-type]  # several shapes
 
 
-def _listen_on(family: socket.AddressFamily, address: tuple[object, ...], number: int) -> Listening:
-    listener = Listening(family, number)
+def _bind_to(family: socket.AddressFamily, address: tuple[object, ...], number: int) -> Bound:
+    listener = Bound(family, number)
     try:
         # A restarted server must not wait for the connections of the last one to time out.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _share(listener, True)
         if family == socket.AF_INET6:
             # Otherwise :: would also take the IPv4 port, and 0.0.0.0 beside it would find it in use.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setblocking(False)
         listener.bind(address)
-        # Only listen(), not bind(), tells for certain that the port is ours.
-        listener.listen(BACKLOG)
+        # Else another server that starts could bind the port too, and one of us would find out when it listens.
+        _share(listener, False)
     except BaseException:
         listener.close()
         raise
     return listener
+
+
+def _share(sock: socket.socket, shared: bool) -> None:
+    """Set SO_REUSEADDR: the port may be bound by several sockets that have it, while none of them listens."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
+
+
+def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> ListenError:
+    return ListenError(f"cannot listen on {host or '*'} port {port}: {_reason(error)}")
 
 
 def _reason(error: OSError | UnicodeError) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stompserver.broker.pattern import Pattern
-from stompserver.broker.policy import Policies, Policy, Value
+from stompserver.broker.names.pattern import Pattern
+from stompserver.broker.names.policy import Policies, Policy, Value
+from stompserver.broker.queues.overflow import DEAD_LETTER
 from stompserver.config import Config, Loaded, values
 from stompserver.config.option import attribute_of
 from stompserver.config.policies import PolicyOptions, value_as_text
-from stompserver.server.logs import one_line
+from stompserver.server.process.logs import one_line
 
 _COLUMN = 40
 # Stands for a level that no pattern can name.
@@ -24,6 +25,45 @@ def policies_of(config: Config) -> Policies:
 
 def _set_by(options: PolicyOptions) -> dict[str, Value]:
     return {name: getattr(options, name) for name in options.model_fields_set}
+
+
+def circles(config: Config) -> list[str]:
+    """One warning for each circle of dead letter queues: their messages would go round in it, by their time or for
+    want of room. Only queues that the configuration names can be seen here.
+    """
+    policies = policies_of(config)
+    names = {pattern.text for pattern, _ in policies.given if pattern.exact}
+    names |= {text for text in [policies.base.deadletter, *_graves(policies)] if text and "%" not in text}
+    found: dict[frozenset[str], str] = {}
+    for start in sorted(names):
+        passed: list[str] = []
+        name = start
+        while name and name not in passed:
+            passed.append(name)
+            name = _handed_on(policies, name)
+        if name == start:
+            text = " -> ".join([*passed, start])
+            found.setdefault(
+                frozenset(passed),
+                f"policies: dead letters go round in a circle, {text}: what no consumer takes from there stays in one"
+                " of these queues, above its limits or its time",
+            )
+    return list(found.values())
+
+
+def _graves(policies: Policies) -> Iterator[str]:
+    for _, options in policies.given:
+        if "deadletter" in options:
+            yield str(options["deadletter"])
+
+
+def _handed_on(policies: Policies, name: str) -> str:
+    """Where messages of that queue go that no consumer refused, or ""."""
+    policy = policies.find(name)
+    full = policy.overflow == DEAD_LETTER and (policy.max_messages or policy.max_bytes)
+    late = policy.expired == "deadletter" and (policy.ttl or policy.max_ttl)
+    following = policies.deadletter_of(policy, name) if full or late else ""
+    return following if following != name else ""
 
 
 def changes(old: Config, new: Config) -> list[str]:

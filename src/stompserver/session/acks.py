@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from stompserver.broker.broker import ACK, NACK, Action
-from stompserver.broker.destination import MONITOR
-from stompserver.broker.subscription import AUTO, UNLIMITED, Consumer, Delivery, Subscription
+from stompserver.broker.names.destination import MONITOR
+from stompserver.broker.slices import BUDGET
+from stompserver.broker.subscription import AUTO, Consumer, Delivery, Order, Subscription
 from stompserver.errors import ProtocolError
-from stompserver.session import faults, values
+from stompserver.session.client import Client
+from stompserver.session.dialect import faults, values
+from stompserver.session.reply import Reply
 from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
 from stompserver.wire.frame import Frame
-
-if TYPE_CHECKING:
-    from stompserver.session.session import Session
 
 MONITOR_ACK: Final = "monitor"
 """The ``ack`` header of the monitor's reports: they never count as unsettled, as in the original."""
 
 BROWSER_ACK: Final = "browser"
-"""The same of what a browser was shown."""
+"""The ``ack`` header of what a browser was shown: it is not the browser's to settle, so this settles nothing."""
 
 _LAPSED: Final = 1000
 """Deliveries whose lease ended that a connection remembers, so that a late ACK is not an ERROR."""
 
 
-def settle(session: Session, frame: Frame, kind: int) -> int:
+def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
     """ACK or NACK (``kind``), at once or in a transaction."""
     headers = frame.headers
     command = frame.command.upper()
@@ -37,19 +37,24 @@ def settle(session: Session, frame: Frame, kind: int) -> int:
     if found is None:
         if transaction is not None:
             session.need_transactions().get(transaction)
-        _excuse(session, headers)
+        _excuse(session, headers, reply)
         return 0
-    deliveries = covered(found)
+    _check_free(found)
+    order = found.subscription.order
     requeue = True
     delay: int = -1
     reason = ""
     if kind == NACK:
         if values.truth(headers.get("touch"), False):
+            deliveries = [found] if order is None else order.upto(found)
+            session.broker.work += 2 * len(deliveries)
             return session.broker.touch(deliveries)
         requeue = values.truth(headers.get("requeue"), True)
         reason = headers.get("reason", "")
         if "delay" in headers:
             delay = max(values.number(headers, "delay"), 0)
+    deliveries = [found] if order is None else order.take(found)
+    session.broker.work += 2 * len(deliveries)
     if transaction is not None:
         actions = [Action(kind, None, delivery, requeue, delay, reason) for delivery in deliveries]
         session.queue_up(transaction, actions, 0)
@@ -57,62 +62,147 @@ def settle(session: Session, frame: Frame, kind: int) -> int:
             delivery.held = transaction
         return 0
     for delivery in deliveries:
-        del session.deliveries[delivery.name]
+        forget(session, delivery)
+    if kind == NACK and len(deliveries) > BUDGET:
+        later = _Later(session, reply)
+        session.broker.put_back(deliveries, requeue, delay, reason, later.done)
+        return 0
+    if len(deliveries) == 1:
+        return _settle(session, found.subscription, deliveries, kind, requeue, delay, reason)
     number: int = 0
     # Those of a pattern, or of several destinations, come from several queues.
-    rest = deliveries
-    while rest:
-        subscription = rest[0].subscription
-        same = [delivery for delivery in rest if delivery.subscription is subscription]
-        rest = [delivery for delivery in rest if delivery.subscription is not subscription]
-        if kind == ACK:
-            number = session.broker.ack_all(subscription, same)
+    parts: dict[Subscription, list[Delivery]] = {}
+    for delivery in deliveries:
+        same = parts.get(delivery.subscription)
+        if same is None:
+            parts[delivery.subscription] = [delivery]
         else:
-            number = session.broker.nack(same, requeue, delay, reason)
-    trim(found)
+            same.append(delivery)
+    for subscription, same in parts.items():
+        number = _settle(session, subscription, same, kind, requeue, delay, reason)
     return number
 
 
-def settled(consumer: Consumer, actions: list[Action]) -> None:
+class _Later:
+    """The RECEIPT of a frame whose work is done in slices."""
+
+    __slots__ = ("_reply", "_session")
+
+    def __init__(self, session: Client, reply: Reply) -> None:
+        self._session = session
+        self._reply = reply.take()
+
+    def done(self) -> None:
+        """All of it is done."""
+        # After DISCONNECT and its RECEIPT nothing more is said.
+        if self._session.live:
+            self._session.answer(self._reply, self._session.broker.log.position)
+
+
+def _settle(
+    session: Client,
+    subscription: Subscription,
+    deliveries: list[Delivery],
+    kind: int,
+    requeue: bool,
+    delay: int,
+    reason: str,
+) -> int:
+    if kind == ACK:
+        return session.broker.ack_all(subscription, deliveries)
+    return session.broker.nack(deliveries, requeue, delay, reason)
+
+
+def settled(session: Client, actions: list[Action]) -> None:
     """A transaction did ``actions``: forget the deliveries that they settled."""
     for action in actions:
         delivery = action.delivery
-        if delivery is not None:
-            # What came back may have been delivered again meanwhile, under the same name in 1.0 and 1.1.
-            if consumer.deliveries.get(delivery.name) is delivery:
-                del consumer.deliveries[delivery.name]
-            trim(delivery)
+        # What came back may have been delivered again meanwhile, under the same name in 1.0 and 1.1.
+        if delivery is not None and session.deliveries.get(delivery.name) is delivery:
+            forget(session, delivery)
 
 
 def free(actions: list[Action]) -> None:
     """A transaction with ``actions`` was aborted: the deliveries it held may be settled again."""
+    taken: dict[Order, list[Delivery]] = {}
     for action in actions:
-        if action.delivery is not None:
-            action.delivery.held = None
+        delivery = action.delivery
+        if delivery is not None:
+            delivery.held = None
+            order = delivery.subscription.order
+            if order is not None:
+                taken.setdefault(order, []).append(delivery)
+    for order, deliveries in taken.items():
+        order.put_back(deliveries)
 
 
-def _excuse(session: Session, headers: dict[str, str]) -> None:
+def _excuse(session: Client, headers: dict[str, str], reply: Reply) -> None:
     name = headers.get("id") or headers.get("message-id", "")
-    if session.version.settles != BY_ACK_ID:
+    if session.version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
         name = pair(name, headers.get("subscription", ""))
     if name in session.lapsed:
-        session.warn("Its ack-timeout is over, so the message went back before")
+        session.warn(reply, "Its ack-timeout is over, so the message went back before")
     elif name not in (MONITOR_ACK, BROWSER_ACK):
-        session.sin("ack-of-auto")
+        session.tolerate("ack-of-auto")
 
 
-def lapse(consumer: Consumer, lapsed: dict[str, None], delivery: Delivery) -> None:
-    """The lease of ``delivery`` is over: it is not the consumer's any more."""
-    if consumer.deliveries.get(delivery.name) is delivery:
-        del consumer.deliveries[delivery.name]
+def lapse(session: Client, delivery: Delivery) -> None:
+    """The lease of ``delivery`` is over: it is not the client's any more."""
+    name = _called(session, delivery.name)
+    if session.deliveries.get(delivery.name) is delivery:
+        forget(session, delivery)
+    order = delivery.subscription.order
+    if order is not None:
+        order.lapsed()
+    lapsed = session.lapsed
     if len(lapsed) >= _LAPSED:
         del lapsed[next(iter(lapsed))]
-    lapsed[delivery.name] = None
+    lapsed[name] = None
 
 
 def pair(message_id: str, subscription_id: str) -> str:
-    """The name of a delivery in 1.0 and 1.1; a NUL cannot occur in either part."""
+    """The name of a delivery in 1.1; a NUL cannot occur in either part."""
     return message_id + "\0" + subscription_id
+
+
+def twin(session: Client, name: str, number: int) -> str:
+    """The name of a new delivery that ACK calls as one that is not settled: in 1.0 the same message by another
+    subscription, in 1.1 by another part of one for several topics. The older is settled first, so the newer one has
+    a name of its own until then, made of ``number``, which no other delivery of the connection has.
+    """
+    own = name + "\0" + str(number)
+    session.twins.setdefault(name, []).append(own)
+    return own
+
+
+def _called(session: Client, name: str) -> str:
+    """What ACK calls the delivery ``name``: that, or what it is a twin of."""
+    if session.twins and name not in session.twins:
+        other = name.rpartition("\0")[0]
+        names = session.twins.get(other)
+        if names is not None and name in names:
+            return other
+    return name
+
+
+def forget(session: Client, delivery: Delivery) -> None:
+    """``delivery`` is settled: its name means nothing any more, or the next delivery that has the same for ACK."""
+    name = delivery.name
+    del session.deliveries[name]
+    if not session.twins:
+        return
+    called = _called(session, name)
+    names = session.twins.get(called)
+    if names is None:
+        return
+    if name != called:
+        names.remove(name)
+    elif names:
+        older = session.deliveries.pop(names.pop(0))
+        older.name = name
+        session.deliveries[name] = older
+    if not names:
+        del session.twins[called]
 
 
 def find(
@@ -148,80 +238,44 @@ def find(
         raise _unknown(
             command, headers, message_id, "headers message-id and subscription " + repr(id[:80]), version
         )
-    auto = False
-    for subscription in consumer.subscriptions.values():
-        delivery = consumer.deliveries.get(pair(message_id, subscription.id))
-        if delivery is not None:
-            return delivery
-        auto = auto or _free(subscription, strict)
-    # Of a subscription that ended: rare, so a scan is good enough.
-    for name, delivery in consumer.deliveries.items():
-        if name.partition("\0")[0] == message_id:
-            return delivery
-    if auto or message_id in [name.partition("\0")[0] for name in lapsed]:
+    delivery = consumer.deliveries.get(message_id)
+    if delivery is not None:
+        return delivery
+    if message_id in lapsed or any(
+        _free(subscription, strict) for subscription in consumer.subscriptions.values()
+    ):
         return None
     raise _unknown(command, headers, message_id, "header message-id", version)
 
 
 def _free(subscription: Subscription, strict: bool) -> bool:
     """Whether ACKs for ``subscription`` have nothing to do and harm nobody."""
-    if subscription.destination == MONITOR or subscription.browser:
+    if subscription.destination == MONITOR or subscription.wish.browser:
         return True
-    return subscription.mode == AUTO and (not strict or subscription.topic is not None)
+    return subscription.mode == AUTO and (not strict or subscription.of_topic)
 
 
-def covered(delivery: Delivery) -> list[Delivery]:
-    """The deliveries that settling ``delivery`` settles: with a CLIENT subscription all before it too, but for
-    those that an open transaction holds.
-
-    Raises ProtocolError when ``delivery`` itself is held.
-    """
+def _check_free(delivery: Delivery) -> None:
+    """Raises ProtocolError when an open transaction holds ``delivery``."""
     if delivery.held is not None:
         raise ProtocolError(
             "Delivery is already part of transaction " + delivery.held[:80],
             where="header transaction",
             rule="STOMP, ACK: a delivery is settled once",
-            mend="COMMIT or ABORT that transaction first.",
+            fix="COMMIT or ABORT that transaction first.",
         )
-    order = delivery.subscription.order
-    if order is None:
-        return [delivery]
-    found: list[Delivery] = []
-    for earlier in order:
-        if not earlier.settled and earlier.held is None:
-            found.append(earlier)
-        if earlier is delivery:
-            break
-    return found
-
-
-def trim(delivery: Delivery) -> None:
-    """Forget the settled deliveries at the head of the subscription's order."""
-    subscription = delivery.subscription
-    order = subscription.order
-    if order is None:
-        return
-    while order and order[0].settled:
-        order.popleft()
-    # One that an open transaction holds at the head must not keep all that are settled after it.
-    unsettled = (subscription.prefetch or UNLIMITED) - subscription.credit
-    if len(order) > 2 * unsettled + 100:
-        # In place: the subscriptions of a composite destination share it.
-        kept = [later for later in order if not later.settled]
-        order.clear()
-        order.extend(kept)
 
 
 def _unknown(command: str, headers: dict[str, str], name: str, where: str, version: Version) -> ProtocolError:
-    mend = "Use the values of the MESSAGE's own headers, once, on the connection that received it."
+    fix = "Use the values of the MESSAGE's own headers, once, on the connection that received it."
     if version.settles == BY_ACK_ID:
-        mend = "Use the value of the MESSAGE's ack header, once, on the connection that received it."
+        fix = "Use the value of the MESSAGE's ack header, once, on the connection that received it."
         if "message-id" in headers:
-            mend += " (STOMP 1.2 does not look at message-id.)"
+            fix += " (STOMP 1.2 does not look at message-id.)"
     return ProtocolError(
         f"{command} of no known delivery {name[:80]!r}",
         where=where,
         rule=f"{version.section}, {command}: it names a message that was delivered on this connection and is not"
         " settled yet",
-        mend=mend,
+        fix=fix,
     )

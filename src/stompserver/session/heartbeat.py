@@ -25,7 +25,7 @@ class HeartBeat:
 
 
 def parse(value: str | None, strict: bool = False) -> tuple[int, int]:
-    """The two numbers (ms) of a ``heart-beat`` header; (0, 0) without one; blanks are forgiven unless
+    """The two numbers (ms) of a ``heart-beat`` header; (0, 0) without one; blanks are tolerated unless
     ``strict``.
 
     Raises ProtocolError for anything but two non-negative integers with a comma.
@@ -41,7 +41,7 @@ def parse(value: str | None, strict: bool = False) -> tuple[int, int]:
                 f"heart-beat {value[:40]!r} is not two numbers",
                 where="header heart-beat",
                 rule="STOMP 1.1 and 1.2, Heart-beating: two non-negative integers with a comma, in ms",
-                mend="Send for example heart-beat:10000,10000, or heart-beat:0,0 for none.",
+                fix="Send for example heart-beat:10000,10000, or heart-beat:0,0 for none.",
             )
     return _bounded(left), _bounded(right)
 

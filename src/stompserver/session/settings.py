@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from stompserver.session.principal import ANYBODY, Principal
 from stompserver.wire.parser import Limits
 
 
 class Settings:
     """What a session was told: plain values from the configuration.
 
-    ``heart_beat`` is what the server can send and wants to get, in ms; ``login_timeout`` in s; ``prefetch``
-    and ``prefetch10`` (for 1.0 with ack:client) in messages; ``lag`` is the bytes that a topic's subscriber
-    may fall behind; ``authenticate`` makes each CONNECT wait for the shell's answer; ``management`` says who may
-    send to management destinations: local, all, off.
+    ``heart_beat`` is what the server can send and wants to get, in ms; ``login_timeout`` and
+    ``transaction_timeout`` (0: none) in s; ``prefetch`` and ``prefetch10`` (for 1.0 with ack:client) in messages;
+    ``authenticate`` makes each CONNECT wait for the shell's answer, and without it all clients are ``anybody``;
+    ``management`` says who may send to management destinations: local, all, off.
     """
 
     __slots__ = (
+        "anybody",
         "authenticate",
         "before_login",
         "heart_beat",
-        "lag",
         "limits",
         "login_timeout",
         "management",
+        "max_destinations",
         "max_subscriptions",
         "max_transaction_bytes",
         "max_transaction_frames",
@@ -30,6 +32,7 @@ class Settings:
         "prefetch10",
         "server",
         "strict",
+        "transaction_timeout",
     )
 
     def __init__(
@@ -44,11 +47,13 @@ class Settings:
         prefetch: int = 100,
         prefetch10: int = 1,
         max_subscriptions: int = 1000,
+        max_destinations: int = 32,
         max_transactions: int = 100,
         max_transaction_frames: int = 10_000,
         max_transaction_bytes: int = 64 << 20,
-        lag: int = 16 << 20,
+        transaction_timeout: float = 600.0,
         management: str = "local",
+        anybody: Principal = ANYBODY,
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -59,9 +64,11 @@ class Settings:
         self.login_timeout = login_timeout
         self.prefetch: int = prefetch
         self.prefetch10: int = prefetch10
+        self.max_destinations: int = max_destinations
         self.max_subscriptions: int = max_subscriptions
         self.max_transactions: int = max_transactions
         self.max_transaction_frames: int = max_transaction_frames
         self.max_transaction_bytes: int = max_transaction_bytes
-        self.lag: int = lag
+        self.transaction_timeout: float = transaction_timeout
         self.management = management
+        self.anybody = anybody

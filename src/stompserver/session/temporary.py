@@ -1,63 +1,40 @@
-"""Temporary destinations: private to a connection, and gone with it."""
+"""The temporary queues of a client that is gone are deleted, in slices."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stompserver.session import faults, naming
-from stompserver.session.naming import Speaker
-from stompserver.wire.frame import Frame
+from stompserver.broker.slices import BUDGET, Sliced
 
 if TYPE_CHECKING:
-    from stompserver.session.session import Session
+    from stompserver.broker.broker import Broker
+    from stompserver.broker.queues.queue import Queue
 
 
-def own(session: Session, name: str) -> None:
-    """``name`` is a temporary destination of this connection from now on."""
-    temps = session.broker.temps
-    names = temps.get(session.id)
-    if names is None:
-        temps[session.id] = {name}
-    elif name not in names:
-        if len(names) >= session.settings.max_subscriptions:
-            raise faults.too_many_temporary(session.settings.max_subscriptions)
-        names.add(name)
-
-
-def expect_answers(session: Session, text: str) -> str:
-    """The name under which others may answer to a temporary destination. Who has not subscribed to it is, as
-    RabbitMQ does it: the subscription's id is then the destination as the client calls it.
+class Leftovers(Sliced):
+    """Deletes ``queues``, which nobody reaches any more. What a queue with few messages has goes at once with it, so
+    they count as much as queues: a client may have hundreds of these.
     """
-    name = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
-    own(session, name)
-    for subscription in session.subscriptions.values():
-        if subscription.destination == name:
-            return name
-    receipt = session.receipt
-    session.receipt = None
-    session.on_subscribe(Frame("SUBSCRIBE", {"id": text, "destination": text}, b""))
-    session.receipt = receipt
-    return name
 
+    __slots__ = ("_broker", "_queues")
 
-def reachable(session: Session, name: str) -> bool:
-    """Whether a name has somebody behind it: a temporary one goes with its connection."""
-    owner = naming.temp_owner(name)
-    if not owner:
-        return True
-    if owner == session.id:
-        own(session, name)
-        return True
-    living = session.broker.temps.get(owner)
-    return living is not None and name in living
+    def __init__(self, broker: Broker, queues: list[Queue]) -> None:
+        self._broker = broker
+        self._queues = queues
+        for queue in queues:
+            queue.drop_routes()
 
+    def slice(self, budget: int) -> bool:
+        """Delete some."""
+        queues = self._queues
+        while queues and budget > 0:
+            queue = queues.pop()
+            if not queue.deleted:
+                budget -= 1 + min(queue.waiting + queue.delayed, BUDGET)
+                self._broker.delete(queue)
+        return len(queues) > 0
 
-def leave(session: Session) -> None:
-    """The connection is gone, and its temporary destinations with what waits in them."""
-    broker = session.broker
-    names = broker.temps.pop(session.id, None)
-    if names is not None:
-        for name in names:
-            queue = broker.queues.get(name)
-            if queue is not None:
-                broker.delete(queue)
+    def finish(self) -> None:
+        """Delete all: a store is to know of it."""
+        while self.slice(BUDGET):
+            pass

@@ -1,1 +1,6 @@
-"""What survives: one file per kind of storage, all of the same shape."""
+"""What survives: a folder for each kind of storage, all of the same shape.
+
+Read ``base`` first: what a store promises. ``memory`` is the store that forgets. What stores share: a message
+as octets (``record``), changes as octets (``ops``), one process a directory (``lock``), files and errors of
+the disk (``disk``).
+"""

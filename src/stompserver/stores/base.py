@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol
@@ -13,10 +13,10 @@ from stompserver.errors import StoreError
 
 STORES: Final = {
     "memory": "stompserver.stores.memory:MemoryStore",
-    "lmdb": "stompserver.stores.lmdb:LmdbStore",
-    "file": "stompserver.stores.file:FileStore",
-    "dbm": "stompserver.stores.dbm:DbmStore",
-    "activerecord": "stompserver.stores.sql:SqlStore",
+    "lmdb": "stompserver.stores.lmdb.store:LmdbStore",
+    "file": "stompserver.stores.file.store:FileStore",
+    "dbm": "stompserver.stores.dbm.store:DbmStore",
+    "activerecord": "stompserver.stores.sql.store:SqlStore",
 }
 """Queue types and where their stores are."""
 
@@ -74,7 +74,8 @@ class Store(Protocol):
     database that does not answer, StoreError for the rest. ``keeps`` is false for a store that forgets: nothing
     is logged for it. ``local`` tells that it is on this machine's disk, whose space is then watched.
     ``most`` is how many ops are good in one commit, so that receipts do not wait long; 0 for any number.
-    ``description`` names the engine, for the log.
+    ``swell`` is how many bytes of the disk a byte of a message may need until it is stored. ``description`` names the
+    engine, for the log.
 
     Messages have ``key`` (order, unique in the store), ``number``, ``destination``, ``headers``, ``body``,
     ``size``, ``plain``, ``persistent``, ``exceptions`` and ``attempts``: all come back from ``read`` as they were
@@ -84,6 +85,7 @@ class Store(Protocol):
     keeps: bool
     local: bool
     most: int
+    swell: int
     description: str
 
     def load(self) -> list[Stored]:
@@ -103,6 +105,16 @@ class Store(Protocol):
     def sync(self) -> None:
         """Make everything committed survive a power cut."""
 
+    def verify(self) -> None:
+        """Raise StoreError when what is open does not lie any more where the next start will look for it: it was
+        removed, moved or replaced. Asked after each commit, and each half second.
+        """
+
+    def spare(self) -> int:
+        """How many bytes of messages fit into what the store has of the disk already, beside what it keeps for
+        removals; it may tidy up for that. Asked only while the disk has little room.
+        """
+
     def read(self, queue: str, after: int, limit: int, room: int) -> list[Message | Damage]:
         """Up to ``limit`` messages of ``queue`` with keys above ``after``, in key order, until they hold ``room``
         bytes (at least one comes, however large). A message that cannot be read comes as Damage.
@@ -120,11 +132,20 @@ class Store(Protocol):
         """Let go of everything held. May be called again."""
 
 
-def store_class(name: str) -> Callable[[Place], Store]:
+class StoreKind(Protocol):
+    """A class of stores."""
+
+    keeps: bool
+
+    def __call__(self, place: Place, /) -> Store:
+        """Open, or make, the store there."""
+
+
+def store_class(name: str) -> StoreKind:
     """What makes stores of that queue type. Raises StoreError when a library for it is missing."""
     module, _, attribute = STORES[name].partition(":")
     try:
-        found: Callable[[Place], Store] = getattr(import_module(module), attribute)
+        found: StoreKind = getattr(import_module(module), attribute)
     except ImportError as missing:
         raise StoreError(f"queue type {name} needs a library that is not installed: {missing}") from missing
     return found

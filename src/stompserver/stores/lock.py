@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from stompserver.errors import StoreError, StoreLocked
+from stompserver.stores.disk import stay
 
 
 class Lock:
@@ -18,6 +19,7 @@ class Lock:
     """
 
     def __init__(self, directory: Path, name: str = "lock") -> None:
+        self._path = directory / name
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file: int | None = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -39,6 +41,11 @@ class Lock:
             # On a full disk the lock holds all the same, it only cannot say whose it is.
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def verify(self) -> None:
+        """Raise StoreError when the lock keeps nobody out any more: its file was removed, moved or replaced."""
+        if self._file is not None:
+            stay(self._path, os.fstat(self._file))
 
     def release(self) -> None:
         """Let others have it. May be called again. The file stays: removing it would let two in."""

@@ -15,6 +15,7 @@ class MemoryStore:
     keeps = False
     local = False
     most = 0
+    swell = 1
     description = "memory: nothing survives a restart"
 
     def __init__(self, place: Place) -> None:
@@ -29,6 +30,13 @@ class MemoryStore:
 
     def sync(self) -> None:
         """Nothing to make safe."""
+
+    def verify(self) -> None:
+        """Nothing lies anywhere."""
+
+    def spare(self) -> int:
+        """Nothing is taken from a disk."""
+        return 0
 
     def read(self, queue: str, after: int, limit: int, room: int) -> list[Message | Damage]:
         """Nothing is ever paged out."""

@@ -1,4 +1,5 @@
-"""For tests: what every store must do, as a pytest-style class and as a hypothesis machine.
+"""For tests: what every store must do, as a pytest-style class (``conformance``) and as a hypothesis machine
+(``machine``), both against a dictionary (``double``).
 
 ::
 

@@ -54,6 +54,20 @@ class StoreConformance:
         place = self.place(directory)
         return Double(lambda: self.open(place))
 
+    def test_it_finds_itself_where_it_was(self, tmp_path: Path) -> None:
+        both = self.double(tmp_path)
+        for key in range(1, 200):
+            both.commit(put("/queue/a", message(key, bytes(1000))))
+            both.store.verify()
+            assert both.store.spare() >= 0
+        both.commit(drop("/queue/a"))
+        both.store.compact()
+        both.store.verify()
+        both.reopen()
+        both.store.verify()
+        assert both.store.swell >= 1
+        both.close()
+
     # Keeping
 
     def test_a_new_store_is_empty(self, tmp_path: Path) -> None:

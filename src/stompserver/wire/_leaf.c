@@ -33,6 +33,9 @@ static const unsigned char KIND[256] = {
     ['\n'] = LINE_END, [':'] = COLON, ['\r'] = REFUSED, ['\\'] = REFUSED, [0] = REFUSED, [' '] = BLANK, ['\t'] = BLANK,
 };
 
+/* What a name may not begin or end with if it is to be the same to all receivers. */
+#define AT_AN_EDGE(octet) ((unsigned char)(octet) <= ' ' || (unsigned char)(octet) >= 0x7f)
+
 /* A new reference; NULL with an exception when it is not UTF-8, or memory ran out. */
 static PyObject *text_of(const char *from, Py_ssize_t length, int ascii)
 {
@@ -78,10 +81,10 @@ static int only_octets(void)
     return 1;
 }
 
-static PyObject *end(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+static PyObject *block_end(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2 || !PyBytes_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "end(bytes, int)");
+        PyErr_SetString(PyExc_TypeError, "block_end(bytes, int)");
         return NULL;
     }
     if (!PyBytes_CheckExact(args[0]))
@@ -174,7 +177,7 @@ static PyObject *split(PyObject *module, PyObject *const *args, Py_ssize_t count
             if (headers == NULL)
                 goto failed;
         } else {
-            if (colon == line || found >= most)
+            if (colon == line || found >= most || AT_AN_EDGE(line[0]) || AT_AN_EDGE(colon[-1]))
                 goto closer_look;
             Py_ssize_t length = at - colon - 1;
             name = known(state->names, NAMES, line, colon - line, name_bits < 128);
@@ -239,14 +242,32 @@ static char *put_text(char *to, PyObject *text)
     return put(to, PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
 }
 
-/* Whether `text` is a str in ASCII; with an exception when it is no str. */
-static int is_ascii(PyObject *text)
+enum { ASCII = 0, TEXT = 1, ESCAPED = 2 };
+
+/* ESCAPED for a str that cannot stand in a header line as it is, else what it is; -1 with an exception when it is no
+   str. */
+static int look(PyObject *text)
 {
     if (!PyUnicode_Check(text)) {
-        PyErr_SetString(PyExc_TypeError, "head(str, int, int, dict[str, str])");
-        return 0;
+        PyErr_SetString(PyExc_TypeError, "encode_head(str, int, int, dict[str, str])");
+        return -1;
     }
-    return PyUnicode_IS_ASCII(text);
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    if (PyUnicode_IS_ASCII(text)) {
+        const unsigned char *at = PyUnicode_DATA(text), *end = at + length;
+        for (; at < end; at++)
+            if (KIND[*at] != ORDINARY && KIND[*at] != BLANK)
+                return ESCAPED;
+        return ASCII;
+    }
+    int width = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    for (Py_ssize_t i = 0; i < length; i++) {
+        Py_UCS4 letter = PyUnicode_READ(width, data, i);
+        if (letter < 128 ? KIND[letter] != ORDINARY && KIND[letter] != BLANK : letter >= 0xd800 && letter <= 0xdfff)
+            return ESCAPED;
+    }
+    return TEXT;
 }
 
 /* The same block by way of str, with its strict encoder. */
@@ -261,10 +282,6 @@ static PyObject *encoded(PyObject *destination, unsigned long long number, unsig
     if (line == NULL || PyList_Append(lines, line) < 0)
         goto done;
     while (PyDict_Next(headers, &place, &name, &value)) {
-        is_ascii(name);
-        is_ascii(value);
-        if (PyErr_Occurred())
-            goto done;
         Py_SETREF(line, PyUnicode_FromFormat("%U:%U\n", name, value));
         if (line == NULL || PyList_Append(lines, line) < 0)
             goto done;
@@ -285,11 +302,11 @@ done:
     return block;
 }
 
-static PyObject *head(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+static PyObject *encode_head(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     static const char DESTINATION[] = "destination:", ID[] = "\nmessage-id:", LENGTH[] = "\ncontent-length:";
     if (count != 4 || !PyDict_Check(args[3])) {
-        PyErr_SetString(PyExc_TypeError, "head(str, int, int, dict[str, str])");
+        PyErr_SetString(PyExc_TypeError, "encode_head(str, int, int, dict[str, str])");
         return NULL;
     }
     PyObject *destination = args[0], *headers = args[3], *name, *value;
@@ -303,26 +320,29 @@ static PyObject *head(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     char *number_end = digits[0] + sizeof digits[0], *length_end = digits[1] + sizeof digits[1];
     char *number_start = decimal(number_end, number), *length_start = decimal(length_end, length);
 
-    int ascii = is_ascii(destination);
-    if (!ascii && PyErr_Occurred())
-        return NULL;
+    int kind = look(destination);
     size_t size = sizeof DESTINATION - 1 + sizeof ID - 1 + sizeof LENGTH - 1 + 2;
     size += (size_t)(number_end - number_start) + (size_t)(length_end - length_start);
-    if (ascii)
+    if (kind == ASCII)
         size += (size_t)PyUnicode_GET_LENGTH(destination);
     Py_ssize_t place = 0;
-    while (ascii && PyDict_Next(headers, &place, &name, &value)) {
-        if (!is_ascii(name) || !is_ascii(value)) {
-            if (PyErr_Occurred())
-                return NULL;
-            ascii = 0;
-            break;
-        }
+    while (kind >= 0 && kind != ESCAPED && PyDict_Next(headers, &place, &name, &value)) {
+        int one = look(name), other = one < 0 ? -1 : look(value);
+        if (other < 0)
+            return NULL;
+        kind = one > kind ? one : kind;
+        kind = other > kind ? other : kind;
+        if (kind != ASCII)
+            continue;
         size += (size_t)PyUnicode_GET_LENGTH(name) + (size_t)PyUnicode_GET_LENGTH(value) + 2;
         if (size > PY_SSIZE_T_MAX)
             return PyErr_NoMemory();
     }
-    if (!ascii)
+    if (kind < 0)
+        return NULL;
+    if (kind == ESCAPED)
+        Py_RETURN_NONE;
+    if (kind == TEXT)
         return encoded(destination, number, length, headers);
     PyObject *block = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
     if (block == NULL)
@@ -444,11 +464,11 @@ static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return found;
 }
 
-static PyObject *ack(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+static PyObject *plain_ack(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     static const char START[] = "ACK\nid:", END[] = "\n\n";
     if (count != 2 || !PyBytes_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "ack(bytes, int)");
+        PyErr_SetString(PyExc_TypeError, "plain_ack(bytes, int)");
         return NULL;
     }
     Py_ssize_t from = PyLong_AsSsize_t(args[1]);
@@ -539,19 +559,19 @@ static PyObject *lines_of(PyObject *prefix, PyObject *ack, PyObject *place, PyOb
     return block;
 }
 
-static PyObject *relayed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+static PyObject *encode_relayed(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     if (count != 3 || !PyBytes_Check(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "relayed(str, int, bytes)");
+        PyErr_SetString(PyExc_TypeError, "encode_relayed(str, int, bytes)");
         return NULL;
     }
     return lines_of(NULL, NULL, args[0], args[1], args[2], NULL);
 }
 
-static PyObject *message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+static PyObject *encode_message(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     if (count != 6 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[4]) || !PyBytes_Check(args[5])) {
-        PyErr_SetString(PyExc_TypeError, "message(bytes, int, str, int, bytes, bytes)");
+        PyErr_SetString(PyExc_TypeError, "encode_message(bytes, int, str, int, bytes, bytes)");
         return NULL;
     }
     return lines_of(args[0], args[1], args[2], args[3], args[4], args[5]);
@@ -611,13 +631,13 @@ static void free_all(void *module)
 /* By way of void (*)(void), as a function of another type may not be cast to PyCFunction directly. */
 static PyMethodDef functions[] = {
     {"split", (PyCFunction)(void (*)(void))split, METH_FASTCALL, PyDoc_STR("See leaf.split.")},
-    {"end", (PyCFunction)(void (*)(void))end, METH_FASTCALL, PyDoc_STR("See leaf.end.")},
+    {"block_end", (PyCFunction)(void (*)(void))block_end, METH_FASTCALL, PyDoc_STR("See leaf.block_end.")},
     {"whole", whole, METH_O, PyDoc_STR("See leaf.whole.")},
     {"like", (PyCFunction)(void (*)(void))like, METH_FASTCALL, PyDoc_STR("See leaf.like.")},
-    {"ack", (PyCFunction)(void (*)(void))ack, METH_FASTCALL, PyDoc_STR("See leaf.ack.")},
-    {"relayed", (PyCFunction)(void (*)(void))relayed, METH_FASTCALL, PyDoc_STR("See leaf.relayed.")},
-    {"message", (PyCFunction)(void (*)(void))message, METH_FASTCALL, PyDoc_STR("See leaf.message.")},
-    {"head", (PyCFunction)(void (*)(void))head, METH_FASTCALL, PyDoc_STR("See leaf.head.")},
+    {"plain_ack", (PyCFunction)(void (*)(void))plain_ack, METH_FASTCALL, PyDoc_STR("See leaf.plain_ack.")},
+    {"encode_relayed", (PyCFunction)(void (*)(void))encode_relayed, METH_FASTCALL, PyDoc_STR("See leaf.encode_relayed.")},
+    {"encode_message", (PyCFunction)(void (*)(void))encode_message, METH_FASTCALL, PyDoc_STR("See leaf.encode_message.")},
+    {"encode_head", (PyCFunction)(void (*)(void))encode_head, METH_FASTCALL, PyDoc_STR("See leaf.encode_head.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -11,18 +11,52 @@ SECRET: Final = frozenset(("passcode", "authorization", "token", "x-authorizatio
 """Headers (lower case) whose values never reach a log."""
 
 
+_STRIPPED: Final = (
+    "".join([chr(code) for code in range(33)])
+    + ":\x7f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f"
+    + "\u3000\ufeff"
+)
+
+
+def stripped(name: str) -> str:
+    """A header's name as the most tolerant receiver reads it: without blanks and control characters around it, also
+    those that stand for what its version cannot express.
+    """
+    return name.strip(_STRIPPED)
+
+
+FEW: Final = 4
+"""Headers of a frame that cost no more memory than their text: what a message takes beside it is counted for them."""
+
+HEADER: Final = 150
+"""Bytes of memory that each further one takes beside its text (measured: 100 to 150)."""
+
+
+def weight(block: bytes, headers: int) -> int:
+    """Bytes of memory that a header ``block`` with so many ``headers`` takes."""
+    bytes: int = len(block)
+    if headers > FEW:
+        bytes += HEADER * (headers - FEW)
+    if not block.isascii():
+        # One character with many bits, and Python keeps all of its text in as many.
+        highest: int = max(block)
+        if highest >= 0xF0:
+            bytes += 3 * len(block)
+        elif highest > 0xC3:
+            bytes += len(block)
+    return bytes
+
+
 class Frame:
     """A parsed frame. ``headers`` holds the first entry of each name (STOMP 1.2, Repeated Header Entries).
 
     ``plain`` is true when the header block holds nothing that any version would escape, so that it can be
-    written to receivers of every version as it stands. ``length`` counts the octets of the header block.
-    ``block`` is that header block where it was read without a closer look, else empty.
-
-    A SEND to ``destination`` that says nothing but what one before it did, with other values, has its ``receipt`` and
-    its other header ``lines`` as they came, each with its line end, and no ``headers`` until ``read`` is called.
+    written to receivers of every version as it stands. ``length`` is what the header block takes in memory, in bytes.
+    ``block`` is that header block where it was read without a closer look, else empty. ``edged`` tells that some name
+    begins or ends with what a receiver may strip off (see ``stripped``), which makes it another name.
     """
 
-    __slots__ = ("block", "body", "command", "destination", "headers", "length", "lines", "plain", "receipt")
+    __slots__ = ("block", "body", "command", "edged", "headers", "length", "plain")
 
     def __init__(
         self, command: str, headers: dict[str, str], body: bytes, plain: bool = False, length: int = 0
@@ -33,22 +67,7 @@ class Frame:
         self.plain = plain
         self.length: int = length
         self.block = b""
-        self.destination = ""
-        self.receipt: str | None = None
-        self.lines = b""
-
-    def read(self) -> None:
-        """Make ``headers`` of ``lines``, if there are any."""
-        if self.lines:
-            headers = {"destination": self.destination}
-            for line in self.lines.decode().split("\n"):
-                name, colon, value = line.partition(":")
-                if colon:
-                    headers[name] = value
-            if self.receipt is not None:
-                headers["receipt"] = self.receipt
-            self.headers = headers
-            self.lines = b""
+        self.edged = False
 
     def __str__(self) -> str:
         """The form for logs: one line, secrets masked, the body cut to ``LOGGED_BODY`` octets."""
@@ -60,3 +79,31 @@ class Frame:
         if len(self.body) > LOGGED_BODY:
             body += f"... ({len(self.body)} bytes)"
         return " ".join([self.command, *shown]) + (" | " + body if body else "")
+
+
+class PlainSend:
+    """A SEND that was read in one step, because it differs from one before it in values alone (see ``alike``).
+
+    It has its ``destination``, its ``receipt`` if it asks for one, and all other header ``lines`` as they came, each
+    with its line end. ``length`` is as in a frame. A frame like it is ``plain``.
+    """
+
+    __slots__ = ("body", "destination", "length", "lines", "receipt")
+
+    def __init__(self, destination: str, receipt: str | None, lines: bytes, body: bytes, length: int) -> None:
+        self.destination = destination
+        self.receipt = receipt
+        self.lines = lines
+        self.body = body
+        self.length: int = length
+
+    def read(self) -> Frame:
+        """The same as a frame with headers."""
+        headers = {"destination": self.destination}
+        # Not by splitlines, which knows more line ends than STOMP does.
+        for line in self.lines.decode().split("\n")[:-1]:
+            name, _, value = line.partition(":")
+            headers[name] = value
+        if self.receipt is not None:
+            headers["receipt"] = self.receipt
+        return Frame("SEND", headers, self.body, True, self.length)

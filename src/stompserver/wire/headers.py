@@ -68,7 +68,7 @@ class Text:
                     + ", Value Encoding: only "
                     + " ".join("\\" + known for known in self.decode)
                     + " are defined",
-                    mend="Write a backslash as two backslashes.",
+                    fix="Write a backslash as two backslashes.",
                 )
             parts.append(meant)
             at = backslash + 2

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 
-def end(octets: bytes, start: int) -> int:
+def block_end(octets: bytes, start: int) -> int:
     """Where the empty line after a header block begins, at ``start`` (0 or more) or later; -1 if there is none."""
     return octets.find(b"\n\n", start)
 
@@ -22,7 +22,8 @@ def whole(text: str) -> int:
 def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[str, str]] | None:
     """The command and headers of a block that needs no decoding beyond UTF-8; None when it wants a closer look.
 
-    That is when it has more than ``max_headers``, or with ``no_blanks`` a blank or tab anywhere.
+    That is when it has more than ``max_headers``, with ``no_blanks`` a blank or tab anywhere, or a name that
+    begins or ends with what some receivers do not take for a part of it.
     """
     try:
         head: str = block.decode()
@@ -35,17 +36,22 @@ def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[st
         headers: dict[str, str] = {}
         for line in lines:
             name, value = line.split(":")
+            if not " " < name[:1] < "\x7f" or not " " < name[-1:] < "\x7f":
+                return None
             headers[name] = value
     except ValueError:
         # Includes UnicodeDecodeError.
         return None
     count: int = len(lines)
-    if count != len(headers) or count > max_headers or "" in headers:
+    if count != len(headers) or count > max_headers:
         return None
     if no_blanks and (" " in head or "\t" in head):
         return None
     return command, headers
 
+
+_ESCAPED: Final = re.compile(r"[\\\r\n:\0\ud800-\udfff]")
+"""What some version of STOMP escapes or cannot express, and octets that were no UTF-8."""
 
 SHAPES: Final = 512
 """Patterns kept: one takes as long to make as hundreds of frames to read, and clients choose them."""
@@ -53,29 +59,12 @@ SHAPES: Final = 512
 _patterns: dict[bytes, re.Pattern[bytes]] = {}
 
 
-def shape(block: bytes, no_blanks: bool) -> bytes:
-    """What ``like`` wants to know of frames that differ from the one of header ``block`` in values alone; empty for a
-    block that does not begin with the destination of a SEND, or has no content-length.
-
-    Octets: ``no_blanks``; the places of content-length and receipt (0: none) among the names; for each name how long
-    it is with its colon, these, and whether a value follows (where none does, this is the whole line).
-    """
-    names = [line.partition(b":")[0] for line in block.split(b"\n")]
-    if names[:2] != [b"SEND", b"destination"] or b"content-length" not in names:
-        return b""
-    if len(names) > 100 or max([len(name) for name in names]) > 100:
-        return b""
-    places = [names.index(b"content-length"), names.index(b"receipt") if b"receipt" in names else 0]
-    # Another value would mean something else.
-    lines = [b"persistent:true\0" if name == b"persistent" else name + b":\1" for name in names[1:]]
-    return bytes((no_blanks, *places)) + b"".join([bytes((len(line) - 1,)) + line for line in lines])
-
-
 def like(
     octets: bytes, start: int, shape: bytes, max_header: int, max_body: int
 ) -> tuple[int, str, str | None, bytes, bytes] | None:
-    """The frame at ``start`` if it is of that ``shape``, whole, and wants no decoding: where it ends, destination,
-    receipt, all other header lines as they are, and body. At most ``max_header`` and ``max_body`` bytes are taken.
+    """The frame at ``start`` if it is of that ``shape`` (see ``alike``), whole, and wants no decoding: where it ends,
+    destination, receipt, all other header lines as they are, and body. At most ``max_header`` and ``max_body`` bytes
+    are taken.
     """
     pattern = _patterns.get(shape)
     if pattern is None:
@@ -98,7 +87,7 @@ def like(
     return stop + 1, place.decode(), receipt, lines, octets[body:stop]
 
 
-def ack(octets: bytes, start: int) -> tuple[int, str] | None:
+def plain_ack(octets: bytes, start: int) -> tuple[int, str] | None:
     """Where the ACK frame at ``start`` ends, and its id, if it is whole and has just an id of up to 20 digits."""
     if not octets.startswith(b"ACK\nid:", start):
         return None
@@ -128,13 +117,17 @@ def _pattern(shape: bytes) -> re.Pattern[bytes]:
     return pattern
 
 
-def relayed(destination: str, number: int, lines: bytes) -> bytes:
+def encode_relayed(destination: str, number: int, lines: bytes) -> bytes:
     """The header lines of message ``number``, those behind its destination as they came, and the empty line."""
     return b"destination:%b\nmessage-id:%d\n%b\n" % (destination.encode(), number, lines)
 
 
-def message(prefix: bytes, ack: int, destination: str, number: int, lines: bytes, body: bytes) -> bytes:
-    """The same as a whole frame that begins with ``prefix``; with an ``ack`` header unless that is 0."""
+def encode_message(
+    prefix: bytes, ack: int, destination: str, number: int, lines: bytes, body: bytes
+) -> bytes:
+    """A whole MESSAGE, relayed as it came: ``prefix`` (command and first header lines), an ``ack`` header unless
+    that is 0, the header lines as ``encode_relayed`` makes them, ``body``, NUL and line end.
+    """
     if ack:
         prefix = b"%back:%d\n" % (prefix, ack)
     return b"%bdestination:%b\nmessage-id:%d\n%b\n%b\0\n" % (
@@ -146,11 +139,15 @@ def message(prefix: bytes, ack: int, destination: str, number: int, lines: bytes
     )
 
 
-def head(destination: str, number: int, length: int, headers: dict[str, str]) -> bytes:
+def encode_head(destination: str, number: int, length: int, headers: dict[str, str]) -> bytes | None:
     """The header lines of message ``number`` with a body of ``length`` bytes, nothing escaped, and the empty line.
 
-    Raises UnicodeEncodeError for text that is no UTF-8.
+    None when something in them would have to be escaped, or is no UTF-8: wherever a text came from, it does not
+    become a line of its own.
     """
+    for text in (destination, *headers, *headers.values()):
+        if _ESCAPED.search(text):
+            return None
     parts = [f"destination:{destination}\nmessage-id:{number}\ncontent-length:{length}\n"]
     parts.extend([f"{name}:{value}\n" for name, value in headers.items()])
     parts.append("\n")

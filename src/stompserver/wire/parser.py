@@ -5,19 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from stompserver.errors import ProtocolError
+from stompserver.wire.alike import Alike
 from stompserver.wire.body import Body
-from stompserver.wire.frame import Frame
+from stompserver.wire.frame import Frame, PlainSend, stripped, weight
 from stompserver.wire.headers import RAW, Text
-from stompserver.wire.leaf import shape as shape_of
-
-try:
-    from stompserver.wire._leaf import ack as plain_ack
-    from stompserver.wire._leaf import end as block_end
-    from stompserver.wire._leaf import like, split, whole
-except ImportError:
-    from stompserver.wire.leaf import ack as plain_ack
-    from stompserver.wire.leaf import end as block_end
-    from stompserver.wire.leaf import like, split, whole
+from stompserver.wire.native import block_end, like, plain_ack, split, whole
 
 MAX_COMMAND: Final = 64
 """Octets in which a first line must end; the longest command has eleven."""
@@ -25,10 +17,10 @@ MAX_COMMAND: Final = 64
 OPENING: Final = frozenset(("CONNECT", "STOMP"))
 """The commands that open a session, in upper case."""
 
-_EMPTY: Final = b""
+EVERY: Final = 1 << 60
+"""No limit of frames."""
 
-_UNREAD: Final[dict[str, str]] = {}
-"""The headers of all frames whose lines were not read."""
+_EMPTY: Final = b""
 
 
 class Limits:
@@ -52,6 +44,8 @@ class Parser:
     """
 
     __slots__ = (
+        "_alike",
+        "_at",
         "_body",
         "_cr",
         "_frame",
@@ -64,7 +58,6 @@ class Parser:
         "error",
         "limits",
         "offset",
-        "shape",
         "strays",
         "strict",
         "text",
@@ -78,18 +71,20 @@ class Parser:
         self.offset: int = 0
         """Octets of this connection before the unparsed rest."""
         self.colons: int = 0
-        """Header values that had a colon which was not escaped, and was forgiven."""
+        """Header values that had a colon which was not escaped, and was tolerated."""
         self.strays: int = 0
-        """Blanks and NULs between frames that were forgiven."""
-        self.shape: bytes = _EMPTY
-        """That of the frames which are read in one step."""
+        """Blanks and NULs between frames that were tolerated."""
+        self._alike = Alike()
         self._rest: bytes = _EMPTY
+        self._at: int = 0
+        """Octets of ``_rest`` that are parsed, after a ``feed`` that came to its limit of frames; else 0."""
         self._scanned: int = 0
         self._lines: int = 0
         """Line ends among the ``_scanned`` octets."""
         self._frame: Frame | None = None
         self._body: Body | None = None
         self._need: int = -1
+        """Octets of the body that is being read; -1 when a NUL will end it."""
         self._single: bool = True
         self._cr: bool = False
         """Whether the newest header block ended in CR LF form."""
@@ -101,10 +96,15 @@ class Parser:
         self._single = False
 
     def learn(self, block: bytes) -> None:
-        """Read SENDs whose header blocks differ from ``block`` in values alone in one step from now on, as ``lines``
-        (bench: auto).
+        """A SEND with this header ``block`` needed nothing special; after some of these, those that differ from the
+        newest in values alone are read in one step, as a PlainSend (see ``alike``).
         """
-        self.shape = shape_of(block, self.text.trim)
+        self._alike.see(block, self.text.trim)
+
+    @property
+    def learned(self) -> bytes:
+        """The shape of the frames that are read in one step; empty while there is none."""
+        return self._alike.shape
 
     def wait(self, data: bytes) -> None:
         """Keep ``data`` unparsed, because the version that it is written in is not settled yet."""
@@ -115,13 +115,19 @@ class Parser:
         if self.error is None:
             self.error = ProtocolError("Stopped")
         self._rest = _EMPTY
+        self._at = 0
         self._frame = None
         self._body = None
 
     @property
+    def more(self) -> bool:
+        """Whether the last ``feed`` came to its limit of frames: the next one may find others in what is held."""
+        return self._at > 0
+
+    @property
     def pending(self) -> int:
-        """Bytes held of a frame that is not complete."""
-        return len(self._rest) + (self._body.length if self._body is not None else 0)
+        """Bytes held: of a frame that is not complete, or not parsed yet where there is ``more``."""
+        return len(self._rest) - self._at + (self._body.length if self._body is not None else 0)
 
     def sends(self, data: bytes) -> bool:
         """Whether ``data``, when it comes next, begins with a SEND frame or the rest of one, or with the BEGIN that
@@ -129,11 +135,13 @@ class Parser:
         """
         if self._frame is not None:
             return self._frame.command == "SEND"
-        return (self._rest[:4] + data[:64]).lstrip(b"\r\n")[:4] in (b"SEND", b"BEGI")
+        return (self._rest[self._at : self._at + 4] + data[:64]).lstrip(b"\r\n")[:4] in (b"SEND", b"BEGI")
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Take ``data`` and return the frames it completes (perhaps none); see ``error``."""
-        frames: list[Frame] = []
+    def feed(self, data: bytes, most: int = EVERY) -> list[Frame | PlainSend]:
+        """Take ``data`` and return the frames it completes (perhaps none), ``most`` of them at most; see ``error``
+        and ``more``.
+        """
+        frames: list[Frame | PlainSend] = []
         if self.error is not None:
             return frames
         try:
@@ -144,8 +152,15 @@ class Parser:
                     self.offset += start
                     self._rest = data[start:]
                     return frames
+            elif self._at:
+                start = self._at
+                self._at = 0
+                if data:
+                    self.offset += start
+                    self._rest = self._rest[start:]
+                    start = 0
             if data or self._rest:
-                self._parse(self._rest + data if self._rest else data, start, frames)
+                self._parse(self._rest + data if self._rest else data, start, frames, most)
         except ProtocolError as error:
             self.error = error
             if self._frame is not None:
@@ -153,23 +168,25 @@ class Parser:
             self.stop()
         return frames
 
-    def _parse(self, buf: bytes, pos: int, frames: list[Frame]) -> None:
-        """The frames in ``buf`` from ``pos`` on."""
+    def _parse(self, buf: bytes, pos: int, frames: list[Frame | PlainSend], most: int) -> None:
+        """The frames in ``buf`` from ``pos`` on, until there are ``most``."""
         end: int = len(buf)
         text: Text = self.text
         limits: Limits = self.limits
-        known: bytes = self.shape
+        known: bytes = self._alike.shape
+        more: int = self._alike.more
         stop: int
         while pos < end:
+            if len(frames) >= most:
+                self._rest = buf
+                self._at = pos
+                return
             if known and not self._scanned:
                 found = like(buf, pos, known, limits.max_header_bytes, limits.max_body)
                 if found is not None:
                     stop, destination, receipt, lines, content = found
-                    frame = Frame("SEND", _UNREAD, content, True, stop - pos - len(content) - 3)
-                    frame.destination = destination
-                    frame.receipt = receipt
-                    frame.lines = lines
-                    frames.append(frame)
+                    size: int = stop - pos - len(content) - 3 + more
+                    frames.append(PlainSend(destination, receipt, lines, content, size))
                     pos = stop
                     continue
             first: int = buf[pos]
@@ -222,41 +239,51 @@ class Parser:
                 self.offset += body
                 self._rest = _EMPTY
                 return
-            self._frame = frame
-            declared = frame.headers.get("content-length")
-            if declared is None:
-                stop = buf.find(b"\0", body)
-                if (stop if stop >= 0 else end) - body > limits.max_body:
-                    self._body_too_long(body)
-                if stop < 0:
-                    self._hold(frame, buf[body:], -1)
-                    self.offset += end
-                    self._rest = _EMPTY
-                    return
-            else:
-                length: int = whole(declared)
-                if length < 0:
-                    length = self._length(declared, body)
-                if length > limits.max_body:
-                    self._body_too_long(body, length)
-                stop = body + length
-                if stop >= end:
-                    self._hold(frame, buf[body:], length)
-                    self.offset += end
-                    self._rest = _EMPTY
-                    return
-                if buf[stop] != 0:
-                    self._missing_nul(buf[stop], length, stop)
-            frame.body = buf[body:stop]
+            stop = self._read_body(frame, buf, body, end)
+            if stop < 0:
+                return
             frames.append(frame)
-            self._frame = None
             pos = stop + 1
             if self._single:
                 break
         self.offset += pos
         self._rest = buf[pos:] if pos < end else _EMPTY
 
-    def _stranger(self, buf: bytes, pos: int, end: int, frames: list[Frame]) -> bool:
+    def _read_body(self, frame: Frame, buf: bytes, body: int, end: int) -> int:
+        """Give ``frame`` its body, which begins at ``body`` in ``buf``; return where its NUL is. When it is not all
+        there, hold what is, which is the rest of ``buf``, and return -1.
+        """
+        # What is raised from here on is about this frame, and names its receipt.
+        self._frame = frame
+        declared = frame.headers.get("content-length")
+        stop: int
+        length: int = -1
+        if declared is None:
+            stop = buf.find(b"\0", body)
+            if (stop if stop >= 0 else end) - body > self.limits.max_body:
+                self._body_too_long(body)
+        else:
+            length = whole(declared)
+            if length < 0:
+                length = self._length(declared, body)
+            if length > self.limits.max_body:
+                self._body_too_long(body, length)
+            stop = body + length
+            if stop >= end:
+                stop = -1
+            elif buf[stop] != 0:
+                self._missing_nul(buf[stop], length, stop)
+        if stop < 0:
+            self._body = Body(buf[body:])
+            self._need = length
+            self.offset += end
+            self._rest = _EMPTY
+            return -1
+        frame.body = buf[body:stop]
+        self._frame = None
+        return stop
+
+    def _stranger(self, buf: bytes, pos: int, end: int, frames: list[Frame | PlainSend]) -> bool:
         """Whether the first line is that of another protocol, whose client may wait for an answer before more."""
         line: int = buf.find(b"\n", pos, end)
         if line < 0 or line - pos > MAX_COMMAND:
@@ -276,7 +303,7 @@ class Parser:
         found = split(block, self.limits.max_headers, self.text.trim)
         if found is None:
             return None
-        frame = Frame(found[0], found[1], _EMPTY, True, len(block))
+        frame = Frame(found[0], found[1], _EMPTY, True, weight(block, len(found[1])))
         frame.block = block
         return frame
 
@@ -292,7 +319,7 @@ class Parser:
                     "Header text is not UTF-8",
                     where=f"byte {self.offset + pos + problem.start}, octet 0x{block[problem.start]:02x}",
                     rule="STOMP " + text.version + ", Value Encoding: commands and headers are UTF-8",
-                    mend="Encode header names and values as UTF-8.",
+                    fix="Encode header names and values as UTF-8.",
                 ) from None
             head = block.decode("utf-8", "surrogateescape")
             plain = False
@@ -302,7 +329,7 @@ class Parser:
                 "Too many headers",
                 where=f"frame at byte {self.offset + pos}",
                 rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
-                mend="Send fewer headers, or ask the administrator to raise that option.",
+                fix="Send fewer headers, or ask the administrator to raise that option.",
             )
         if "\0" in head:
             self._nul_in_header(block, pos)
@@ -315,6 +342,7 @@ class Parser:
         escaped: bool = "\\" in head
         headers: dict[str, str] = {}
         trim: bool = text.trim
+        edged: bool = False
         colons: int = 0
         for i in range(1, len(lines)):
             name, colon, value = lines[i].partition(":")
@@ -336,15 +364,14 @@ class Parser:
                 colons += 1
             if name not in headers:
                 headers[name] = value
-        return Frame(lines[0], headers, _EMPTY, plain and not escaped and not colons, len(block))
+                if not edged and stripped(name) != name:
+                    edged = True
+        size = weight(block, len(headers))
+        frame = Frame(lines[0], headers, _EMPTY, plain and not escaped and not colons, size)
+        frame.edged = edged
+        return frame
 
-    def _hold(self, frame: Frame, begun: bytes, length: int) -> None:
-        """Keep a frame whose body has not all arrived; ``length`` is -1 when a NUL will end it."""
-        self._frame = frame
-        self._body = Body(begun)
-        self._need = length
-
-    def _continue_body(self, data: bytes, frames: list[Frame]) -> int:
+    def _continue_body(self, data: bytes, frames: list[Frame | PlainSend]) -> int:
         """Add to the body that is being read; return where in ``data`` the next frame may begin."""
         frame, held = self._frame, self._body
         assert frame is not None and held is not None
@@ -376,12 +403,12 @@ class Parser:
                 f"content-length {declared[:40]!r} is not a number",
                 where=f"header content-length, before byte {self.offset + body}",
                 rule="STOMP, Header content-length: a count of octets",
-                mend="Send the number of octets of the body in decimal, or leave the header out.",
+                fix="Send the number of octets of the body in decimal, or leave the header out.",
             )
         return int(declared) if len(declared) < 19 else 1 << 60
 
     def _check_gap(self, octet: int, pos: int) -> None:
-        """An octet between frames: line ends are heart-beats; blanks and NULs are forgiven unless strict."""
+        """An octet between frames: line ends are heart-beats; blanks and NULs are tolerated unless strict."""
         if octet == 13:
             return
         if octet in (0, 9, 32) and not self.strict:
@@ -393,13 +420,13 @@ class Parser:
                 "This looks like a TLS handshake, and this port speaks plain STOMP",
                 where=where,
                 rule="STOMP Frames: a frame starts with a command",
-                mend="Turn TLS off in the client, or connect to a TLS port.",
+                fix="Turn TLS off in the client, or connect to a TLS port.",
             )
         raise ProtocolError(
             "Unexpected octet between frames",
             where=where,
             rule="STOMP Frames: after a frame's NUL only line ends may follow before the next command",
-            mend="Check that content-length counts the octets of the body, without the NUL.",
+            fix="Check that content-length counts the octets of the body, without the NUL.",
         )
 
     def _check_partial(self, buf: bytes, pos: int, end: int, start: int) -> None:
@@ -416,7 +443,7 @@ class Parser:
                 "No STOMP command found",
                 where=f"byte {self.offset + pos}: {buf[pos : pos + 24]!r}...",
                 rule="STOMP Frames: a frame starts with a command and a line end",
-                mend="Check that the client speaks STOMP, and plain TCP to this port.",
+                fix="Check that the client speaks STOMP, and plain TCP to this port.",
             )
         lines: int = buf.count(b"\n", start, end) + (self._lines if start > pos else 0)
         if lines > self.limits.max_headers + 1:
@@ -424,7 +451,7 @@ class Parser:
                 "Too many headers",
                 where=f"frame at byte {self.offset + pos}",
                 rule=f"This server takes {self.limits.max_headers} headers in a frame (max-headers)",
-                mend="Send fewer headers, or ask the administrator to raise that option.",
+                fix="Send fewer headers, or ask the administrator to raise that option.",
             )
         # The end of the header block may be split by up to three octets.
         again: int = max(pos, end - 3)
@@ -436,7 +463,7 @@ class Parser:
             "Headers too long",
             where=f"frame at byte {self.offset + pos}",
             rule=f"This server takes {self.limits.max_header_bytes} bytes of headers in a frame (max-header-bytes)",
-            mend="Send less in headers, or ask the administrator to raise that option.",
+            fix="Send less in headers, or ask the administrator to raise that option.",
         )
 
     def _check_bare_cr(self, lines: list[str], pos: int) -> None:
@@ -446,7 +473,7 @@ class Parser:
                     "A carriage return inside a header",
                     where=f"frame at byte {self.offset + pos}, header line {line[:60]!r}",
                     rule="STOMP 1.2, Augmented BNF: CR only as part of a line end",
-                    mend="Escape it as \\r.",
+                    fix="Escape it as \\r.",
                 )
 
     def _bad_header(self, line: str, number: int, pos: int, colon: bool) -> None:
@@ -457,7 +484,7 @@ class Parser:
             what,
             where=f"frame at byte {self.offset + pos}, header line {number}{shown}",
             rule="STOMP, Augmented BNF: a header is name:value; an empty line ends the headers",
-            mend="Send name:value, and an empty line between the headers and the body.",
+            fix="Send name:value, and an empty line between the headers and the body.",
         )
 
     def _raw_colon(self, line: str, number: int, pos: int) -> None:
@@ -465,7 +492,7 @@ class Parser:
             "A colon inside a header value",
             where=f"frame at byte {self.offset + pos}, header line {number}: {line[:60]!r}",
             rule="STOMP " + self.text.version + ", Augmented BNF: a colon in a value is escaped (strict)",
-            mend="Write it as \\c.",
+            fix="Write it as \\c.",
         )
 
     def _nul_in_header(self, block: bytes, pos: int) -> None:
@@ -473,7 +500,7 @@ class Parser:
             "NUL inside the headers",
             where=f"byte {self.offset + pos + block.index(0)}",
             rule="STOMP Frames: an empty line ends the headers, then comes the body, then NUL",
-            mend="Send an empty line after the headers, also when the body is empty.",
+            fix="Send an empty line after the headers, also when the body is empty.",
         )
 
     def _missing_nul(self, found: int, length: int, pos: int) -> None:
@@ -481,7 +508,7 @@ class Parser:
             "No NUL after the body",
             where=f"byte {self.offset + pos}: expected 0x00 after {length} octets, found 0x{found:02x}",
             rule="STOMP, Header content-length: it counts the octets of the body, the NUL not included",
-            mend="Count octets of the encoded body, not characters.",
+            fix="Count octets of the encoded body, not characters.",
         )
 
     def _body_too_long(self, pos: int, length: int = 0) -> None:
@@ -491,5 +518,5 @@ class Parser:
             "Body too long",
             where=f"byte {self.offset + pos}{said}",
             rule=f"This server takes bodies of up to {self.limits.max_body} bytes here ({option})",
-            mend="Send smaller bodies, or ask the administrator to raise that option.",
+            fix="Send smaller bodies, or ask the administrator to raise that option.",
         )

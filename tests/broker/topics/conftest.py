@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from stompserver.broker.broker import Broker, Rules
-from stompserver.broker.destination import SYSTEM
 from stompserver.broker.message import Message
+from stompserver.broker.names.destination import SYSTEM
+from stompserver.broker.names.pattern import Pattern
+from stompserver.broker.names.policy import Policies
 from stompserver.broker.oplog import DROP, MARK, PUT, REMOVE, OpLog
-from stompserver.broker.pattern import Pattern
-from stompserver.broker.policy import Policies
-from stompserver.broker.recall import restore
-from stompserver.broker.selector import compile_selector
-from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription
-from stompserver.broker.window import Window
+from stompserver.broker.queues.window import Window
+from stompserver.broker.selectors.selector import compile_selector
+from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription, Wish
 
 
 class Client(Consumer):
@@ -52,6 +51,12 @@ class Client(Consumer):
         got, self.got = self.got, []
         return [(message.destination, message.body) for _, message in got]
 
+    def ended(self, subscription: Subscription) -> None:
+        pytest.fail("nobody browses here")
+
+    def expired(self, delivery: Delivery) -> None:
+        pytest.fail("no lease ends here")
+
 
 class World:
     """``policies`` maps patterns to options. What was committed is in ``stored``, by queue and key."""
@@ -79,7 +84,7 @@ class World:
                 if messages and name.startswith(SYSTEM) == later:
                     keys = sorted(messages)
                     if later:
-                        assert not restore(self.broker, name, [messages[key] for key in keys])
+                        assert not self.broker.recall(name, [messages[key] for key in keys])
                     else:
                         size = sum(message.size for message in messages.values())
                         self.broker.restore(name, len(messages), keys[0], keys[-1], size)
@@ -108,10 +113,10 @@ class World:
         window = self.broker.window
         while window is not None:
             self.commit()
-            hungry = window.take_hungry()
-            if not hungry:
+            asking = window.take_asking()
+            if not asking:
                 return
-            for reader in hungry:
+            for reader in asking:
                 most, _ = reader.room()
                 after = reader.after()
                 messages = self.stored.get(reader.name, {})
@@ -152,12 +157,10 @@ class World:
         self, client: Client, destination: str, mode: int = AUTO, prefetch: int = 0, **wishes: Any
     ) -> Subscription:
         self.count += 1
-        subscription = Subscription(client, str(self.count), destination, mode, prefetch)
         if "selector" in wishes:
             wishes["selector"] = compile_selector(wishes["selector"])
-        for name, value in wishes.items():
-            setattr(subscription, name, value)
-        self.broker.subscribe(subscription)
+        subscription = Subscription(client, Wish(str(self.count), destination, mode, prefetch, **wishes))
+        self.granted = self.broker.subscribe(subscription)
         client.subscriptions[subscription.id] = subscription
         self.broker.start(subscription)
         self.feed()
@@ -188,7 +191,7 @@ def memory_world() -> World:
     return World(False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_client() -> type[Client]:
     return Client
 

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from stompserver.broker.redrive import Asker, Redrive
 from stompserver.broker.subscription import INDIVIDUAL
+from stompserver.manage.redrive import Redrive
 
 DEAD = "/queue/deadletter"
-
-
-class Heard(Asker):
-    def __init__(self) -> None:
-        self.said: list[tuple[int, int, str]] = []
-
-    def redriven(self, moved: int, left: int, problem: str) -> None:
-        self.said.append((moved, left, problem))
 
 
 def test_a_durable_subscription_gets_its_own_back_and_a_topic_nothing(
@@ -30,8 +22,8 @@ def test_a_durable_subscription_gets_its_own_back_and_a_topic_nothing(
     assert client.take() == [b"1", b"1"]
     dead = world.broker.queues[DEAD].standing()
     assert [message.headers["original-destination"] for message in dead] == ["/topic/a", "/dsub/x"]
-    heard = Heard()
-    Redrive(world.broker, world.broker.queues[DEAD], 0, 0, heard).start()
-    assert heard.said == [(1, 1, "")]
+    redrive = Redrive(world.broker, world.broker.queues[DEAD])
+    redrive.start()
+    assert (redrive.over, redrive.moved, redrive.left, redrive.problem) == (True, 1, 1, "")
     assert client.names() == [("/topic/a", b"1")]
-    assert next(iter(client.deliveries.values())).subscription.durable == "x"
+    assert next(iter(client.deliveries.values())).subscription.wish.durable == "x"

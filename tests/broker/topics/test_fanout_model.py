@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stompserver.broker import fanout
-from stompserver.broker.pattern import Pattern
+from stompserver.broker.names.pattern import Pattern
 from stompserver.broker.subscription import AUTO, INDIVIDUAL
+from stompserver.broker.topics import fanout
 
 NAMES = ["/topic/a", "/topic/b", "/topic/a.x", "/topic/a.y", "/topic/c.d.e"]
 DESTINATIONS = [*NAMES, "/topic/*", "/topic/a.*", "/topic/#", "/topic/>", "/topic/*.x", "/topic/#.e"]

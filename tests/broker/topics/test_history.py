@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stompserver.broker import fanout
 from stompserver.broker.subscription import AUTO, INDIVIDUAL
+from stompserver.broker.topics import fanout
 from stompserver.errors import Refused
 
 TEN = {"given": {"/topic/h.>": {"history_messages": 10}}}
@@ -96,7 +96,7 @@ def test_a_replay_waits_for_a_slow_socket(world: Any, new_client: Any) -> None:
     client.ready, client.room = True, None
     world.broker.resume(client)
     assert client.take() == [b"%d" % number for number in range(200)]
-    assert subscription.topic.policy.history_messages == 1000
+    assert world.broker.topics[subscription.destination].policy.history_messages == 1000
 
 
 def test_what_is_trimmed_during_a_replay_is_missed(world: Any, new_client: Any) -> None:
@@ -164,19 +164,19 @@ def test_it_is_bounded_by_count_bytes_age_and_memory(world: Any, monkeypatch: py
     for number in range(20):
         world.send("/topic/all", b"%d" % number)
     total = sum(history.bytes for history in histories.values())
-    assert total == world.broker.fanout.remembered and len(histories["/topic/all"]) == 4
+    assert total == world.broker.memory.histories.used and len(histories["/topic/all"]) == 4
     world.commit()
     assert total == world.broker.memory.used
     world.rules["memory_limit"] = 4 * 15_000
     world.restart()
     assert sum(history.bytes for history in world.broker.fanout.histories.values()) == total
-    assert world.broker.fanout.remembered == world.broker.memory.used == total
+    assert world.broker.memory.histories.used == world.broker.memory.used == total
     monkeypatch.setattr(fanout, "HISTORIES", 4)
     world.policies(given={"/topic/>": {"history_messages": 2}})
     for name in "abcd":
         world.send(f"/topic/{name}", b"1")
     assert list(world.broker.fanout.histories) == [f"/topic/{name}" for name in "abcd"]
-    assert world.broker.fanout.remembered == world.broker.memory.used
+    assert world.broker.memory.histories.used == world.broker.memory.used
     assert set(world.broker.topics) == {f"/topic/{name}" for name in "abcd"}
 
 
@@ -189,8 +189,8 @@ def test_a_policy_that_ends_it_lets_go_of_it(world: Any, new_client: Any) -> Non
     world.commit()
     assert not world.broker.topics and not world.broker.memory.used and not any(world.stored.values())
     client = new_client()
-    subscription = world.subscribe(client, "/topic/h.a", replay="first")
-    assert "no history" in subscription.warning
+    world.subscribe(client, "/topic/h.a", replay="first")
+    assert "no history" in world.granted.warning
     world.send("/topic/h.a", b"y")
     assert client.take() == [b"y"]
 
@@ -214,7 +214,7 @@ def test_a_quiet_topic_forgets_in_time(world: Any) -> None:
     world.pass_time(150_000)
     world.pass_time(150_000)
     history = world.broker.fanout.histories["/topic/h.a"]
-    assert len(history) == 1 and world.broker.fanout.remembered == world.broker.memory.used
+    assert len(history) == 1 and world.broker.memory.histories.used == world.broker.memory.used
     assert world.broker.deadlines.next() is None
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stompserver.broker import retained
 from stompserver.broker.subscription import AUTO, INDIVIDUAL
+from stompserver.broker.topics import retained
 from stompserver.errors import Refused
 
 

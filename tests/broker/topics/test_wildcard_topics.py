@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stompserver.broker import fanout
 from stompserver.broker.subscription import AUTO, INDIVIDUAL
+from stompserver.broker.topics import fanout
 from stompserver.errors import Refused
 
 
@@ -106,7 +106,7 @@ def test_nobody_sends_to_a_pattern(world: Any, new_client: Any) -> None:
     for name in ("/topic/a.*", "/topic/b.>", "/queue/a.*", "#"):
         with pytest.raises(Refused) as refused:
             world.send(name)
-        assert refused.value.mend
+        assert refused.value.fix
     assert not world.broker.queues
 
 

@@ -110,9 +110,9 @@ def test_the_properties_of_a_queue_survive_with_it(house: Any) -> None:
     client.nothing()
 
 
-def test_what_is_forgiven_is_logged(house: Any) -> None:
+def test_what_is_tolerated_is_logged(house: Any) -> None:
     client = house.connect()
     client.send("SEND\ndestination:/queue/a?consumer.x=1\nurl:http://x\n\n\0")
     client.receipt("DISCONNECT\n\n\0")
     assert client.socket.recv(1) == b""
-    house.server.wait_for_log("Forgiven 127.0.0.1: colon 1, option 1")
+    house.server.wait_for_log("Tolerated protocol errors of 127.0.0.1: colon 1, option 1")

@@ -43,6 +43,30 @@ def test_a_selector_finds_what_is_deep_in_the_store(house: Any) -> None:
     assert client.contents(queue) == ["filler"] * MANY
 
 
+def test_destinations_in_the_words_of_jms(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "none")
+    client.publish(queue, "queue", more="reply-to:/queue/answers\n")
+    client.publish(queue, "jms", more="reply-to:queue://answers\n")
+    client.publish(queue, "temporary", more="reply-to:/temp-queue/answers\n")
+    client.publish(queue, "topic", more="reply-to:/topic/answers\n")
+    house.restart()
+    if not house.keeps:
+        client.close()
+    client = house.connect()
+    for selector, bodies in (
+        (f"JMSDestination = 'topic://{queue}'", []),
+        ("JMSReplyTo LIKE 'temp-queue://%'", ["temporary"]),
+        ("JMSReplyTo = 'queue://answers'", ["queue", "jms"]),
+        ("JMSReplyTo IN ('/topic/answers', 'queue://answers')", ["topic"]),
+        (f"JMSDestination = 'queue://{queue}' AND JMSReplyTo IS NULL", ["none"]),
+    ):
+        client.subscribe(queue, "selector:" + selector.replace(":", "\\c") + "\n")
+        assert [client.message().body for _ in bodies] == bodies, selector
+        client.unsubscribe()
+
+
 def test_a_selector_that_is_wrong_says_where(house: Any) -> None:
     client = house.connect()
     client.send(f"SUBSCRIBE\nid:0\ndestination:/queue/{house.name()}\nselector:a = = 2\n\n\0")

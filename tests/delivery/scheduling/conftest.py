@@ -19,7 +19,7 @@ from stompserver.ctl.store import store
 class Client(wire.Client):
     """Its subscriptions are called as their destinations."""
 
-    def subscribe(self, destination: str, more: str = "", ack: str = "auto") -> wire.Frame:  # type: ignore[override]
+    def subscribe(self, destination: str, more: str = "", ack: str = "auto") -> wire.Frame:  # type: ignore[override]  # fewer arguments: the id is the destination
         return super().subscribe(destination, destination, more, ack)
 
     def fails(self, text: str) -> str:

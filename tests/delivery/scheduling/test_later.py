@@ -123,6 +123,29 @@ def test_what_cannot_be_obeyed_is_an_error(server: Any, new_client: Any, headers
     assert said in client.fails(f"SEND\ndestination:/queue/a\n{headers}\n\n\0")
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        "AMQ_SCHEDULED_DELAY:200000",
+        "x-delay:200000",
+        "AMQ_SCHEDULED_TIME:{late}",
+        "AMQ_SCHEDULED_PERIOD:200000\nAMQ_SCHEDULED_REPEAT:1",
+        "AMQ_SCHEDULED_CRON:* * * * *\nAMQ_SCHEDULED_DELAY:200000",
+    ],
+)
+def test_what_expires_before_its_time_is_an_error(house: Any, when: str) -> None:
+    client = house.connect()
+    now = int(time.time() * 1000)
+    headers = when.format(late=now + 200_000)
+    client.publish("/queue/a", "wanted", f"{headers}\nexpires:{now + 600_000}\n")
+    client.publish("/queue/a", "wanted", f"{headers}\nexpires:0\n")
+    client.publish("/queue/a", "wanted", f"{headers}\nttl:1000\n")
+    said = client.fails(f"SEND\ndestination:/queue/a\n{headers}\nexpires:{now + 100_000}\n\nlost\0")
+    assert "expires before its time" in said
+    house.restart()
+    assert house.connect().manage("schedule-list")["count"] == 3
+
+
 @pytest.mark.options("--max-scheduled=2")
 def test_there_may_not_be_too_many(house: Any) -> None:
     client = house.connect()

@@ -13,7 +13,7 @@ class Client(StrictClient):
     def __init__(self, port: int, client_id: str = "") -> None:
         super().__init__(port, f"client-id:{client_id}\n" if client_id else "")
 
-    def publish(self, destination: str, *bodies: str, more: str = "") -> None:  # type: ignore[override]
+    def publish(self, destination: str, *bodies: str, more: str = "") -> None:  # type: ignore[override]  # several bodies
         for body in bodies:
             super().publish(destination, body, more)
 

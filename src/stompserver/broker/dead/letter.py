@@ -1,0 +1,90 @@
+"""What a message becomes in the dead letter queue."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stompserver.broker.message import Message
+
+ORIGIN: Final = "original-destination"
+REASON: Final = "dead-letter-reason"
+CAUSE: Final = "dead-letter-cause"
+COUNT: Final = "delivery-count"
+FIRST: Final = "first-failure"
+LAST: Final = "last-failure"
+ACTIVEMQ: Final = "dlqDeliveryFailureCause"
+
+ADDED: Final = frozenset((ORIGIN, REASON, CAUSE, ACTIVEMQ, COUNT, FIRST, LAST))
+"""The headers that a dead letter has and the message did not."""
+
+EXPIRED: Final = "expired"
+REJECTED: Final = "rejected"
+SPENT: Final = "max-redeliveries"
+OVERFLOW: Final = "overflow"
+
+SILENT: Final = frozenset(("dropped", "purged", "replaced"))
+"""Reasons for which nobody wants to see a message again."""
+
+_GROUP: Final = "dead-group"
+_HOPS: Final = "dead-hops"
+"""How often in a row the message became a dead letter without a consumer that had it."""
+
+
+def letter(message: Message, origin: str, reason: str, cause: str, now: int) -> Message:
+    """A copy of ``message`` that says from which queue it came, and why; ``now`` is Unix time in ms.
+
+    It is tried and counted anew, and does not expire.
+    """
+    dead = message.copy()
+    dead.head = None
+    dead.variants = None
+    dead.expires = 0
+    if message.group:
+        # Dead letters of a group need not wait for each other; who sends them back puts them into it again.
+        dead.group = ""
+        extras = dict(message.extras) if message.extras is not None else {}
+        extras[_GROUP] = message.group
+        dead.extras = extras
+    if reason in (EXPIRED, OVERFLOW):
+        extras = dict(dead.extras) if dead.extras is not None else {}
+        extras[_HOPS] = str(hops(message) + 1)
+        dead.extras = extras
+    else:
+        forget_hops(dead)
+    headers = dict(message.headers)
+    headers[ORIGIN] = origin
+    headers[REASON] = reason
+    if cause:
+        headers[CAUSE] = cause
+    headers[ACTIVEMQ] = cause or reason
+    headers[COUNT] = str(message.attempts)
+    if message.failed:
+        headers[FIRST] = str(message.failed)
+    headers[LAST] = str(now)
+    dead.headers = headers
+    return dead
+
+
+def hops(message: Message) -> int:
+    """How often in a row it became a dead letter by its time, or for want of room: no consumer had it meanwhile."""
+    return int(message.extras.get(_HOPS, "0")) if message.extras is not None else 0
+
+
+def forget_hops(message: Message) -> None:
+    """It begins anew."""
+    if message.extras is not None and message.extras.pop(_HOPS, ""):
+        message.extras = message.extras or None
+
+
+def revived(message: Message) -> Message:
+    """A copy of a dead letter as it was before, for the queue it came from."""
+    twin = message.copy()
+    twin.head = None
+    twin.variants = None
+    twin.failed = 0
+    forget_hops(twin)
+    if twin.extras is not None:
+        twin.group = twin.extras.pop(_GROUP, "")
+        twin.extras = twin.extras or None
+    twin.headers = {name: value for name, value in message.headers.items() if name not in ADDED}
+    return twin

@@ -1,0 +1,6 @@
+"""Topics: everybody who listens gets a copy; some of it is kept for those who come later.
+
+Read ``fanout`` for the whole, then ``topic`` (who listens to one), ``mailbox`` (the private queue of a
+subscription that acknowledges), ``feed`` and ``durables`` (queues that topics feed), ``retained``,
+``history`` and ``replay`` (what is kept).
+"""

@@ -1,0 +1,244 @@
+"""One running server as a service: signals, pid file, users, reload, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from stompserver.config import Config, Loaded
+from stompserver.config.file import SECTIONS
+from stompserver.config.options import OPTIONS, attribute_of
+from stompserver.errors import ConfigError
+from stompserver.security.users import Users
+from stompserver.server.build import build
+from stompserver.server.listeners import name_of
+from stompserver.server.policies import changes, circles
+from stompserver.server.process import heap, logs
+from stompserver.server.process.process import PidFile, Readiness
+from stompserver.server.server import Server
+from stompserver.server.terms import Terms
+
+logger = logging.getLogger("stompserver")
+
+ENDED_EARLY = 1
+# A server that overruns its own deadline is given this much more before it is left behind (seconds).
+GRACE = 1.0
+COLLECT = (5_000, 10, 10)
+"""Objects made until the garbage collector looks at the youngest; for the older ones, looks at those before them."""
+
+
+class Serving(Protocol):
+    """What a service runs; ``failed`` is set when it cannot go on."""
+
+    failed: asyncio.Event
+
+    async def start(self) -> None: ...
+    async def drain(self, deadline: float, /) -> None: ...
+    def reload(self, terms: Terms, users: Users | None, /) -> None: ...
+
+
+MakeServer = Callable[[Config, Users | None, Sequence[socket.socket]], Awaitable[Serving]]
+
+
+async def make_server(config: Config, users: Users | None, sockets: Sequence[socket.socket]) -> Server:
+    """A server of these options, with its store open. Raises StoreError and its kin."""
+    return Server(await build(config), Terms(config), users, sockets)
+
+
+class Service:
+    """Runs a server until a signal or its failure ends it.
+
+    SIGTERM and SIGINT end it within shutdown-timeout, a second one at once (exit code 1). SIGHUP opens the log
+    anew and takes over what changed in the configuration and among the users. What is the process's (signals, what
+    the loop has nobody to tell, the garbage collector, the heap) is set here and nowhere else.
+    """
+
+    def __init__(
+        self, loaded: Loaded, reread: Callable[[], Loaded], make_server: MakeServer = make_server
+    ) -> None:
+        self.config = loaded.config
+        self._reread = reread
+        self._make_server = make_server
+        self._pid_file = PidFile(loaded.config.pidfile) if loaded.config.pidfile else None
+        self._terminal = os.isatty(2)
+        self._stop = asyncio.Event()
+        self._hang_up = asyncio.Event()
+
+    async def run(self, sockets: Sequence[socket.socket], readiness: Readiness) -> int:
+        """Serve on these sockets; the result is the exit code. Raises StartError, ConfigError."""
+        self._handle_signals()
+        asyncio.get_running_loop().set_exception_handler(_on_fault)
+        try:
+            if self._pid_file and (note := self._pid_file.acquire()):
+                logger.warning(note, extra={"event": "pid_file"})
+            server = await self._make_server(self.config, await self._load_users(self.config), sockets)
+            await server.start()
+            _relieve_collector()
+            heap.keep()
+            _announce(sockets, self.config)
+            readiness.ready()
+            return await self._serve(server)
+        finally:
+            if self._pid_file:
+                self._pid_file.release()
+            self._ignore_signals()
+
+    async def _serve(self, server: Serving) -> int:
+        while not self._stop.is_set() and not server.failed.is_set():
+            await _any_of(self._stop, self._hang_up, server.failed)
+            if self._hang_up.is_set():
+                self._hang_up.clear()
+                await self._reload(server)
+        seconds = self.config.shutdown_timeout
+        try:
+            await asyncio.wait_for(server.drain(seconds), seconds + GRACE)
+        except TimeoutError:
+            logger.warning(
+                "not everything could be finished within %g s", seconds, extra={"event": "overrun"}
+            )
+        if server.failed.is_set():
+            logger.error("stopped by a failure, see above", extra={"event": "failed"})
+            return 1
+        logger.info("stopped", extra={"event": "stopped"})
+        return 0
+
+    async def _reload(self, server: Serving) -> None:
+        """Take over what changed; when anything is wrong, everything stays as it is."""
+        self._reopen_log()
+        try:
+            fresh = self._reread()
+            config, taken, waiting = self._merged(fresh.config)
+            users = await self._load_users(config)
+        except ConfigError as error:
+            text = "the configuration was not read again, the old one stays in force: %s"
+            logger.error(text, error, extra={"event": "reload_failed"})
+            return
+        for warning in [*fresh.warnings, *circles(config)]:
+            logger.warning(warning, extra={"event": "configuration"})
+        server.reload(Terms(config), users)
+        for line in changes(self.config, config):
+            logger.info("%s", line, extra={"event": "policy"})
+        self.config = config
+        logs.configure(level_of(config), config.log_format)
+        if waiting:
+            text = "changed, but only a restart puts it in force: %s"
+            logger.warning(text, ", ".join(waiting), extra={"event": "restart_needed", "options": waiting})
+        text = "configuration and users read again; changed: %s"
+        logger.info(text, ", ".join(taken) or "nothing", extra={"event": "reloaded", "options": taken})
+
+    def _merged(self, fresh: Config) -> tuple[Config, list[str], list[str]]:
+        """The configuration in force with what may change at run time taken from ``fresh``; the keys of what was
+        taken, and of what else is different.
+        """
+        changed = [
+            key
+            for key in (*OPTIONS, *SECTIONS)
+            if getattr(fresh, attribute_of(key)) != getattr(self.config, attribute_of(key))
+        ]
+        taken = [key for key in changed if self._may_reload(key, fresh)]
+        update = {attribute_of(key): getattr(fresh, attribute_of(key)) for key in taken}
+        waiting = [key for key in changed if key not in taken]
+        return self.config.model_copy(update=update), taken, waiting
+
+    def _may_reload(self, key: str, fresh: Config) -> bool:
+        if key == "listeners":  # the sockets stay as they are
+            return [each.address for each in fresh.listeners] == [
+                each.address for each in self.config.listeners
+            ]
+        return key == "policies" or OPTIONS[key].reload
+
+    def _reopen_log(self) -> None:
+        if not self.config.daemon:
+            return
+        try:
+            logs.open_file(self.config.logfile)
+        except OSError as error:
+            text = "cannot open the log %s anew, the old one goes on: %s"
+            logger.error(text, self.config.logfile, error.strerror, extra={"event": "log_failed"})
+
+    async def _load_users(self, config: Config) -> Users | None:
+        if not config.auth:
+            return None
+        # In a thread, since the decoy hash takes a while; connections go on meanwhile.
+        users = await asyncio.to_thread(Users.load, config.etcdir / ".passwd")
+        for warning in users.warnings:
+            logger.warning(warning, extra={"event": "users"})
+        logger.info("Client authorization enabled, %d logins", len(users), extra={"event": "users"})
+        return users
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._on_stop, signal.SIGTERM)
+        loop.add_signal_handler(signal.SIGINT, self._on_stop, signal.SIGINT)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
+
+    @staticmethod
+    def _ignore_signals() -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        name = number.name.removeprefix("SIG")
+        if self._stop.is_set():
+            logger.warning("%s signal received again; ending at once", name, extra={"event": "aborted"})
+            if self._pid_file:
+                self._pid_file.release()
+            # Not sys.exit: whatever hangs must not hold the process.
+            os._exit(ENDED_EARLY)
+        seconds = self.config.shutdown_timeout
+        text = "%s signal received; ending within %g s"
+        logger.info(text, name, seconds, extra={"event": "stopping", "signal": number.name})
+        self._stop.set()
+
+    def _on_hang_up(self) -> None:
+        if self._terminal and not os.isatty(2):
+            # Not somebody's wish to reload: the terminal was closed over a server in the foreground.
+            self._on_stop(signal.SIGHUP)
+        else:
+            self._hang_up.set()
+
+
+def level_of(config: Config) -> str:
+    """The log level in force: -d wins."""
+    return "debug" if config.debug else config.log_level
+
+
+def _on_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the loop has nobody to tell. The system's refusals (no file left for a connection) are no bugs."""
+    problem = context.get("exception")
+    if isinstance(problem, OSError):
+        logger.warning("%s: %s", context.get("message"), problem, extra={"event": "fault"})
+    else:
+        loop.default_exception_handler(context)
+
+
+def _relieve_collector() -> None:
+    """Have the garbage collector look seldom: messages wait by the million and are in no cycles (bench: fill)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
+
+
+def _announce(sockets: Sequence[socket.socket], config: Config) -> None:
+    for each in sockets:
+        host, port = each.getsockname()[:2]
+        name = name_of(each, config)
+        fields = {"event": "listening", "host": host, "port": port} | ({"listener": name} if name else {})
+        shown = f" ({name})" if name else ""
+        logger.info("Stomp protocol handler starting on %s port %d%s", host, port, shown, extra=fields)
+
+
+async def _any_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()

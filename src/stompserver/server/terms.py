@@ -1,0 +1,97 @@
+"""What a server holds its clients to, as plain values: made of a configuration, and made anew at each reload."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stompserver import __version__
+from stompserver.broker.broker import Rules
+from stompserver.config import Config
+from stompserver.server.policies import policies_of
+from stompserver.session.settings import Settings
+from stompserver.wire.parser import Limits
+
+NAME: Final = "stompserver/" + __version__
+
+
+class Terms:
+    """``rules`` are the broker's, ``settings`` those of sessions by listener: that of host and port, then those of
+    ``listeners``. ``linger``, ``login_timeout`` and ``monitor_interval`` are in s; ``trace``: whether frames are
+    logged.
+    """
+
+    __slots__ = (
+        "linger",
+        "login_timeout",
+        "max_connections",
+        "max_connections_per_address",
+        "max_logins_per_address",
+        "memory_before_login",
+        "monitor_interval",
+        "rules",
+        "settings",
+        "trace",
+    )
+
+    def __init__(self, config: Config) -> None:
+        self.rules = rules_of(config)
+        self.settings = _settings(config)
+        self.linger: float = config.linger
+        self.login_timeout: float = config.login_timeout
+        self.max_connections: int = config.max_connections
+        self.max_connections_per_address: int = config.max_connections_per_address
+        self.max_logins_per_address: int = config.max_logins_per_address
+        self.memory_before_login: int = config.max_memory_before_login
+        self.monitor_interval: float = config.monitor_interval
+        self.trace: bool = config.debug
+
+
+def rules_of(config: Config) -> Rules:
+    """The rules of a broker with these options."""
+    return Rules(
+        bare=config.bare_destination,
+        deadletter=config.deadletter,
+        max_redeliveries=config.max_redeliveries,
+        max_durables=config.max_durables,
+        max_queues=config.max_queues,
+        max_scheduled=config.max_scheduled,
+        max_bytes=config.max_destination_bytes,
+        max_levels=config.max_destination_levels,
+        max_wildcards=config.max_destination_wildcards,
+        max_selector_cost=config.max_selector_cost,
+        idle_queues=config.idle_queues,
+        lag=config.slow_subscriber_limit,
+        memory_limit=config.memory_limit,
+        policies=policies_of(config),
+    )
+
+
+def _settings(config: Config) -> list[Settings]:
+    """By listener: that of host and port, then those of ``listeners``."""
+    settings = [_settings_of(config, config.strict, config.server_header)]
+    for each in config.listeners:
+        strict = config.strict if each.strict is None else each.strict
+        header = config.server_header if each.server_header is None else each.server_header
+        settings.append(_settings_of(config, strict, header))
+    return settings
+
+
+def _settings_of(config: Config, strict: bool, server_header: str) -> Settings:
+    return Settings(
+        server=server_header or NAME,
+        authenticate=config.auth,
+        strict=strict,
+        before_login=Limits(config.max_body_before_login, config.max_headers, config.max_header_bytes),
+        limits=Limits(config.max_body, config.max_headers, config.max_header_bytes),
+        heart_beat=config.heart_beat,
+        login_timeout=config.login_timeout,
+        prefetch=config.prefetch,
+        prefetch10=config.prefetch_stomp10,
+        max_subscriptions=config.max_subscriptions,
+        max_destinations=config.max_destinations,
+        max_transactions=config.max_transactions,
+        max_transaction_frames=config.max_transaction_frames,
+        max_transaction_bytes=config.max_transaction_bytes,
+        transaction_timeout=config.transaction_timeout,
+        management=config.management,
+    )

@@ -1,0 +1,157 @@
+"""A client as those see it who do what its frames say: who it is, what it has open, and how to answer it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from stompserver.broker.broker import Action, Broker
+from stompserver.broker.subscription import Consumer
+from stompserver.errors import ClientError
+from stompserver.session.dialect import faults
+from stompserver.session.events import Event, Warned
+from stompserver.session.principal import Principal
+from stompserver.session.reply import Reply
+from stompserver.session.routes import Routes
+from stompserver.session.settings import Settings
+from stompserver.session.state import CONNECTED, CONNECTING
+from stompserver.session.transactions import Transactions
+from stompserver.session.versions import V10, Version
+from stompserver.wire.frame import Frame
+from stompserver.wire.headers import Text
+
+if TYPE_CHECKING:
+    from stompserver.broker.commit import Committer
+    from stompserver.session.roster import Roster
+
+
+class Occupied(Exception):
+    """A frame has to wait, as it came, until what was asked for before is done."""
+
+
+class Client(Consumer):
+    """One connected client: what the commands, the dialect and the roster may know of a session.
+
+    ``id`` is the session's, ``login`` who the client says it is (None: it says nothing) and ``principal`` who it was
+    found to be. ``local`` tells whether it is on the server's own machine. ``lapsed`` has the names of deliveries
+    whose lease ended, the oldest first; ``tolerated`` counts what it did against the rules, by kind. ``twins`` has by
+    name, in 1.0 and 1.1, the names of the deliveries that ACK will call so when the one of that name is settled.
+    """
+
+    __slots__ = (
+        "_made",
+        "_transactions",
+        "broker",
+        "committing",
+        "happened",
+        "id",
+        "lapsed",
+        "local",
+        "login",
+        "occupied",
+        "principal",
+        "roster",
+        "routes",
+        "settings",
+        "state",
+        "tolerated",
+        "twins",
+        "version",
+    )
+
+    def __init__(self, broker: Broker, roster: Roster, settings: Settings, id: str, local: bool) -> None:
+        super().__init__()
+        self.broker = broker
+        self.roster = roster
+        self.settings = settings
+        self.id = id
+        self.local = local
+        self.state: int = CONNECTING
+        self.version: Version = V10
+        self.login: str | None = None
+        self.principal: Principal = settings.anybody
+        self.routes = Routes(broker)
+        self.lapsed: dict[str, None] = {}
+        self.tolerated: dict[str, int] = {}
+        self.twins: dict[str, list[str]] = {}
+        self.occupied: int = 0
+        """How much is under way that was asked for: another frame that asks for such work waits for it."""
+        self.committing: Committer | None = None
+        """A COMMIT that takes more than a turn."""
+        self.happened: list[Event] = []
+        """Events that the shell has not taken."""
+        self._made: int = 0
+        """Subscriptions that were given an id."""
+        self._transactions: Transactions | None = None
+
+    @abstractmethod
+    def answer(self, reply: Reply, position: int) -> None:
+        """Owe the RECEIPT that ``reply`` wants, if it does, until the op log is durable up to ``position``; what is
+        written from now on comes after it.
+        """
+
+    @abstractmethod
+    def wait_for(self, committing: Committer) -> None:
+        """Do nothing of what comes before ``committing`` is over."""
+
+    @abstractmethod
+    def vacate(self) -> None:
+        """One of those that it is ``occupied`` with is done."""
+
+    @abstractmethod
+    def fail(self, error: ClientError, receipt: str | None = None) -> None:
+        """Tell the client what was wrong, with the frame that wanted ``receipt``; nothing is read or sent after it
+        (STOMP 1.2, ERROR).
+        """
+
+    def text(self) -> Text:
+        """How headers are written to this client."""
+        return self.version.strict_text if self.settings.strict else self.version.text
+
+    @property
+    def live(self) -> bool:
+        """Whether the session has not ended, and is not about to."""
+        return self.state <= CONNECTED
+
+    def required(self, frame: Frame, name: str) -> str:
+        """A header's value. Raises ProtocolError when it is not there, or empty."""
+        value = frame.headers.get(name)
+        if not value:
+            raise faults.missing(name, frame, self.version)
+        return value
+
+    def tolerate(self, kind: str, times: int = 1) -> None:
+        """Count something that is against the rules and was tolerated (see dialect.headers.TOLERATED)."""
+        if times:
+            self.tolerated[kind] = self.tolerated.get(kind, 0) + times
+
+    def warn(self, reply: Reply, text: str) -> None:
+        """Log what could not be done as a frame asked, and say so in its RECEIPT; "" is nothing to say."""
+        if text:
+            self.happened.append(Warned(text))
+            reply.warn(text)
+
+    def name_subscription(self) -> str:
+        """An id for a subscription of 1.0, where clients need not give one."""
+        self._made += 1
+        return str(self._made)
+
+    def queue_up(self, id: str, actions: list[Action], size: int) -> None:
+        """Add ``actions`` to a transaction, each of ``size`` bytes. Raises ProtocolError without one of that name."""
+        transactions = self.need_transactions()
+        transaction = transactions.get(id)
+        for action in actions:
+            transactions.add(transaction, action, size)
+
+    def need_transactions(self) -> Transactions:
+        """The open transactions."""
+        transactions = self._transactions
+        if transactions is None:
+            settings = self.settings
+            transactions = self._transactions = Transactions(
+                self.broker.memory.transactions,
+                settings.max_transactions,
+                settings.max_transaction_frames,
+                settings.max_transaction_bytes,
+            )
+        return transactions

@@ -1,0 +1,405 @@
+"""Frames that ask the server about itself, or tell it what to do: SEND to a management destination."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.names.destination import DURABLE
+from stompserver.broker.oplog import Debtor
+from stompserver.broker.schedule.schedule import JOB
+from stompserver.errors import ClientError, ProtocolError, Refused
+from stompserver.manage import durables, fields, queues, scheduled
+from stompserver.manage.browse import BrowseSchedule
+from stompserver.manage.fields import QUEUE, SCHEDULED, framed
+from stompserver.manage.listing import Listing
+from stompserver.session import asking
+from stompserver.session.client import Client
+from stompserver.session.dialect import faults, naming, values
+from stompserver.session.dialect.naming import Speaker
+from stompserver.session.principal import BROWSE, MANAGE, VIEW
+from stompserver.session.reply import Reply
+
+if TYPE_CHECKING:
+    from stompserver.broker.broker import Broker
+
+OURS: Final = "/queue/stompserver.management"
+SCHEDULER: Final = "ActiveMQ.Scheduler.Management"
+"""ActiveMQ's own, which understands AMQ_SCHEDULER_ACTION."""
+
+DESTINATIONS: Final = frozenset((OURS, SCHEDULER, "/queue/" + SCHEDULER, "/topic/" + SCHEDULER))
+
+LOCAL: Final = "local"
+ALL: Final = "all"
+OFF: Final = "off"
+"""Who may: clients of this machine, everybody who may connect, nobody."""
+
+LISTED: Final = 1000
+"""Things in one answer when the question does not say how many."""
+
+_ACTION: Final = "AMQ_SCHEDULER_ACTION"
+_START: Final = "ACTION_START_TIME"
+_END: Final = "ACTION_END_TIME"
+_NEVER: Final = 1 << 62
+
+ALL_NAMES: Final = "#"
+"""What is asked for when all destinations are meant."""
+
+
+class _Owed(Debtor):
+    """An answer that waits until what it tells of is durable."""
+
+    __slots__ = ("_answer", "_broker", "_position")
+
+    def __init__(self, broker: Broker, answer: Message) -> None:
+        self._broker = broker
+        self._answer = answer
+        self._position: int = broker.log.position
+
+    def durable(self, position: int) -> None:
+        """Send it, or go on waiting."""
+        if position < self._position:
+            self._broker.log.debtors.append(self)
+            return
+        try:
+            self._broker.send(self._answer)
+        except Refused:
+            # There is no room for it, or nobody to hear it.
+            return
+
+
+class Answer:
+    """Where an answer goes, and by which ``correlation-id`` the asker knows it. It is given when all that was done by
+    then is durable, and so is the RECEIPT that the asker wants.
+    """
+
+    __slots__ = ("_broker", "_correlation", "_destination", "_given", "_reply", "_session")
+
+    def __init__(self, session: Client, destination: str = "", correlation: str = "") -> None:
+        self._session = session
+        self._broker = session.broker
+        self._destination = destination
+        self._correlation = correlation
+        self._given = False
+        self._reply: Reply | None = None
+        """The RECEIPT that waits until what was asked for is done."""
+
+    def with_receipt(self, reply: Reply) -> None:
+        """Give the RECEIPT that ``reply`` wants with the answer: now, if that was given."""
+        if not self._given:
+            self._reply = reply.take()
+            # One at a time for each who asks: what many of them found would be a lot of memory.
+            self._session.occupied += 1
+        else:
+            self._session.answer(reply, self._broker.log.position)
+
+    def give(self, action: str, content: dict[str, Any]) -> None:
+        """Send ``content`` as JSON, if anybody wants to know what came of ``action``, and the RECEIPT."""
+        self._give(json.dumps({"action": action, **content}))
+
+    def give_list(self, action: str, name: str, texts: list[str], count: int) -> None:
+        """Likewise: under ``name`` a list of which ``texts`` are the JSON, and the ``count``."""
+        head = json.dumps({"action": action, name: []}).removesuffix("]}")
+        self._give(f'{head}{", ".join(texts)}], "count": {count}}}')
+
+    def _give(self, text: str) -> None:
+        self._given = True
+        if self._destination:
+            self._send(text)
+        # After DISCONNECT and its RECEIPT nothing more is said.
+        if self._reply is not None:
+            if self._session.live:
+                self._session.answer(self._reply, self._broker.log.position)
+            self._session.vacate()
+
+    def _send(self, text: str) -> None:
+        body = text.encode()
+        headers = {"content-type": "application/json"}
+        if self._correlation:
+            headers["correlation-id"] = self._correlation
+        message = Message(self._destination, headers, body, OVERHEAD + len(body))
+        message.persistent = False
+        owed = _Owed(self._broker, message)
+        log = self._broker.log
+        if log.durable < log.position:
+            log.debtors.append(owed)
+        else:
+            owed.durable(log.position)
+
+
+def manage(session: Client, message: Message, name: str, transaction: str | None, reply: Reply) -> int:
+    """Do what a SEND to the management destination ``name`` says; return the newest op's position. The ``reply`` is
+    given when it is done, which for what is done in slices is later.
+
+    Raises Refused to those who may not, ProtocolError for what is no question at all.
+    """
+    _admit(session)
+    if transaction is not None:
+        raise ProtocolError(
+            "A management frame in a transaction",
+            where="header transaction",
+            rule="What the server is told to do is done at once, and cannot be taken back",
+            fix="Send it without transaction.",
+        )
+    headers = message.headers
+    if name != OURS:
+        _scheduler(session, headers).with_receipt(reply)
+        return session.broker.log.position
+    word = headers.get("action", "")
+    action = _ACTIONS.get(word)
+    if action is None:
+        raise ProtocolError(
+            f"Not an action of this server: {word[:40]!r}" if word else "A management frame without action",
+            where="header action",
+            rule=f"Frames to {OURS} say what to do",
+            fix="Send action with one of " + ", ".join(_ACTIONS) + ".",
+        )
+    answer = Answer(session, _reply_to(session, headers), headers.get("correlation-id", ""))
+    try:
+        action(session, headers, answer)
+    except faults.NotAllowed:
+        raise
+    except ClientError as problem:
+        # It could not be done, but the connection is in order.
+        answer.give(word, {"error": problem.summary, "rule": problem.rule, "fix": problem.fix})
+    answer.with_receipt(reply)
+    return session.broker.log.position
+
+
+def _admit(session: Client) -> None:
+    access = session.settings.management
+    if access == ALL or (access == LOCAL and session.local):
+        return
+    raise Refused(
+        "You may not manage this server",
+        where="header destination",
+        rule=f"management: {access}. "
+        + ("Nobody may by frames" if access == OFF else "Only connections from the server's own machine may"),
+        fix="Run stompctl on the server's machine, or ask the administrator for the option management.",
+    )
+
+
+def _reply_to(session: Client, headers: dict[str, str]) -> str:
+    text = headers.get("reply-to", "")
+    if not text:
+        return ""
+    name = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+    # Later nobody could be told that it is none, or none of the client's.
+    session.broker.naming.kind(name)
+    asking.to_answer(session, name)
+    return name
+
+
+# ActiveMQ's scheduler
+
+
+def _scheduler(session: Client, headers: dict[str, str]) -> Answer:
+    """BROWSE, REMOVE, REMOVEALL, as ActiveMQ has them: a RECEIPT is all that says it is done."""
+    broker = session.broker
+    done = Answer(session)
+    word = headers.get(_ACTION, "")
+    start, end = _range(headers, _START, _END)
+    if word == "BROWSE":
+        target = _reply_to(session, headers)
+        if not target:
+            raise ProtocolError(
+                "A look at the schedule without reply-to",
+                where="header reply-to",
+                rule="Each scheduled message is sent there",
+                fix="Send reply-to, for example /temp-queue/schedule.",
+            )
+        asking.ask(session, BROWSE, ALL_NAMES)
+        browse = BrowseSchedule(broker, target, headers.get("correlation-id", ""), start, end)
+        browse.start(lambda: done.give(word, {}))
+    elif word == "REMOVE":
+        number = _number(headers, JOB)
+        _ask_to_cancel(session, number)
+        broker.schedule.cancel(number)
+        done.give(word, {})
+    elif word == "REMOVEALL":
+        asking.ask(session, MANAGE, ALL_NAMES)
+        scheduled.Cancel(broker, start, end).start(lambda: done.give(word, {}))
+    else:
+        raise ProtocolError(
+            f"Not an action of the scheduler: {word[:40]!r}",
+            where="header " + _ACTION,
+            rule=f"Frames to {SCHEDULER} have {_ACTION}, as in ActiveMQ",
+            fix="Send BROWSE, REMOVE or REMOVEALL in it.",
+        )
+    return done
+
+
+def _ask_to_cancel(session: Client, job: int) -> None:
+    """Ask for the end of a job: to manage where its messages go. There is nothing to ask when there is none."""
+    entry = session.broker.schedule.of_job(job)
+    if entry is not None:
+        asking.ask(session, MANAGE, entry.destination)
+
+
+def _range(headers: dict[str, str], first: str, last: str) -> tuple[int, int]:
+    start = values.number(headers, first) if first in headers else -_NEVER
+    end = values.number(headers, last) if last in headers else _NEVER
+    return start, end
+
+
+def _number(headers: dict[str, str], name: str) -> int:
+    if name not in headers:
+        raise ProtocolError(
+            f"A management frame without {name}",
+            where="header " + name,
+            rule="It says which one is meant",
+            fix=f"Send {name}.",
+        )
+    word = headers[name].strip()
+    if not word.isascii() or not word.isdigit() or len(word) > 19:
+        raise ProtocolError(
+            f"Header {name} is no number of a message {word[:40]!r}",
+            where="header " + name,
+            rule="Messages are numbered: scheduledJobId, message-id",
+            fix="Send the number as it was shown.",
+        )
+    return int(word)
+
+
+# Our own actions
+
+
+def _queues(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    asking.ask(session, VIEW, ALL_NAMES)
+    hidden = (naming.TEMP_QUEUE,)
+    listing = queues.Queues(session.broker, framed(QUEUE), "queue", limit=_limit(headers), without=hidden)
+    _list(listing, "queues", "queues", answer)
+
+
+def _list(listing: Listing[Any, Any], action: str, name: str, answer: Answer) -> None:
+    """Have the ``listing`` made, and answered under ``name``."""
+    listing.write = _text_of
+    listing.start(lambda: answer.give_list(action, name, listing.texts, listing.count))
+
+
+def _text_of(row: fields.Row) -> str:
+    return json.dumps(row)
+
+
+def _limit(headers: dict[str, str]) -> int:
+    return max(0, values.number(headers, "limit")) if "limit" in headers else LISTED
+
+
+def _pause(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    name = _name(session, headers)
+    asking.ask(session, MANAGE, name)
+    queues.pause(session.broker, name)
+    answer.give("pause", {"queue": name, "paused": True})
+
+
+def _resume(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    name = _name(session, headers)
+    asking.ask(session, MANAGE, name)
+    queues.resume(session.broker, name)
+    answer.give("resume", {"queue": name, "paused": False})
+
+
+def _purge(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    name = _name(session, headers)
+    asking.ask(session, MANAGE, name)
+    purge = queues.purge(session.broker, name)
+    purge.start(lambda: answer.give("purge", {"queue": name, "removed": purge.removed}))
+
+
+def _delete(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    name = _name(session, headers)
+    asking.ask(session, MANAGE, name)
+    job = queues.delete(session.broker, name)
+
+    def tell() -> None:
+        content: dict[str, Any] = {"queue": name, "removed": job.removed}
+        if name.startswith(DURABLE):
+            content = {"name": name.removeprefix(DURABLE)}
+        if job.problem:
+            content["error"] = job.problem
+        answer.give("delete", content)
+
+    job.start(tell)
+
+
+def _redrive(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    name = _name(session, headers) if "queue" in headers else ""
+    only = _number(headers, "id") if "id" in headers else 0
+    most = values.number(headers, "count") if "count" in headers else 0
+    asking.ask(session, MANAGE, name or session.broker.rules.deadletter)
+    redrive = queues.redrive(session.broker, name, only, most)
+
+    def tell() -> None:
+        content: dict[str, Any] = {"moved": redrive.moved, "left": redrive.left}
+        if redrive.stayed:
+            content["stayed"] = [{"id": str(number), "reason": reason} for number, reason in redrive.stayed]
+        if redrive.problem:
+            content["error"] = redrive.problem
+        answer.give("redrive", content)
+
+    redrive.start(tell)
+
+
+def _schedule_list(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    start, end = _range(headers, "start", "end")
+    asking.ask(session, VIEW, ALL_NAMES)
+    listing = scheduled.Scheduled(session.broker, start, end, framed(SCHEDULED), _limit(headers))
+    _list(listing, "schedule-list", "messages", answer)
+
+
+def _schedule_cancel(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    if "id" not in headers and values.truth(headers.get("all"), False):
+        start, end = _range(headers, "start", "end")
+        asking.ask(session, MANAGE, ALL_NAMES)
+        job = scheduled.Cancel(session.broker, start, end)
+        job.start(lambda: answer.give("schedule-cancel", {"cancelled": job.cancelled}))
+        return
+    number = _number(headers, "id")
+    _ask_to_cancel(session, number)
+    count = scheduled.cancel(session.broker, number)
+    answer.give("schedule-cancel", {"cancelled": count})
+
+
+def _durables(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    asking.ask(session, VIEW, ALL_NAMES)
+    listing = durables.Durables(session.broker, framed(fields.DURABLE), _limit(headers))
+    _list(listing, "durables", "durables", answer)
+
+
+def _durable_delete(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    name = headers.get("name", "").removeprefix(DURABLE)
+    asking.ask(session, MANAGE, DURABLE + name)
+    durables.delete(session.broker, name)
+    answer.give("durable-delete", {"name": name})
+
+
+def _name(session: Client, headers: dict[str, str]) -> str:
+    text = headers.get("queue", "")
+    if not text:
+        raise ProtocolError(
+            "A management frame without queue",
+            where="header queue",
+            rule="It names the queue that is meant",
+            fix="Send queue, for example queue:/queue/a.",
+        )
+    if not text.startswith("/"):
+        text = "/queue/" + text
+    return naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+
+
+_Action = Callable[[Client, dict[str, str], Answer], None]
+
+_ACTIONS: Final[dict[str, _Action]] = {
+    "queues": _queues,
+    "pause": _pause,
+    "resume": _resume,
+    "purge": _purge,
+    "delete": _delete,
+    "redrive": _redrive,
+    "schedule-list": _schedule_list,
+    "schedule-cancel": _schedule_cancel,
+    "durables": _durables,
+    "durable-delete": _durable_delete,
+}

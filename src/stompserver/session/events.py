@@ -1,0 +1,85 @@
+"""What happened in a session that an administrator may want to know: values for whoever writes logs or counts.
+
+``CLASSES`` lists all of them. The server has a line of its log for each.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Event:
+    """Something that happened in a session."""
+
+    __slots__ = ()
+
+
+class Connected(Event):
+    """CONNECTED was sent: the client speaks STOMP ``version``, and says that it is, or was found to be,
+    ``login`` (None: neither).
+    """
+
+    __slots__ = ("login", "version")
+
+    def __init__(self, version: str, login: str | None) -> None:
+        self.version = version
+        self.login = login
+
+
+class Failed(Event):
+    """The session ended with an ERROR; ``text`` is its summary and place."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Warned(Event):
+    """Something was done otherwise than a frame asked for; ``text`` tells what."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Tolerated(Event):
+    """At the end of a session: how often it did what is against the rules and was tolerated, by kind
+    (see dialect.headers.TOLERATED).
+    """
+
+    __slots__ = ("times",)
+
+    def __init__(self, times: dict[str, int]) -> None:
+        self.times = times
+
+
+class Subscribed(Event):
+    """The client subscribed to ``destination``, the broker's name of it."""
+
+    __slots__ = ("destination",)
+
+    def __init__(self, destination: str) -> None:
+        self.destination = destination
+
+
+class Unsubscribed(Event):
+    """A subscription of the client to ``destination`` ended at its wish."""
+
+    __slots__ = ("destination",)
+
+    def __init__(self, destination: str) -> None:
+        self.destination = destination
+
+
+class Traced(Event):
+    """A frame was received or is to be sent; ``text`` is its form for logs. Traced sessions have these."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+CLASSES: Final = (Connected, Failed, Warned, Tolerated, Subscribed, Unsubscribed, Traced)

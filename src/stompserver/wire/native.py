@@ -1,0 +1,35 @@
+"""The functions of ``leaf``: in C where the core is compiled, else in Python. All others import them from here."""
+
+try:
+    from stompserver.wire._leaf import (
+        block_end,
+        encode_head,
+        encode_message,
+        encode_relayed,
+        like,
+        plain_ack,
+        split,
+        whole,
+    )
+except ImportError:
+    from stompserver.wire.leaf import (
+        block_end,
+        encode_head,
+        encode_message,
+        encode_relayed,
+        like,
+        plain_ack,
+        split,
+        whole,
+    )
+
+__all__ = [
+    "block_end",
+    "encode_head",
+    "encode_message",
+    "encode_relayed",
+    "like",
+    "plain_ack",
+    "split",
+    "whole",
+]
