@@ -12,7 +12,7 @@ import pytest
 import stompserver
 from stompserver.config.command_line import ACTIONS
 from stompserver.config.options import OPTIONS, environment_name, flag_of, folded
-from stompserver.ctl.live import COMMANDS, redrive
+from stompserver.ctl.live import COMMANDS
 from stompserver.ctl.main import main
 from stompserver.ctl.store import store
 
@@ -36,7 +36,7 @@ STOMPCTL: dict[str, click.Command] = {
         if isinstance(group, click.Group)
         for name, one in group.commands.items()
     },
-    "redrive": redrive,
+    **{one.name or "": one for one in COMMANDS if not isinstance(one, click.Group)},
 }
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

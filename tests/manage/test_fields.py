@@ -13,6 +13,7 @@ from stompserver.manage import fields
 PAGE = Path(__file__).parents[2] / "docs/reference/management.md"
 
 LISTS = {
+    "the server": fields.BROKER,
     "a queue": fields.QUEUE,
     "a durable subscription": fields.DURABLE,
     "a message for later": fields.SCHEDULED,

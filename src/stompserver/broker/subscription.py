@@ -254,9 +254,21 @@ class Consumer(metaclass=ABCMeta):
     ``deliveries`` are the unsettled ones, under whatever name the consumer settles them by. ``behind`` is
     counted as memory: bytes that wait for its socket among messages of topics. ``client_id`` is who it says it
     is, over many connections. ``choked`` is a queue to which it sent more than fits, and which wants it to wait.
+    ``astray`` counts what it sent to bare names that nobody hears, of which ``astray_name`` is the first, until its
+    client was told.
     """
 
-    __slots__ = ("behind", "choked", "client_id", "deliveries", "ready", "stalled", "subscriptions")
+    __slots__ = (
+        "astray",
+        "astray_name",
+        "behind",
+        "choked",
+        "client_id",
+        "deliveries",
+        "ready",
+        "stalled",
+        "subscriptions",
+    )
 
     def __init__(self) -> None:
         self.ready = False
@@ -266,6 +278,8 @@ class Consumer(metaclass=ABCMeta):
         self.subscriptions: dict[str, Subscription] = {}
         self.deliveries: dict[str, Delivery] = {}
         self.stalled: list[Subscription] = []
+        self.astray: int = 0
+        self.astray_name: str = ""
 
     @abstractmethod
     def deliver(self, subscription: Subscription, message: Message) -> None:

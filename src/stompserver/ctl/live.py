@@ -1,4 +1,4 @@
-"""`stompctl queue`, `schedule`, `durable` and `redrive`: what a running server is asked, or told to do."""
+"""`stompctl server`, `queue`, `schedule`, `durable` and `redrive`: what a running server is asked, or told to do."""
 
 from __future__ import annotations
 
@@ -93,6 +93,23 @@ def _text(value: object) -> str:
     if value is True:
         return "yes"
     return f"{value:,}" if isinstance(value, int) else one_line(str(value))
+
+
+@click.command()
+@asking
+@as_json
+def server(client: Client, as_json: bool) -> None:
+    """A running server as a whole.
+
+    How much memory it uses, how many queues it has, what was sent, and what of that went to nobody.
+    """
+    answer = client.ask("server")
+    del answer["action"]
+    if as_json:
+        click.echo(json.dumps({"action": "server", **answer}))
+        return
+    for name, value in answer.items():
+        click.echo(f"{name:<13}  {_text(value):>15}")
 
 
 @click.group()
@@ -242,4 +259,4 @@ def durable_delete(client: Client, name: str, as_json: bool) -> None:
     say(answer, as_json, f"{answer['name']} deleted")
 
 
-COMMANDS: Final = (queue, redrive, schedule, durable)
+COMMANDS: Final = (server, queue, redrive, schedule, durable)

@@ -233,30 +233,55 @@ def _topic() -> tuple[Field[Topic], ...]:
 
 def _broker() -> tuple[Field[Broker], ...]:
     return (
-        Field("memory", "bytes", "counted against memory-limit", lambda broker: broker.memory.used),
-        Field("memory_limit", "bytes", "memory-limit", lambda broker: broker.memory.limit),
-        Field("enqueued", "messages", "taken from senders", lambda broker: broker.enqueued, False, True),
+        Field("memory", "bytes", "counted against memory-limit", lambda broker: broker.memory.used, True),
+        Field("memory_limit", "bytes", "memory-limit", lambda broker: broker.memory.limit, True),
         Field(
-            "queues", "queues", "there are, also those that nobody uses", lambda broker: len(broker.queues)
+            "enqueued",
+            "messages",
+            "taken from senders since the start",
+            lambda broker: broker.enqueued,
+            True,
+            True,
         ),
-        Field("idle", "queues", "that nobody uses", lambda broker: len(broker.idle)),
-        Field("topics", "topics", "that somebody is subscribed to", lambda broker: len(broker.topics)),
+        Field(
+            "unheard",
+            "messages",
+            "among them that are gone, sent to a bare name, which is a topic, while nobody listened to it",
+            lambda broker: broker.fanout.unheard.messages,
+            True,
+            True,
+        ),
+        Field(
+            "queues",
+            "queues",
+            "there are, also those that nobody uses",
+            lambda broker: len(broker.queues),
+            True,
+        ),
+        Field("idle", "queues", "that nobody uses", lambda broker: len(broker.idle), True),
+        Field("topics", "topics", "that somebody is subscribed to", lambda broker: len(broker.topics), True),
         Field(
             "durables",
             "subscriptions",
             "that outlive their connections",
             lambda broker: len(broker.fanout.durables.feeds),
+            True,
         ),
         Field(
-            "scheduled", "messages", "that wait for their time", lambda broker: len(broker.schedule.entries)
+            "scheduled",
+            "messages",
+            "that wait for their time",
+            lambda broker: len(broker.schedule.entries),
+            True,
         ),
         Field(
             "pending",
             "changes",
             "that the store has not made durable yet",
             lambda broker: max(0, broker.log.position - broker.log.durable),
+            True,
         ),
-        Field("pending_bytes", "bytes", "of the messages among them", lambda broker: broker.log.bytes),
+        Field("pending_bytes", "bytes", "of the messages among them", lambda broker: broker.log.bytes, True),
     )
 
 

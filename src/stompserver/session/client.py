@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stompserver.broker.broker import Action, Broker
 from stompserver.broker.subscription import Consumer
+from stompserver.broker.topics.unheard import unheard
 from stompserver.errors import ClientError
 from stompserver.session.dialect import faults
 from stompserver.session.events import Event, Warned
@@ -130,6 +131,14 @@ class Client(Consumer):
         if text:
             self.happened.append(Warned(text))
             reply.warn(text)
+
+    def tell_unheard(self, reply: Reply) -> None:
+        """Say in the RECEIPT what of a frame went to bare names that nobody listens to; the log has it already."""
+        if self.astray:
+            more = f" (and {self.astray - 1} more messages like it)" if self.astray > 1 else ""
+            reply.warn(unheard(self.astray_name[:80]) + more)
+            self.astray = 0
+            self.astray_name = ""
 
     def name_subscription(self) -> str:
         """An id for a subscription of 1.0, where clients need not give one."""

@@ -52,6 +52,7 @@ class Committing(Committer):
         """Owe the RECEIPT."""
         session = self._session
         if self._reply is not None and session.state < FAILED:
+            session.tell_unheard(self._reply)
             session.answer(self._reply, position)
         self._end()
 

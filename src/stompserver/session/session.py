@@ -852,6 +852,7 @@ class Session(Client, Talk):
             committing.start(reply)
             return 0
         acks.settled(self, transaction.actions)
+        self.tell_unheard(reply)
         return number
 
     def on_abort(self, frame: Frame, reply: Reply) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -188,6 +189,9 @@ def test_stompctl(house: Any, stompctl: Any) -> None:
     (row,) = json.loads(stompctl("queue", "list", "--json", "--limit", "1", *at))["queues"]
     assert row["queue"] == "/dsub/d"
     assert "2 messages went back" in stompctl("redrive", *at)
+    house.connect().receipt("SEND\ndestination:bare\n\nx\0")
+    assert re.search(r"^unheard +1$", stompctl("server", *at), re.M)
+    assert json.loads(stompctl("server", "--json", *at))["unheard"] == 1
     assert "is paused" in stompctl("queue", "pause", "a", *at)
     assert "delivers" in stompctl("queue", "resume", "a", *at)
     assert "2 messages removed" in stompctl("queue", "purge", "a", "--yes", *at)

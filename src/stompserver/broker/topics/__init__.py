@@ -2,5 +2,5 @@
 
 Read ``fanout`` for the whole, then ``topic`` (who listens to one), ``mailbox`` (the private queue of a
 subscription that acknowledges), ``feed`` and ``durables`` (queues that topics feed), ``retained``,
-``history`` and ``replay`` (what is kept).
+``history`` and ``replay`` (what is kept), ``unheard`` (what went to nobody by a mistake).
 """

@@ -18,6 +18,7 @@ from stompserver.broker.topics.mailbox import DISCONNECT, MUCH, Mailbox
 from stompserver.broker.topics.replay import Replay, Start
 from stompserver.broker.topics.retained import Retained
 from stompserver.broker.topics.topic import Topic
+from stompserver.broker.topics.unheard import Unheard
 from stompserver.errors import Refused
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Fanout:
         "resolved",
         "retained",
         "topics",
+        "unheard",
         "wildcards",
     )
 
@@ -71,6 +73,7 @@ class Fanout:
         """Those in ``topics`` that nobody asked for by name and that have no history."""
         self.durables = Durables(desk, self)
         self.retained = Retained(desk)
+        self.unheard = Unheard(desk)
         self.histories: dict[str, History] = {}
         """By the names of their topics, the longest unused first."""
         self.replaying: list[Mailbox] = []
@@ -91,6 +94,7 @@ class Fanout:
         topic = self.find(message)
         if topic is None:
             desk.assign(message)
+            self.unheard.note(name, sender)
             return desk.log.position
         desk.work += topic.effort()
         topic.policy.limit_time(message, desk.clock.now)

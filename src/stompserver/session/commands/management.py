@@ -287,6 +287,11 @@ def _limit(headers: dict[str, str]) -> int:
     return max(0, values.number(headers, "limit")) if "limit" in headers else LISTED
 
 
+def _server(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    asking.ask(session, VIEW, ALL_NAMES)
+    answer.give("server", fields.row(framed(fields.BROKER), session.broker))
+
+
 def _pause(session: Client, headers: dict[str, str], answer: Answer) -> None:
     name = _name(session, headers)
     asking.ask(session, MANAGE, name)
@@ -392,6 +397,7 @@ def _name(session: Client, headers: dict[str, str]) -> str:
 _Action = Callable[[Client, dict[str, str], Answer], None]
 
 _ACTIONS: Final[dict[str, _Action]] = {
+    "server": _server,
     "queues": _queues,
     "pause": _pause,
     "resume": _resume,

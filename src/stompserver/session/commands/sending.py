@@ -112,6 +112,7 @@ def send(session: Client, message: Message, reply: Reply) -> int:
     if not known and not marked and naming.is_plain(text):
         # Now that there is a queue, if it is one.
         session.routes.remember(text)
+    session.tell_unheard(reply)
     session.answer(reply, number)
     return number
 
