@@ -68,7 +68,13 @@ class World:
         self.heard.append(message.number)
 
     def send(
-        self, colour: str = "", priority: int = 4, group: str = "", ttl: int = 0, persistent: bool = True
+        self,
+        colour: str = "",
+        priority: int = 4,
+        group: str = "",
+        ttl: int = 0,
+        persistent: bool = True,
+        close: bool = False,
     ) -> int:
         number = len(self.sent) + 1
         message = Message(
@@ -78,6 +84,8 @@ class World:
         message.key = number | (9 - priority) * LANES
         message.priority = priority
         message.group = group
+        if close:
+            message.extras = {"group-close": "1"}
         if ttl:
             message.expires = self.clock.now + ttl
         self.sent[number] = message
@@ -195,10 +203,12 @@ def play(
                 (first * 7 + second) % 10 if prioritised else 4,
                 f"g{second % 3}" if grouped and second % 4 else "",
                 persistent=first != 5,
+                ttl=300 if first == 7 else 0,
+                close=first == 8,
             )
         elif verb == "subscribe" and len(live) < 4:
             selector = f"colour = '{COLOURS[second % 3]}'" if selecting and first % 2 else ""
-            world.subscribe(selector, prefetch=1 + second % 3)
+            world.subscribe(selector, AUTO if second == 7 else INDIVIDUAL, 1 + second % 3)
         elif verb == "time":
             world.clock.now += 50 * second
             world.deadlines.run(world.clock.now)
@@ -230,7 +240,10 @@ def play(
     world.serve()
     assert world.store.queues.get("/queue/q", {}) == {}
     assert world.memory.used == 0
-    assert set(world.everything()) == set(world.sent)
+    assert set(world.everything()) <= set(world.sent)
+    assert {number for number, message in world.sent.items() if not message.expires} <= set(
+        world.everything()
+    )
     if not prioritised and all(each.selector is None for each in world.subscriptions):
         for group in {message.group for message in world.sent.values()} - {""}:
             came = list(dict.fromkeys(n for n in world.heard if world.sent[n].group == group))
@@ -248,12 +261,13 @@ def check(world: World) -> None:
                 assert each.selector.matches(message)
     owners: dict[str, set[int]] = {}
     for each in world.subscriptions:
-        if each.selector is None:
-            for delivery in each.consumer.deliveries.values():
-                if delivery.message.group:
-                    owners.setdefault(delivery.message.group, set()).add(id(each))
-    if all(each.selector is None for each in world.subscriptions):
-        assert all(len(each) == 1 for each in owners.values()), "a group has one consumer at a time"
+        for delivery in each.consumer.deliveries.values():
+            if delivery.message.group:
+                owners.setdefault(delivery.message.group, set()).add(id(each))
+    assert all(len(each) == 1 for each in owners.values()), "a group has one consumer at a time"
+    if queue.matching is not None and not queue.matching.moving:
+        for group in queue.matching.groups.values():
+            assert group.line is None or group.busy(), "nobody would let it go"
     assert queue.waiting >= 0 and queue.paged >= 0
     assert queue.total == SIZE * (queue.waiting + queue.unacked + queue.delayed)
 
@@ -318,6 +332,23 @@ def test_a_group_stays_with_its_consumer_and_moves_in_order(new_consumer: Any, n
     world.leave(first)
     world.ack(second)
     assert world.got(second) == [2, 4, 6, 5]
+
+
+def test_what_a_selector_left_in_the_store_for_a_groups_owner_is_found_when_that_is_gone(
+    new_consumer: Any, new_store: Any
+) -> None:
+    world = World(new_consumer, new_store(), 3)
+    numbers = [world.send("red", group="a") for _ in range(20)]
+    owner = world.subscribe(prefetch=1)
+    chooser = world.subscribe("colour = 'red'", prefetch=1)
+    world.settle_all()
+    assert [world.got(owner), world.got(chooser)] == [[1], []]
+    world.leave(owner)
+    world.settle_all()
+    for _ in numbers:
+        world.ack(chooser)
+        world.settle_all()
+    assert world.got(chooser) == numbers
 
 
 def test_what_came_before_a_group_had_an_owner_goes_before_what_came_after(

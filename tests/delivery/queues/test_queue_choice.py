@@ -107,6 +107,87 @@ def test_a_group_moves_on_in_order_when_its_consumer_leaves(house: Any) -> None:
     assert [frame.has("redelivered") for frame in frames] == [True, True, False]
 
 
+def test_a_group_does_not_move_while_its_owner_works_on_it_whatever_it_selects(house: Any) -> None:
+    queue = house.name()
+    red, blue = "colour:red\nJMSXGroupID:g\n", "colour:blue\nJMSXGroupID:g\n"
+    one, two, sender = house.connect(), house.connect(), house.connect()
+    one.subscribe(queue, RED, ONE)
+    sender.publish(queue, "red 1", more=red)
+    (first,) = one.take(1)
+    two.subscribe(queue, ack=ONE)
+    sender.publish(queue, "blue", more=blue)
+    sender.publish(queue, "red 2", more=red)
+    sender.publish(queue, "alone", more="colour:blue\n")
+    # Nobody has what is of the group; others go on beside it.
+    assert two.bodies(1) == ["alone"]
+    one.nothing()
+    one.ack(first)
+    one.nothing()
+    blue_frame, red_frame = two.take(2)
+    assert [blue_frame.body, red_frame.body] == ["blue", "red 2"]
+    # It is the other's now, and comes back when that has nothing of it and does not want what is next.
+    two.unsubscribe()
+    sender.publish(queue, "red 3", more=red)
+    one.nothing()
+    two.ack(blue_frame)
+    one.nothing()
+    two.ack(red_frame)
+    assert one.bodies(1) == ["red 3"]
+
+
+def test_a_group_stays_when_its_owner_does_not_want_a_message_and_has_others_to_come(house: Any) -> None:
+    queue = house.name()
+    red, blue = "colour:red\nJMSXGroupID:g\n", "colour:blue\nJMSXGroupID:g\n"
+    one, two, sender = house.connect(), house.connect(), house.connect()
+    one.subscribe(queue, RED + "prefetch-count:1\n", ONE)
+    sender.publish(queue, "red 1", "red 2", more=red)
+    sender.publish(queue, "blue", more=blue)
+    sender.publish(queue, "red 3", more=red)
+    (first,) = one.take(1)
+    two.subscribe(queue, ack=ONE)
+    two.nothing()
+    one.nack(first)
+    (first,) = one.take(1)
+    assert first.body == "red 1"
+    two.nothing()
+    one.ack(first)
+    (second,) = one.take(1)
+    assert second.body == "red 2"
+    two.nothing()
+    one.ack(second)
+    assert two.bodies(2) == ["blue", "red 3"]
+    one.nothing()
+
+
+def test_a_group_that_waits_in_the_store_has_one_consumer_at_a_time(house: Any) -> None:
+    queue = house.name()
+    sender = house.connect()
+    sends = [
+        f"SEND\ndestination:/queue/{queue}\nJMSXGroupID:g\ncolour:{'red' if number % 3 else 'blue'}\n\n{number}\0"
+        for number in range(60)
+    ]
+    sender.flood(queue)
+    sender.send("".join(sends))
+    sender.nothing()
+    house.restart()
+    if not house.keeps:
+        sender.close()
+    clients = {"red": house.connect(), "all": house.connect(), "blue": house.connect()}
+    clients["red"].subscribe(queue, RED + "prefetch-count:4\n", ONE)
+    clients["blue"].subscribe(queue, "selector:colour = 'blue'\nprefetch-count:4\n", ONE)
+    clients["all"].subscribe(queue, "selector:colour IS NOT NULL\nprefetch-count:4\n", ONE)
+    seen: list[int] = []
+    until = time.monotonic() + 60
+    while len(seen) < 60 and time.monotonic() < until:
+        had = {name: client.come() for name, client in clients.items()}
+        assert len([name for name, frames in had.items() if frames]) <= 1, had
+        for name, frames in had.items():
+            for frame in frames:
+                seen.append(int(frame.body))
+                clients[name].ack(frame)
+    assert sorted(seen) == list(range(60))
+
+
 def test_a_group_is_closed_by_its_sender(house: Any) -> None:
     queue = house.name()
     one, two, sender = house.connect(), house.connect(), house.connect()

@@ -37,7 +37,7 @@ class Filter(Reader):
     the store it looks through up to ``cursor`` on its own, taking what matches and leaving the rest there.
     """
 
-    __slots__ = ("cursor", "line", "members", "queue", "ring", "selector")
+    __slots__ = ("again", "cursor", "left", "line", "members", "queue", "ring", "selector")
 
     def __init__(self, queue: Queue, selector: Selector) -> None:
         super().__init__(queue.name)
@@ -47,6 +47,10 @@ class Filter(Reader):
         self.ring = Ring()
         self.members: int = 0
         self.cursor: int = 0
+        self.left: int = 0
+        """The lowest key of what it left in the store for the owners of groups; 0 for none."""
+        self.again = False
+        """Whether that is to be read again, and what comes from the store now is not."""
 
     def complete(self) -> bool:
         """Whether it has been asked of all that waits in memory."""
@@ -64,38 +68,64 @@ class Filter(Reader):
         """Messages and bytes of a page: always as many, because what does not match is not kept."""
         return SCAN
 
+    def leave(self, key: int) -> None:
+        """What has that ``key`` matches, and is for another."""
+        if not self.left or key < self.left:
+            self.left = key
+
+    def look_again(self) -> None:
+        """What was left for another may be for this one now."""
+        if self.left:
+            self.cursor = min(self.cursor, self.left - 1)
+            self.left = 0
+            self.again = self.asking
+
     def load(self, messages: list[Message], last: int, lost: list[int]) -> None:
         """Take what matches, as long as somebody can have it."""
         self.asking = False
         matching = self.queue.matching
-        if matching is not None and self.members:
+        if matching is None or not self.members:
+            return
+        if self.again:
+            self.again = False
+            matching.serve(self)
+        else:
             matching.scan(self, messages, last)
 
     def all_read(self) -> None:
         """Nothing is left to look through."""
         self.asking = False
-        self.cursor = max(self.cursor, self.queue.last)
+        if not self.again:
+            self.cursor = max(self.cursor, self.queue.last)
+            return
+        self.again = False
+        if self.queue.matching is not None and self.members:
+            self.queue.matching.serve(self)
 
 
 class Group:
-    """A message group: its messages go to ``owner``, in order. ``out`` are delivered and not settled; ``blocked``
-    wait for their redelivery and keep back those in ``line`` (None until there are some: it takes much memory).
+    """A message group: its messages go to ``owner``, in order. ``out`` are delivered and not settled; ``due`` wait in
+    the owner's own line. While its owner has such, it moves to nobody: what the owner does not want, and all behind
+    that, is kept back in ``line`` (None until there is some: it takes much memory). So is everything while
+    ``blocked`` messages wait for their redelivery. ``closing``: it is its owner's no more when nothing is due.
 
     Nobody tells a group that its owner is gone, or that all owners were dismissed, as there may be very many groups:
     ``era`` is when it got its owner, and who asks for that sees whether it still holds.
     """
 
-    __slots__ = ("blocked", "era", "line", "out", "owner")
+    __slots__ = ("blocked", "closing", "due", "era", "line", "out", "owner")
 
     def __init__(self) -> None:
         self.owner: Subscription | None = None
         self.era: int = 0
         self.out: int = 0
+        self.due: int = 0
         self.blocked: int = 0
+        self.closing = False
         self.line: Line | None = None
 
     def keep_back(self, message: Message) -> None:
-        """``message`` waits until nothing of the group is on its way."""
+        """``message`` waits until the group may move, or its owner wants what is before it."""
         message.state = RESERVED
         if self.line is None:
             self.line = Line()
@@ -103,7 +133,14 @@ class Group:
 
     def busy(self) -> bool:
         """Whether messages of it are on their way, so that it has to be remembered."""
-        return self.out > 0 or self.blocked > 0
+        return self.out > 0 or self.due > 0 or self.blocked > 0
+
+    def is_behind(self, message: Message) -> bool:
+        """Whether one is kept back that goes before ``message``."""
+        if self.line is None:
+            return False
+        first = self.line.first(RESERVED)
+        return first is not None and first.key < message.key
 
 
 class Matching:
@@ -196,6 +233,7 @@ class Matching:
             self.own.clear()
         elif subscription in self.own:
             self._free([self.own.pop(subscription)])
+        self._look_again()
         self.stirred = True
 
     def spent(self) -> bool:
@@ -213,8 +251,10 @@ class Matching:
         found.extend(self.moving)
         return found
 
-    def _free(self, lines: list[Line]) -> None:
-        """Anybody may have again what stands in ``lines``: put it back, at once if it is not much."""
+    def _free(self, lines: list[Line], later: bool = False) -> None:
+        """Anybody may have again what stands in ``lines``: put it back, at once if it is not much and not to be done
+        ``later``.
+        """
         if self.queue.deleted or not lines:
             # They go with the queue.
             self.moving.extend(lines)
@@ -223,7 +263,7 @@ class Matching:
         self.moving.extend(lines)
         if under_way:
             return
-        if sum([len(line) for line in lines]) <= self._pace():
+        if not later and sum([len(line) for line in lines]) <= self._pace():
             self.move(ALL)
         else:
             self.queue.block()
@@ -339,8 +379,12 @@ class Matching:
             group = self._group(message)
             message.state = WAITING
             # Others of its group may come back with it, and go first.
-            if self._keep(message, group, None, False):
-                return
+            kept = self._keep(message, group, None, False)
+            if not kept:
+                self._place(message, None)
+            # Its owner may be gone, and with it what was due.
+            self._unblock(group, message.group)
+            return
         self._place(message, None)
 
     def loaded(self, message: Message) -> None:
@@ -348,7 +392,8 @@ class Matching:
         message.state = WAITING
         self.general.push(message)
         for filter in self.filters.values():
-            if message.key > filter.cursor and filter.selector.matches(message):
+            unseen = message.key > filter.cursor or 0 < filter.left <= message.key
+            if unseen and filter.selector.matches(message):
                 filter.line.push(message)
 
     def _place(self, message: Message, fits: list[Filter] | None) -> None:
@@ -382,26 +427,39 @@ class Matching:
     def _owner(self, group: Group) -> Subscription | None:
         """Who has ``group``, if anybody still does."""
         owner = group.owner
-        if owner is not None and (owner.closed or group.era != self._era):
-            group.owner = owner = None
-        return owner
+        if owner is not None:
+            if owner.closed or group.era != self._era:
+                # What was due is anybody's again.
+                group.due = 0
+            elif not group.closing or group.due:
+                return owner
+            group.owner = None
+            group.closing = False
+        return None
 
     def _own(self, group: Group, subscription: Subscription) -> None:
-        group.owner = subscription
+        if group.owner is not subscription:
+            if group.owner is not None:
+                self._look_again()
+            group.owner = subscription
         group.era = self._era
+
+    def _look_again(self) -> None:
+        """Groups are others' now: what was left in the store for those who had them is to be found again."""
+        for filter in self.filters.values():
+            filter.look_again()
 
     def _keep(self, message: Message, group: Group, taker: Subscription | None, at_once: bool = True) -> bool:
         """See to a message whose group says where it goes, unless that is ``taker``; whether that was done. It may be
         delivered ``at_once`` when no earlier one of the group can wait elsewhere.
         """
         owner = self._owner(group)
-        if group.blocked or (owner is None and group.out):
+        wanted = owner is not None and _wants(owner, message)
+        if group.blocked or group.closing or group.is_behind(message) or (not wanted and group.busy()):
             group.keep_back(message)
             self._keeping.add(message.group)
             return True
-        if owner is None or owner is taker:
-            return False
-        if owner.selector is not None and not owner.selector.matches(message):
+        if owner is None or owner is taker or not wanted:
             return False
         message.state = RESERVED
         own = self.own.get(owner)
@@ -415,6 +473,8 @@ class Matching:
             self._give(owner, message)
         else:
             own.push(message)
+            group.due += 1
+            self._quiet.pop(message.group, None)
         return True
 
     def _able(self, subscription: Subscription) -> bool:
@@ -448,13 +508,15 @@ class Matching:
         queue.held -= message.size
         if message.group:
             group = self._group(message)
+            if message.extras is not None and "group-close" in message.extras:
+                group.closing = group.owner is not None
             if subscription.mode != AUTO:
                 group.out += 1
                 self._quiet.pop(message.group, None)
-            if message.extras is not None and "group-close" in message.extras:
-                group.owner = None
         queue.hand(subscription, message)
         queue.leave(message)
+        if message.group and subscription.mode == AUTO:
+            self._unblock(self._group(message), message.group, True)
 
     def close_up(self) -> None:
         """Send away who stands in a line and is not meant, so that lines do not grow for ever."""
@@ -471,6 +533,20 @@ class Matching:
             group.out -= 1
             self._unblock(group, message.group)
 
+    def losing(self, message: Message) -> None:
+        """A grouped ``message`` that waits is about to be given up."""
+        group = self.groups.get(message.group)
+        owner = self._owner(group) if group is not None else None
+        own = self.own.get(owner) if owner is not None else None
+        if group is not None and own is not None and group.due and message.key in own.keys:
+            group.due -= 1
+
+    def lost(self, name: str) -> None:
+        """A message of the group ``name`` was given up: what it kept back may go on."""
+        group = self.groups.get(name)
+        if group is not None:
+            self._unblock(group, name, True)
+
     def block(self, message: Message) -> None:
         """``message`` waits for its redelivery: its group waits with it."""
         self._group(message).blocked += 1
@@ -482,18 +558,27 @@ class Matching:
         group.blocked -= 1
         self._unblock(group, message.group)
 
-    def _unblock(self, group: Group, name: str) -> None:
-        if not group.busy():
+    def _unblock(self, group: Group, name: str, later: bool = False) -> None:
+        """Let go on what ``group``, of that ``name``, keeps back, if it may; ``later`` where nobody delivers next."""
+        owner = self._owner(group)
+        if not group.busy() and name not in self._quiet:
             self._quiet[name] = None
-        if group.blocked or (group.out and self._owner(group) is None):
-            return
         line = group.line
-        if line is not None:
-            group.line = None
-            self._keeping.discard(name)
-            if line.first(RESERVED) is not None:
-                self._free([line])
-                self.stirred = True
+        if line is None or group.blocked:
+            return
+        first = line.first(RESERVED)
+        if first is not None and (owner is None or group.closing or not _wants(owner, first)):
+            if group.busy():
+                return
+            if owner is not None:
+                # What is behind the first goes where that goes.
+                group.owner = None
+                self._look_again()
+        group.line = None
+        self._keeping.discard(name)
+        if first is not None:
+            self._free([line], later)
+            self.stirred = True
 
     # Deliveries
 
@@ -536,9 +621,10 @@ class Matching:
                     return False
                 continue
             own.shift()
+            group = self._group(message)
+            group.due = max(group.due - 1, 0)
             if self.queue.stale(message):
                 continue
-            group = self._group(message)
             if group.blocked:
                 group.keep_back(message)
                 self._keeping.add(message.group)
@@ -579,8 +665,7 @@ class Matching:
             group = self._group(message)
             if self._keep(message, group, subscription):
                 return True
-            if self._owner(group) is None:
-                self._own(group, subscription)
+            self._own(group, subscription)
         self._give(subscription, message)
         return True
 
@@ -624,8 +709,10 @@ class Matching:
                         owner is not None
                         and owner is not subscription
                         and self._filter_of(owner) is not filter
+                        and _wants(owner, message)
                     ):
                         # It gets there by its own way.
+                        filter.leave(key)
                         continue
                     queue.detach(message)
                     if self._keep(message, group, subscription):
@@ -706,6 +793,10 @@ class Move(Sliced):
     def slice(self, budget: int) -> bool:
         """Put back some."""
         return self._matching.move_some()
+
+
+def _wants(owner: Subscription, message: Message) -> bool:
+    return owner.selector is None or owner.selector.matches(message)
 
 
 def _keep_only(line: Line, state: int) -> None:

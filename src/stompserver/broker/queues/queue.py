@@ -692,6 +692,15 @@ class Queue(Backlog, Source):
         else:
             heappush(self.returned, (message.key, message))
 
+    def lose(self, message: Message, reason: str) -> None:
+        """Give up a waiting message that is in memory, wherever it stands."""
+        matching = self.matching if message.group else None
+        if matching is not None:
+            matching.losing(message)
+        super().lose(message, reason)
+        if matching is not None:
+            matching.lost(message.group)
+
     def forsake(self, delivery: Delivery) -> Message:
         """The delivery failed for good: give up its message, which leaves this queue."""
         message = delivery.message
