@@ -11,22 +11,21 @@ from stompserver.session.state import FAILED
 
 if TYPE_CHECKING:
     from stompserver.broker.broker import Action
-    from stompserver.broker.memory import Share
     from stompserver.errors import Refused
     from stompserver.session.client import Client
 
 
 class Committing(Committer):
-    """``session`` waits until ``actions`` are done, for which ``taken`` bytes of ``share`` are kept until then. What
-    its client sends meanwhile is done after that.
+    """``session`` waits until ``actions`` are done, for which ``taken`` bytes of what transactions may take are kept
+    until then. What its client sends meanwhile is done after that.
     """
 
     __slots__ = ("_actions", "_reply", "_session", "_share", "_taken")
 
-    def __init__(self, session: Client, actions: list[Action], share: Share, taken: int) -> None:
+    def __init__(self, session: Client, actions: list[Action], taken: int) -> None:
         self._session = session
         self._actions = actions
-        self._share = share
+        self._share = session.broker.memory.transactions
         self._taken: int = taken
         self._reply: Reply | None = None
 

@@ -844,9 +844,8 @@ class Session(Client, Talk):
 
     def on_commit(self, frame: Frame, reply: Reply) -> int:
         """COMMIT: all of the transaction at once, or an ERROR and nothing of it."""
-        transactions = self.need_transactions()
-        transaction = transactions.end(self.required(frame, "transaction"))
-        committing = Committing(self, transaction.actions, transactions.share, transaction.taken)
+        transaction = self.need_transactions().end(self.required(frame, "transaction"))
+        committing = Committing(self, transaction.actions, transaction.taken)
         number = self.broker.apply(transaction.actions, self, transaction.bytes, committing)
         if number == UNDER_WAY:
             committing.start(reply)

@@ -34,10 +34,10 @@ class Transactions:
     what those of all connections may take of the memory.
     """
 
-    __slots__ = ("bytes", "frames", "max_bytes", "max_frames", "max_open", "open", "share")
+    __slots__ = ("_share", "bytes", "frames", "max_bytes", "max_frames", "max_open", "open")
 
     def __init__(self, share: Share, max_open: int, max_frames: int, max_bytes: int) -> None:
-        self.share = share
+        self._share = share
         self.open: dict[str, Transaction] = {}
         self.frames: int = 0
         self.bytes: int = 0
@@ -105,15 +105,15 @@ class Transactions:
         self.bytes += size
 
     def _take(self, size: int) -> None:
-        if not self.share.fits(size):
+        if not self._share.fits(size):
             raise Refused(
                 "Open transactions take too much memory",
                 where="header transaction",
-                rule=f"This server keeps {self.share.most} bytes in the open transactions of all connections"
+                rule=f"This server keeps {self._share.most} bytes in the open transactions of all connections"
                 " (a quarter of memory-limit)",
                 fix="COMMIT more often, send again later, or ask the administrator to raise that option.",
             )
-        self.share.take(size)
+        self._share.take(size)
 
     def end(self, id: str) -> Transaction:
         """Take a transaction out to be applied or forgotten. Raises ProtocolError when there is none."""
@@ -121,13 +121,13 @@ class Transactions:
         del self.open[id]
         self.frames -= len(transaction.actions)
         self.bytes -= transaction.bytes
-        self.share.give(transaction.taken)
+        self._share.give(transaction.taken)
         return transaction
 
     def clear(self) -> None:
         """Forget all of them."""
         for transaction in self.open.values():
-            self.share.give(transaction.taken)
+            self._share.give(transaction.taken)
         self.open.clear()
         self.frames = 0
         self.bytes = 0

@@ -104,7 +104,7 @@ def send(session: Client, message: Message, reply: Reply) -> int:
     elif len(actions) == 1 and plan is None:
         number = broker.send(message, session)
     elif actions:
-        committing = Committing(session, actions, broker.memory.transactions, 0)
+        committing = Committing(session, actions, 0)
         number = broker.apply(actions, session, committer=committing)
         if number == UNDER_WAY:
             committing.start(reply)
