@@ -342,3 +342,33 @@ def test_frames_that_do_not_end_do_not_stop_producers(shell: MakeShell) -> None:
     ended = ["do not end their frames" in client.error() for client in begun]
     assert 0 < sum(ended) < 100, "only as many as needed"
     here.connect().send(b"SUBSCRIBE\nid:1\ndestination:/queue/>\n\n\0")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_comes_behind_a_long_commit_is_read_no_further_than_one_packet(
+    shell: MakeShell, alone: bool
+) -> None:
+    """It waits for the COMMIT, however much it is: so it stays with its sender, and what was read counts."""
+    here = shell()
+    client, other = here.connect(), here.connect()
+    client.send(b"BEGIN\ntransaction:t\n\n\0")
+    client.send(send("/queue/q", b"x", "transaction:t\n") * 2000)
+    here.turn(20)
+    before = here.used
+    packet = send("/queue/q", bytes(60_000)) + send("/queue/q", bytes(1000), "receipt:behind\n")
+    commit = b"COMMIT\ntransaction:t\nreceipt:c\n\n\0"
+    # Its slices come with the time, which stands still.
+    client.send(commit if alone else commit + packet)
+    client.send(*[packet] * 10)
+    assert not client.reading
+    assert client.unread == (9 if alone else 10) * len(packet)
+    assert before + 61_000 <= here.used <= before + 2 * len(packet)
+    assert client.receipts() == []
+    other.send(send("/queue/other", b"", "receipt:meanwhile\n"))
+    assert other.receipts() == [b"meanwhile"], "others are read"
+    while not client.reading:
+        here.advance(0.001)
+        here.turn(20)
+    assert client.receipts() == [b"c"] + [b"behind"] * (10 if alone else 11)
+    here.connect().send(b"SUBSCRIBE\nid:1\ndestination:/queue/>\n\n\0")
+    here.turn(20)

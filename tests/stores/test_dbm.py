@@ -418,6 +418,28 @@ def test_a_new_log_has_room_for_removals_before_the_disk_is_full(tmp_path: Path,
     both.close()
 
 
+def test_a_look_at_it_takes_no_more_room_each_time(tmp_path: Path, engine: str) -> None:
+    """As by `stompctl store stats`: what it has ahead for removals stays from one opening to the next, and is taken
+    once.
+    """
+    place = Place(tmp_path, tmp_path)
+    store = DbmStore(place, engine)
+    store.load()
+    store.commit([put(Q, message(1))], True)
+    store.close()
+
+    def room() -> dict[str, tuple[int, int]]:
+        found = {path.name: path.stat() for path in (tmp_path / "dbm").iterdir()}
+        return {name: (status.st_size, status.st_blocks) for name, status in found.items()}
+
+    before = room()
+    for _ in range(3):
+        store = DbmStore(place, engine)
+        assert [(each.name, each.count) for each in store.load()] == [(Q, 1)]
+        store.close()
+    assert room() == before
+
+
 def test_a_full_disk(tmp_path: Path, engine: str) -> None:
     """By a limit to the size of files, which answers as a full disk does."""
     both = double(tmp_path, engine, 1 << 30)

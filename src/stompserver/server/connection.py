@@ -615,7 +615,7 @@ class Connection(asyncio.Protocol):
         memory = self._server.broker.memory
         memory.used += pending - self._partial
         self._partial = pending
-        if pending <= PARTIAL or session.more:
+        if pending <= PARTIAL or session.more or session.busy:
             return
         if not memory.full:
             self._server.producers.sent(self)

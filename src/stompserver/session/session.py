@@ -489,7 +489,10 @@ class Session(Client, Talk):
         answered.
         """
         hello = self._hello
-        return self.parser.pending + len(self._input) + (hello.size if hello is not None else 0)
+        size: int = self.parser.pending + len(self._input) + (hello.size if hello is not None else 0)
+        for frame in self._frames:
+            size += frame.length + len(frame.body)
+        return size
 
     @property
     def hurried(self) -> bool:
