@@ -131,6 +131,7 @@ def wildcards(stage: Stage) -> str:
     """Five subscriptions to 99,000 queues: what they take, with an empty queue behind each."""
     wire = stage.connect()
     taker = stage.connect()
+    stage.begin()
     taker.done(subscribe(b"/queue/q.>"))
     count = stage.count(99_000)
     for first in range(0, count, 1000):
@@ -140,7 +141,6 @@ def wildcards(stage: Stage) -> str:
         taker.done(send(b"/topic/end"))
     taker.close()
     eater = stage.connect(deaf=True)
-    stage.begin()
     for number in range(5):
         eater.say(subscribe(b"/queue/q.>", number, ack=b"client-individual"))
     eater.done(send(b"/topic/end"))

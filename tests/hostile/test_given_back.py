@@ -4,8 +4,11 @@ outside, by the memory of the process.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +82,40 @@ def test_memory_of_what_was_settled(start_server: Any, store: str, kind: str) ->
     for client in (sender, taker):
         client.file.close()
         client.socket.close()
+
+
+def test_memory_of_empty_queues_that_only_a_pattern_subscribes_to(
+    start_server: Any, talk: Callable[..., Any]
+) -> None:
+    """No more of them are kept than of idle ones: otherwise one pattern would keep all that ever were. What waits,
+    and what somebody else subscribes to, stays; and what is sent to one that was forgotten comes all the same.
+    """
+    few, many = 50, 2000
+    server = start_server(f"--idle-queues={few}")
+    taker, other, sender = talk(server.port), talk(server.port), talk(server.port)
+    taker.done("SUBSCRIBE\nid:1\ndestination:/queue/p.>\n\n\0")
+    other.done("SUBSCRIBE\nid:2\ndestination:/queue/p.kept\nack:client-individual\n\n\0")
+    other.done("SUBSCRIBE\nid:1\ndestination:/queue/p.own\n\n\0")
+    sender.done("SUBSCRIBE\nid:1\ndestination:/queue/answers\n\n\0")
+    kept = "SEND\ndestination:/queue/p.kept\n\nkept\0"
+    sender.send(kept * 2)
+    assert taker.frame().endswith("\n\nkept") and other.frame().endswith("\n\nkept")
+    for number in range(many):
+        sender.send(f"SEND\ndestination:/queue/p.{number}\n\n{number}\0")
+    for number in range(many):
+        assert taker.frame().endswith(f"\n\n{number}")
+
+    def queues() -> list[str]:
+        sender.send(
+            "SEND\ndestination:/queue/stompserver.management\naction:queues\nreply-to:/queue/answers\n\n\0"
+        )
+        return [each["queue"] for each in json.loads(sender.frame().partition("\n\n")[2])["queues"]]
+
+    # They are left in slices.
+    until = time.monotonic() + 30
+    while len(found := queues()) > 3 * few and time.monotonic() < until:
+        pass
+    assert len(found) <= 3 * few, len(found)
+    assert {"/queue/p.kept", "/queue/p.own"} <= set(found)
+    sender.send("SEND\ndestination:/queue/p.0\n\nagain\0")
+    assert taker.frame().endswith("\n\nagain")
