@@ -19,9 +19,14 @@ import pytest
 import stompserver
 from stompserver.cli import core
 
-# HYPOTHESIS_PROFILE=long looks further, for minutes; no deadlines, since machines of the CI are slow at times.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
-hypothesis.settings.register_profile("long", deadline=None, max_examples=5000, stateful_step_count=100)
+# HYPOTHESIS_PROFILE=long looks further, for minutes. No deadlines, and no look at how long it takes to make examples:
+# machines of the CI are slow at times.
+hypothesis.settings.register_profile(
+    "default", deadline=None, max_examples=100, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "long", hypothesis.settings.get_profile("default"), max_examples=5000, stateful_step_count=100
+)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Taken out of the environment: whatever tests start reads STOMPSERVER_* as options.

@@ -60,7 +60,7 @@ def spoil(directory: Path, kind: int, which: int, where: int, what: int) -> bool
 
 
 @pytest.mark.parametrize("name", ["file/ruby18", "file/debian31", "dbm/ruby18", "dbm/debian31"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(damages=damages)
 def test_damaged_storages(fixtures: Any, store: Any, tmp_path: Path, name: str, damages: Any) -> None:
     known = {

@@ -27,7 +27,11 @@ PARTS = [
 
 values = st.sampled_from(WORDS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 destinations = st.lists(st.sampled_from(PARTS), min_size=1, max_size=6).map("".join)
-OFTEN = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 def names(*commands: str) -> st.SearchStrategy[str]:

@@ -110,7 +110,9 @@ def send(world: Any, version: str, pairs: Pairs, more: Pairs | None = None) -> M
 
 
 PROPERTY = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

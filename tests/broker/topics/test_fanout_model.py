@@ -26,7 +26,11 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(STEPS, max_size=40))
 def test_everybody_gets_each_message_once(
     new_world: Any, new_client: Any, monkeypatch: Any, steps: Any
