@@ -217,7 +217,7 @@ def test_max_exceptions(broker: Broker, new_consumer: Any, exceptions: int) -> N
         broker.nack([consumer.take(1)])
     assert consumer.bodies() == [b"x"] * (exceptions + 1)
     (dead,) = broker.queues["/queue/dead"].ready
-    assert (dead.body, dead.destination, dead.attempts, dead.number) == (b"x", "/queue/q", 0, 2)
+    assert (dead.body, dead.destination, dead.attempts, dead.number) == (b"x", "/queue/dead", 0, 2)
 
 
 @pytest.mark.parametrize("limit", [1, 2])

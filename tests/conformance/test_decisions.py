@@ -142,7 +142,9 @@ def test_nack_without_requeue_goes_to_the_dead_letter_queue_now(connect, serve, 
     client.nack(client.message("dead"), "requeue:false\n")
     client.nothing()
     heir.subscribe("/queue/conformance-dead")
-    heir.message("dead", destination=queue, x="1")
+    heir.message(
+        "dead", **{"destination": "/queue/conformance-dead", "original-destination": queue, "x": "1"}
+    )
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
@@ -159,7 +161,7 @@ def test_max_exceptions_of_the_original(connect, version, queue, limit):
     heir.subscribe(queue)
     assert heir.bodies() == ["good"]
     heir.subscribe("/queue/deadletter", "d")
-    assert [message.body for message in heir.barrier() if message["destination"] == queue] == [b"bad"]
+    assert [dead.body for dead in heir.barrier() if dead["original-destination"] == queue] == [b"bad"]
 
 
 def test_max_redeliveries_is_the_same_for_all(connect, serve, version, queue):
@@ -174,7 +176,7 @@ def test_max_redeliveries_is_the_same_for_all(connect, serve, version, queue):
     heir.subscribe(queue)
     heir.nothing()
     heir.subscribe("/queue/deadletter", "d")
-    assert [message.body for message in heir.barrier() if message["destination"] == queue] == [b"bad"]
+    assert [dead.body for dead in heir.barrier() if dead["original-destination"] == queue] == [b"bad"]
 
 
 @pytest.mark.parametrize("ack", ["auto", "client"])

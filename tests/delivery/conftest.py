@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from stompserver.ctl.live import COMMANDS
+from stompserver.ctl.main import main
+from stompserver.ctl.store import store
 
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
@@ -33,6 +38,21 @@ def house(
     )
     yield made
     made.close()
+
+
+@pytest.fixture
+def stompctl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
+    """``stompctl(*words, code=)`` runs it; what it printed."""
+    monkeypatch.chdir(tmp_path)
+    for command in (store, *COMMANDS):
+        main.add_command(command)
+
+    def run(*words: str, code: int = 0) -> str:
+        ended = CliRunner().invoke(main, list(words), prog_name="stompctl")
+        assert ended.exit_code == code, ended.output
+        return ended.output
+
+    return run
 
 
 def pytest_configure(config: pytest.Config) -> None:

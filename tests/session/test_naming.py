@@ -308,7 +308,7 @@ def test_an_answer_to_a_temporary_destination(world: Any, version: str, kind: st
     client.subscribe(f"/temp-{kind}/r", id="mine")
     client.send(f"SEND\ndestination:/queue/requests\nreply-to:/temp-{kind}/r\n\nask\0".encode())
     reply_to = one(service)["reply-to"]
-    assert reply_to == f"/{kind}/$temp/session-1/r"
+    assert reply_to == {"queue": "/reply-queue/session-1.r", "topic": "/remote-temp-topic/session-1.r"}[kind]
     service.publish(reply_to, b"answer")
     message = one(client)
     assert (message.body, message["subscription"], message["destination"]) == (
@@ -330,7 +330,14 @@ def test_an_answer_comes_without_a_subscription_as_with_rabbitmq(world: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["/queue/$temp/session-1/r", "/reply-queue/session-1/r", "/remote-temp-queue/session-1/r"]
+    "name",
+    [
+        "/queue/$temp/session-1/r",
+        "/reply-queue/session-1.r",
+        "/reply-queue/session-1/r",
+        "/remote-temp-queue/session-1.r",
+        "/remote-temp-queue/session-1/r",
+    ],
 )
 def test_only_the_owner_subscribes_to_a_temporary_destination(world: Any, name: str) -> None:
     client, thief = world.connect("1.2"), world.connect("1.2")

@@ -95,7 +95,7 @@ class Returns(Keeper):
         desk = self._desk
         # A topic's subscription has a queue of its own, which may be named by a pattern.
         origin = queue if queue in desk.queues else message.destination
-        dead = deadletter.letter(message, origin, reason, cause, desk.now)
+        dead = deadletter.letter(message, name, origin, reason, cause, desk.now)
         grave = desk.queues.get(name)
         if grave is None:
             # Not bound by max-queues: the last resort of a message must not fail.

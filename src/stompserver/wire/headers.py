@@ -35,8 +35,9 @@ class Text:
         self.version = version
         self.decode = decode
         self.encode = encode
-        # A colon ends a name, so where nothing is escaped it cannot be in one.
-        self.names = {58: " ", **encode}
+        # A colon ends a name, so where nothing is escaped it cannot be in one. A CR that is not escaped may end a
+        # line for a tolerant receiver: a name behind it would be another header's.
+        self.names = {58: " ", 13: " ", **encode}
         self.trim = trim
         self.crlf = crlf
         self.bare_cr = bare_cr
@@ -80,10 +81,13 @@ class Text:
     def loses(self, name: str, value: str) -> bool:
         """Whether a header holds something that this version can only replace by a blank."""
         encode = self.encode
-        if ("\n" in name or "\n" in value) and encode.get(10) == " ":
-            return True
-        return (("\r" in name or "\r" in value) and encode.get(13) == " ") or (
-            ":" in name and self.names[58] == " "
+        names = self.names
+        return (
+            ("\n" in value and encode.get(10) == " ")
+            or ("\r" in value and encode.get(13) == " ")
+            or ("\n" in name and names[10] == " ")
+            or ("\r" in name and names[13] == " ")
+            or (":" in name and names[58] == " ")
         )
 
     def octetize(self, text: str) -> bytes:
@@ -91,10 +95,11 @@ class Text:
         return text.encode("utf-8", "surrogateescape" if self.octets else "replace")
 
 
-# A 1.0 frame cannot express a line end in a header, a 1.1 frame no CR: a blank keeps foreign text from
-# becoming a header line of its own (header injection).
+# A 1.0 frame cannot express a line end in a header: a blank keeps foreign text from becoming a header line of its own
+# (header injection). A 1.1 frame has a CR in a value as it is: a header-value there is any octet but LF and colon
+# (STOMP 1.1, Augmented BNF).
 _BLANKS: Final = {10: " ", 13: " ", 0: " "}
-_ENCODE_11: Final = {92: "\\\\", 10: "\\n", 58: "\\c", 13: " ", 0: " "}
+_ENCODE_11: Final = {92: "\\\\", 10: "\\n", 58: "\\c", 0: " "}
 _ENCODE_12: Final = {92: "\\\\", 10: "\\n", 58: "\\c", 13: "\\r", 0: " "}
 _DECODE_11: Final = {"n": "\n", "c": ":", "\\": "\\"}
 _DECODE_12: Final = {"n": "\n", "c": ":", "\\": "\\", "r": "\r"}

@@ -12,7 +12,7 @@ def test_there_and_back() -> None:
     message = Message("/queue/a", {"colour": "red"}, b"body", 10, plain=True)
     message.group, message.priority, message.attempts, message.failed = "g", 7, 3, 500
     message.extras = {"more": "kept"}
-    dead = letter(message, "/queue/a", "rejected", "no: such order", 900)
+    dead = letter(message, "/queue/dead", "/queue/a", "rejected", "no: such order", 900)
     assert dead.headers == {
         "colour": "red",
         "original-destination": "/queue/a",
@@ -31,5 +31,6 @@ def test_there_and_back() -> None:
     stored = Message(dead.destination, dead.headers, dead.body, dead.size)
     stored.regain(kept)
     back = revived(stored)
+    assert (dead.destination, back.destination) == ("/queue/dead", "/queue/a")
     assert (back.headers, back.group, back.priority) == ({"colour": "red"}, "g", 7)
     assert back.extras == {"more": "kept"}

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 import wire
-from stompserver.ctl.live import COMMANDS
-from stompserver.ctl.main import main
-from stompserver.ctl.store import store
 
 
 class Client(wire.Client):
@@ -59,18 +54,3 @@ def new_client() -> Iterator[Callable[[int], Client]]:
     yield connect
     for client in made:
         client.close()
-
-
-@pytest.fixture
-def stompctl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
-    """``stompctl(*words, code=)`` runs it; what it printed."""
-    monkeypatch.chdir(tmp_path)
-    for command in (store, *COMMANDS):
-        main.add_command(command)
-
-    def run(*words: str, code: int = 0) -> str:
-        ended = CliRunner().invoke(main, list(words), prog_name="stompctl")
-        assert ended.exit_code == code, ended.output
-        return ended.output
-
-    return run

@@ -90,7 +90,7 @@ def test_what_is_right_passes(octets: bytes) -> None:
         HEAD + b"type:t\n" + MINE,
         HEAD + MINE.replace(b"type:t", b"type:u"),
         HEAD + MINE.replace(b"\\c", b"\\t"),
-        HEAD + MINE.replace(b"\\n", b"\r"),
+        HEAD + MINE.replace(b"\\n", b"\r"),  # in 1.2
         HEAD + MINE.replace(b"c-x", b"d-x"),
         HEAD + MINE.replace(b"c-x:a\\cb\\n\n", b""),
         HEAD + MINE.replace(b"#1#", b"#2#"),

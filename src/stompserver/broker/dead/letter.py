@@ -26,29 +26,30 @@ SILENT: Final = frozenset(("dropped", "purged", "replaced"))
 """Reasons for which nobody wants to see a message again."""
 
 _GROUP: Final = "dead-group"
+_SHOWN: Final = "dead-destination"
+"""The destination that the message had: its queue's, or the topic's that fed that queue."""
 _HOPS: Final = "dead-hops"
 """How often in a row the message became a dead letter without a consumer that had it."""
 
 
-def letter(message: Message, origin: str, reason: str, cause: str, now: int) -> Message:
-    """A copy of ``message`` that says from which queue it came, and why; ``now`` is Unix time in ms.
+def letter(message: Message, grave: str, origin: str, reason: str, cause: str, now: int) -> Message:
+    """A copy of ``message`` for the dead letter queue ``grave`` that says from which queue it came, and why; ``now``
+    is Unix time in ms.
 
     It is tried and counted anew, and does not expire.
     """
     dead = message.copy()
-    dead.head = None
-    dead.variants = None
+    dead.address(grave)
     dead.expires = 0
+    extras = dict(message.extras) if message.extras is not None else {}
+    extras[_SHOWN] = message.destination
     if message.group:
         # Dead letters of a group need not wait for each other; who sends them back puts them into it again.
         dead.group = ""
-        extras = dict(message.extras) if message.extras is not None else {}
         extras[_GROUP] = message.group
-        dead.extras = extras
+    dead.extras = extras
     if reason in (EXPIRED, OVERFLOW):
-        extras = dict(dead.extras) if dead.extras is not None else {}
         extras[_HOPS] = str(hops(message) + 1)
-        dead.extras = extras
     else:
         forget_hops(dead)
     headers = dict(message.headers)
@@ -79,12 +80,14 @@ def forget_hops(message: Message) -> None:
 def revived(message: Message) -> Message:
     """A copy of a dead letter as it was before, for the queue it came from."""
     twin = message.copy()
-    twin.head = None
-    twin.variants = None
     twin.failed = 0
     forget_hops(twin)
+    shown = message.destination
     if twin.extras is not None:
         twin.group = twin.extras.pop(_GROUP, "")
+        # One of an older storage has its destination still.
+        shown = twin.extras.pop(_SHOWN, shown)
         twin.extras = twin.extras or None
+    twin.address(shown)
     twin.headers = {name: value for name, value in message.headers.items() if name not in ADDED}
     return twin

@@ -177,6 +177,9 @@ ADDRESSES: Final = ("JMSDestination", "JMSReplyTo")
 _WRITTEN: Final = (
     ("/queue/$temp/", "temp-queue://"),  # in front of /queue/: another connection's is written so
     ("/topic/$temp/", "temp-topic://"),
+    ("/reply-queue/", "temp-queue://"),
+    ("/remote-temp-queue/", "temp-queue://"),
+    ("/remote-temp-topic/", "temp-topic://"),
     ("/queue/", "queue://"),
     ("/topic/", "topic://"),
     ("/temp-queue/", "temp-queue://"),

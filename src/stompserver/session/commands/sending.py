@@ -172,7 +172,7 @@ def _reachable(session: Client, name: str) -> bool:
 
 
 def _expect_answers(session: Client, text: str) -> str:
-    """The name under which others may answer to a temporary destination. Who has not subscribed to it is, as
+    """The broker's name of a temporary destination that others may answer to. Who has not subscribed to it is, as
     RabbitMQ does it: the subscription's id is then the destination as the client calls it.
     """
     target = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare))
@@ -229,7 +229,7 @@ def _prepare(session: Client, message: Message) -> Plan | None:
         )
     answer = headers.get("reply-to")
     if answer is not None and answer.startswith(_TEMPORARY):
-        headers["reply-to"] = _expect_answers(session, answer)
+        headers["reply-to"] = naming.told(_expect_answers(session, answer))
     plan = values.plan(headers)
     if not dialect.TIMED.isdisjoint(headers):
         message.expires = values.expires(headers)

@@ -54,9 +54,9 @@ FORMS: Final = (
     Form("/temp-queue/a, temp-queue://a", "ActiveMQ, Apollo, RabbitMQ", "a queue of this connection alone"),
     Form("/temp-topic/a, temp-topic://a", "ActiveMQ, Apollo", "a topic of this connection alone"),
     Form(
-        "/remote-temp-queue/s/a, /reply-queue/s/a, /remote-temp-topic/s/a",
-        "ActiveMQ, RabbitMQ",
-        "another connection's temporary destination, also written /queue/$temp/s/a as in reply-to",
+        "/reply-queue/s.a, /remote-temp-queue/s.a, /remote-temp-topic/s.a",
+        "RabbitMQ, ActiveMQ",
+        "another connection's temporary destination, as in reply-to; also /reply-queue/s/a, /queue/$temp/s/a",
     ),
     Form("/dsub/a", "Apollo", "the queue of the durable subscription a"),
     Form("/queue/a,/topic/b", "ActiveMQ, Apollo", "each of them; a comma divides only before another form"),
@@ -90,10 +90,14 @@ _ALIASES: Final = (
     ("jms.queue.", "/queue/"),
     ("jms.topic.", "/topic/"),
     ("/amq/queue/", "/queue/"),
-    ("/remote-temp-queue/", TEMP_QUEUE),
-    ("/remote-temp-topic/", TEMP_TOPIC),
-    ("/reply-queue/", TEMP_QUEUE),
 )
+_REMOTE: Final = (
+    ("/reply-queue/", TEMP_QUEUE),
+    ("/remote-temp-topic/", TEMP_TOPIC),
+    ("/remote-temp-queue/", TEMP_QUEUE),
+)
+"""How others name a temporary destination. The first of each kind is what they are told in reply-to."""
+
 _TEMPORARY: Final = (
     ("/temp-queue/", TEMP_QUEUE),
     ("/temp-topic/", TEMP_TOPIC),
@@ -223,6 +227,9 @@ def _canonical(text: str, speaker: Speaker) -> str:
     for opening, meaning in _ALIASES:
         if text.startswith(opening):
             return meaning + text[len(opening) :]
+    for opening, meaning in _REMOTE:
+        if text.startswith(opening):
+            return meaning + _remote(text[len(opening) :])
     for opening, meaning in _TEMPORARY:
         if text.startswith(opening):
             if len(text) == len(opening):
@@ -235,6 +242,27 @@ def _canonical(text: str, speaker: Speaker) -> str:
     if text.startswith("/") or text.startswith(SYSTEM):
         return text
     return _bare(text, speaker)
+
+
+def _remote(rest: str) -> str:
+    """A temporary destination behind its kind; a point or a slash is between its session, which has neither, and
+    its name.
+    """
+    point = rest.find(".")
+    if point < 0 or "/" in rest[:point]:
+        return rest
+    return rest[:point] + "/" + rest[point + 1 :]
+
+
+def told(name: str) -> str:
+    """What others are to call the temporary destination ``name``. Two levels, as RabbitMQ has: there are clients that
+    know no others.
+    """
+    for opening, meaning in _REMOTE:
+        if name.startswith(meaning):
+            session, _, own = name[len(meaning) :].partition("/")
+            return f"{opening}{session}.{own}"
+    return name
 
 
 def _exchange(text: str) -> str:
