@@ -47,7 +47,9 @@ class Returns(Keeper):
     def overdue(self, deliveries: list[Delivery]) -> None:
         """Leases ended: the messages come back, and whoever had them may settle them no more."""
         for delivery in deliveries:
-            self.give_back(delivery, True, -1, "ack-timeout")
+            policy = delivery.subscription.wish.policy or queue_of(delivery.subscription).policy
+            # Where nobody says how long they wait, the lease was long enough.
+            self.give_back(delivery, True, 0 if policy.redelivery_delay < 0 else -1, "ack-timeout")
             delivery.subscription.consumer.expired(delivery)
         queue_of(deliveries[0].subscription).dispatch()
 

@@ -70,8 +70,9 @@ class Config(Table):
         KEEP, "The same for ack:client of STOMP 1.0 clients; the original's was 1",
         values.whole_number, unit="messages")] = Field(1, ge=1, le=1_000_000)
     max_redeliveries: Annotated[int, Option(
-        KEEP, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever",
-        values.whole_number, unit="times")] = Field(0, ge=0)
+        KEEP, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever,"
+        " never is not once",
+        values.redeliveries, unit="times")] = Field(0, ge=values.NEVER)
     deadletter: Annotated[str, Option(
         KEEP, "The dead letter queue",
         values.queue_destination, "QUEUE")] = "/queue/deadletter"

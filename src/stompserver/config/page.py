@@ -111,8 +111,10 @@ def flags(key: str) -> str:
 
 
 def _bounds(key: str) -> str:
-    sizes = OPTIONS[key].parse in (values.size, values.share_of_memory)
-    return bounds_of(FIELDS[key], values.size_as_text if sizes else values.as_text)
+    parse = OPTIONS[key].parse
+    sizes = parse in (values.size, values.share_of_memory)
+    text = values.redeliveries_as_text if parse is values.redeliveries else values.as_text
+    return bounds_of(FIELDS[key], values.size_as_text if sizes else text)
 
 
 def bounds_of(field: FieldInfo, text: Callable[[int], str]) -> str:
@@ -124,7 +126,9 @@ def bounds_of(field: FieldInfo, text: Callable[[int], str]) -> str:
         if hasattr(each, name)
     }
     if "le" in bounds:
-        return f"{bounds['ge']} to {bounds['le']}"
+        return f"{bounds.get('ge', '0')} to {bounds['le']}"
+    if bounds.get("ge") == "never":
+        return "never, or from 0"
     return f"from {bounds['ge']}" if bounds else ""
 
 

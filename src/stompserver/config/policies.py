@@ -16,6 +16,9 @@ Overflow = Literal["reject", "drop-head", "drop-tail", "dead-letter", "block"]
 Slow = Literal["disconnect", "drop-oldest", "block"]
 
 REDELIVERY, TIME, LIMITS, CONTENT = "Redelivery", "Time", "Limits", "Order and content"
+UNSET = -1
+"""What a delay is that nobody says."""
+
 CENTURY = 100 * 365 * 86_400_000
 
 
@@ -25,11 +28,13 @@ class PolicyOptions(Table):
     # fmt: off
     # Redelivery
     max_redeliveries: Annotated[int, Option(
-        REDELIVERY, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever",
-        values.whole_number, unit="times")] = Field(0, ge=0)
+        REDELIVERY, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever,"
+        " never is not once",
+        values.redeliveries, unit="times")] = Field(0, ge=values.NEVER)
     redelivery_delay: Annotated[int, Option(
-        REDELIVERY, "How long a message waits before it is delivered again",
-        values.duration, unit="time")] = Field(0, ge=0, le=CENTURY)
+        REDELIVERY, "How long a message waits before it is delivered again; 0 is at once; where nobody sets it, it is"
+        " at once three times, then after 10 ms, doubled each time up to 1 s",
+        values.duration, unit="time")] = Field(UNSET, le=CENTURY)
     redelivery_multiplier: Annotated[float, Option(
         REDELIVERY, "What the delay is multiplied by for each further redelivery",
         values.number)] = Field(1.0, ge=1, le=1000)
@@ -196,4 +201,6 @@ def value_as_text(key: str, value: object) -> str:
         return values.duration_as_text(value)
     if parse is values.size and isinstance(value, int):
         return values.size_as_text(value)
+    if parse is values.redeliveries and isinstance(value, int):
+        return values.redeliveries_as_text(value)
     return values.as_text(value)

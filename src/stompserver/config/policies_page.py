@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stompserver.config import values
 from stompserver.config.page import bounds_of
-from stompserver.config.policies import CENTURY, GLOBAL, POLICY_FIELDS, value_as_text
+from stompserver.config.policies import CENTURY, GLOBAL, POLICY_FIELDS, UNSET, value_as_text
 
 INTRODUCTION = """\
 # Policies
@@ -102,6 +102,8 @@ def _tables() -> Iterator[str]:
 def _row(key: str) -> str:
     field, option = POLICY_FIELDS[key]
     shown = value_as_text(key, field.default)
+    if field.default == UNSET:
+        shown = "not set"
     default = f"the server's `{key}`" if key in GLOBAL else f"`{shown}`" if shown else "empty"
     unit = f" ({option.unit})" if option.unit and option.parse is not values.duration else ""
     allowed = bounds_of(field, lambda value: value_as_text(key, value))

@@ -31,6 +31,9 @@ _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%", re.ASCII)
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "n"})
 
+NEVER = -1
+"""Of redeliveries: a message that comes back is a dead letter at once."""
+
 
 def shown(value: object) -> str:
     """The value as it appears in a message: quoted, one line, not longer than 60 characters."""
@@ -65,6 +68,21 @@ def whole_number(value: object) -> int:
     if isinstance(value, str) and len(value) <= 40 and _WHOLE.fullmatch(value.strip()):
         return int(value)
     raise ValueError(f"{shown(value)} is not a whole number")
+
+
+def redeliveries(value: object) -> int:
+    """How many redeliveries: a whole number, or ``never``, which is NEVER here."""
+    if isinstance(value, str) and value.strip().lower() == "never":
+        return NEVER
+    count = whole_number(value)
+    if count < 0:
+        raise ValueError(f"{shown(value)} is no number of times; write never for none at all, and 0 for ever")
+    return count
+
+
+def redeliveries_as_text(count: int) -> str:
+    """As ``redeliveries`` reads it."""
+    return "never" if count == NEVER else str(count)
 
 
 def number(value: object) -> float:

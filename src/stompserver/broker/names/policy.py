@@ -13,6 +13,13 @@ LONGEST: Final = 7 * 24 * 3600 * 1000
 
 _REMEMBERED: Final = 10_000
 
+AT_ONCE: Final = 3
+FIRST_WAIT: Final = 10
+LAST_WAIT: Final = 1000
+"""Where nobody says how long a message that came back waits: so many times not at all, then so many ms at first and
+at last. Nobody notices it where one fails a few times, and one that fails always does not keep the server busy.
+"""
+
 Value = bool | int | float | str
 
 NAMES: Final = (
@@ -51,11 +58,11 @@ NAMES: Final = (
 class Policy:
     """The rules of one queue or topic; plain values. Objects are shared by destinations: never change one.
 
-    Redelivery: ``max_redeliveries`` (times, 0: for ever), ``redelivery_delay`` and ``max_redelivery_delay``
-    (ms, 0: none), ``redelivery_multiplier`` (of the delay, each time), ``redelivery_jitter`` (share of the
-    delay, 0 to 1), ``deadletter`` (a queue's name, ``%`` in it stands for the origin's name without
-    ``/queue/``; "" drops), ``ack_timeout`` (ms, 0: none), ``strict_order`` (a message that waits for its
-    redelivery holds back the whole queue).
+    Redelivery: ``max_redeliveries`` (times, 0: for ever, below: never), ``redelivery_delay`` (ms, 0: none, below:
+    nobody said) and ``max_redelivery_delay`` (ms, 0: none), ``redelivery_multiplier`` (of the delay, each time),
+    ``redelivery_jitter`` (share of the delay, 0 to 1), ``deadletter`` (a queue's name, ``%`` in it stands for
+    the origin's name without ``/queue/``; "" drops), ``ack_timeout`` (ms, 0: none), ``strict_order`` (a message
+    that waits for its redelivery holds back the whole queue).
 
     Time: ``ttl`` of messages that bring none and ``max_ttl`` (ms, 0: none), ``expired`` (``drop`` or
     ``deadletter``), ``idle_expiry`` (ms without use until an empty queue goes, 0: as the server likes),
@@ -76,7 +83,7 @@ class Policy:
 
     def __init__(self) -> None:
         self.max_redeliveries: int = 0
-        self.redelivery_delay: int = 0
+        self.redelivery_delay: int = -1
         self.redelivery_multiplier: float = 1.0
         self.max_redelivery_delay: int = 0
         self.redelivery_jitter: float = 0.0
@@ -130,9 +137,11 @@ class Policy:
         back together.
         """
         first: int = self.redelivery_delay
-        if first <= 0:
+        if first == 0:
             return 0
         most: int = self.max_redelivery_delay or LONGEST
+        if first < 0:
+            return min(slowed(attempts), most)
         wait = float(min(first, most))
         for _ in range(min(attempts, 100) - 1):
             wait *= self.redelivery_multiplier
@@ -150,6 +159,13 @@ class Policy:
         if "%" not in self.deadletter:
             return self.deadletter
         return self.deadletter.replace("%", queue.removeprefix("/queue/"))
+
+
+def slowed(attempts: int) -> int:
+    """Milliseconds that a message which came back ``attempts`` times waits where nobody says how long."""
+    if attempts <= AT_ONCE:
+        return 0
+    return min(FIRST_WAIT << min(attempts - AT_ONCE - 1, 10), LAST_WAIT)
 
 
 class Policies:

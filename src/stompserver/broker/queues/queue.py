@@ -32,6 +32,11 @@ COST: Final = 2000
 """Bytes of memory that a queue takes beside its name and what is in it (measured: 1,500 to 1,900)."""
 
 
+_SLOWED: Final = (
+    "so it waits a little longer each time (policy redelivery-delay; max-redeliveries has an end to it)"
+)
+
+
 class Queue(Backlog, Source):
     """Gives each message to one of its ``subscriptions``, and keeps it until that has settled it; ``browsers`` only
     look.
@@ -637,6 +642,8 @@ class Queue(Backlog, Source):
             # Most of what a consumer had that is gone never failed.
             gone = delivery.subscription.closed
             delay = 0 if gone else policy.redelivery(message.attempts, message.number)
+            if delay and policy.redelivery_delay < 0:
+                self.keeper.tell(f"{self.name[:200]}: a message is refused again and again, {_SLOWED}")
         if delay > 0:
             self._hold(message, delay, policy.strict_order)
             self._release(delivery)
