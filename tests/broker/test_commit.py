@@ -10,6 +10,7 @@ from stompserver.broker import transaction
 from stompserver.broker.broker import SEND, Action, Broker, Rules
 from stompserver.broker.commit import UNDER_WAY, Committer
 from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.names.durable import APOLLO, Key
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.subscription import INDIVIDUAL, Subscription, Wish
 from stompserver.errors import Refused
@@ -42,7 +43,7 @@ def broker(new_consumer: Any) -> Broker:
     made.tick(1000)
     for number in range(FEEDS):
         subscription = Subscription(
-            new_consumer(), Wish(str(number), "/topic/t", INDIVIDUAL, 1, durable=str(number))
+            new_consumer(), Wish(str(number), "/topic/t", INDIVIDUAL, 1, durable=Key(APOLLO, str(number)))
         )
         made.subscribe(subscription)
     made.log.drain()

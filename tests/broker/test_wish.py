@@ -11,6 +11,7 @@ import pytest
 import stompserver.broker.subscription
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.names.durable import APOLLO, Key
 from stompserver.broker.names.policy import Policy
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.selectors.selector import compile_selector
@@ -121,7 +122,7 @@ def test_what_was_granted(new_consumer: Any) -> None:
     broker.send(Message("/queue/a", {}, b"x", OVERHEAD))
     granted = broker.subscribe(Subscription(new_consumer(), PLAIN))
     assert (granted.position, granted.warning) == (0, "")
-    wish = Wish("s", "/topic/a", INDIVIDUAL, 10, durable="me", browser=True)
+    wish = Wish("s", "/topic/a", INDIVIDUAL, 10, durable=Key(APOLLO, "me"), browser=True)
     granted = broker.subscribe(Subscription(new_consumer(), wish))
     assert granted.position == broker.log.position > 0
     assert "browse" in granted.warning

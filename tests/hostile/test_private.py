@@ -101,19 +101,42 @@ def kept_for_alice(server: Any, connect: Connect, name: str, more: str = "") -> 
 THEFTS = (
     "SUBSCRIBE\nid:x\ndestination:/dsub/NAME\n\n\0",
     "SUBSCRIBE\nid:x\ndestination:/dsub/NAME\nbrowser:true\n\n\0",
-    "SUBSCRIBE\nid:x\ndestination:/topic/mine::NAME\n\n\0",
-    "SUBSCRIBE\nid:NAME\ndestination:/topic/mine\ndurable:true\n\n\0",
-    "SUBSCRIBE\nid:NAME\ndestination:/user/topic/NAME\ndurable:true\n\n\0",
-    "SUBSCRIBE\nid:x\ndestination:/topic/mine\nx-queue-name:NAME\n\n\0",
-    "SUBSCRIBE\nid:x\ndestination:/topic/mine\nactivemq.subscriptionName:NAME\n\n\0",
-    "SUBSCRIBE\nid:x\ndestination:/topic/mine?durable-subscription-name=NAME\n\n\0",
+    "SUBSCRIBE\nid:x\ndestination:/dsub/NAME/topic/=24=user/alice/NAME\n\n\0",
+    "SUBSCRIBE\nid:x\ndestination:/topic/mine,/dsub/NAME/topic/=24=user/alice/NAME\n\n\0",
+    "SUBSCRIBE\nid:NAME\ndestination:/topic/$user/alice/NAME\ndurable:true\n\n\0",
+    "SUBSCRIBE\nid:x\ndestination:/topic/mine\nx-queue-name:$user/alice/NAME\n\n\0",
     "SUBSCRIBE\nid:x\ndestination:/queue/mine,/dsub/NAME\n\n\0",
     "UNSUBSCRIBE\nid:NAME\ndurable:true\n\n\0",
     "UNSUBSCRIBE\nid:x\nx-queue-name:NAME\n\n\0",
     "UNSUBSCRIBE\nid:x\ndurable-subscription-name:NAME\n\n\0",
     "UNSUBSCRIBE\nid:x\ndestination:/topic/mine::NAME\n\n\0",
+    "UNSUBSCRIBE\nid:NAME\ndestination:/topic/$user/alice/NAME\ndurable:true\n\n\0",
     "SEND\ndestination:/dsub/NAME\n\nx\0",
 )
+
+OTHERS = (
+    "SUBSCRIBE\nid:x\ndestination:/topic/mine::NAME\n\n\0",
+    "SUBSCRIBE\nid:NAME\ndestination:/topic/mine\ndurable:true\n\n\0",
+    "SUBSCRIBE\nid:NAME\ndestination:/topic/mine\npersistent:true\n\n\0",
+    "SUBSCRIBE\nid:x\ndestination:/topic/mine\nx-queue-name:NAME\n\n\0",
+    "SUBSCRIBE\nid:x\ndestination:/topic/mine\nactivemq.subscriptionName:NAME\n\n\0",
+    "SUBSCRIBE\nid:x\ndestination:/topic/mine?durable-subscription-name=NAME\n\n\0",
+    "SUBSCRIBE\nid:x\ndestination:/queue/NAME\n\n\0",
+)
+"""Other subscriptions with the same word in them."""
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=repr)
+@pytest.mark.parametrize("mine", ["durable:true", "x-queue-name:NAME\ndurable:true"])
+def test_whoever_has_the_same_word_has_another_subscription(
+    server: Any, connect: Connect, name: str, other: str, mine: str
+) -> None:
+    """Also when he was there first."""
+    eve, alice = connect(server, "eve"), connect(server, "alice")
+    eve.done(other.replace("NAME", name))
+    alice.done(f"SUBSCRIBE\nid:{name}\ndestination:/user/topic/{name}\n{mine.replace('NAME', name)}\n\n\0")
+    connect(server, "bob").done(f"SEND\ndestination:/user/alice/topic/{name}\n\nsecret\0")
+    assert alice.bodies() == ["secret"] and eve.bodies() == []
 
 
 @pytest.mark.parametrize("theft", THEFTS, ids=repr)

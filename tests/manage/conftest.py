@@ -9,6 +9,7 @@ import pytest
 
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.message import Message
+from stompserver.broker.names.durable import APOLLO, Key
 from stompserver.broker.oplog import DROP, MARK, PUT, REMOVE, Op, OpLog
 from stompserver.broker.queues.window import Window
 from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription, Wish
@@ -64,7 +65,9 @@ class World:
         self, client: Client, destination: str, mode: int = AUTO, credit: int = 0, durable: str = ""
     ) -> Subscription:
         id = str(len(client.subscriptions))
-        subscription = Subscription(client, Wish(id, destination, mode, credit, durable=durable))
+        subscription = Subscription(
+            client, Wish(id, destination, mode, credit, durable=Key(APOLLO, durable) if durable else None)
+        )
         client.subscriptions[subscription.id] = subscription
         self.broker.subscribe(subscription)
         self.broker.start(subscription)

@@ -212,6 +212,8 @@ def test_durable_subscriptions(new_world: Any, new_client: Any) -> None:
     assert (first["name"], second["name"]) == ("a", "b")
     assert first == {
         "name": "a",
+        "way": "apollo",
+        "id": "a",
         "topic": "/topic/t",
         "selector": "",
         "messages": 1,

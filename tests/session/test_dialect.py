@@ -520,37 +520,35 @@ def test_bytes_that_are_no_number(world: Any, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("connected", "headers", "name"),
+    ("connected", "headers", "queue"),
     [
-        *[("client-id:me", f"{name}:news", "me.news") for name in dialect.DURABLE_NAME],
-        ("", "activemq.subscriptionName:news\nclient-id:me", "me.news"),
-        ("", "activemq.subscriptionName:news", "news"),
-        ("", "durable:true", "s"),
-        ("", "durable:True\nauto-delete:false", "s"),
-        ("client-id:me", "persistent:true", "s"),
-        ("", "persistent:1", "s"),
+        *[("client-id:me", f"{name}:news", "/dsub/me.news") for name in dialect.DURABLE_NAME],
+        ("", "activemq.subscriptionName:news\nclient-id:me", "/dsub/me.news"),
+        ("", "activemq.subscriptionName:news", "/dsub/.news"),
+        ("", "durable:true", "/dsub/s/topic/a"),
+        ("", "durable:True\nauto-delete:false", "/dsub/s/topic/a"),
+        ("client-id:me", "persistent:true", "/dsub/s"),
+        ("", "persistent:1", "/dsub/s"),
         ("", "durable:false", ""),
         ("", "persistent:false", ""),
-        ("", "x-queue-name:news\ndurable:true", "news"),
-        ("", "x-queue-name:news", "news"),
+        ("", "x-queue-name:news\ndurable:true", "/queue/news"),
+        ("", "x-queue-name:news", "/queue/news"),
     ],
 )
-def test_durable_subscriptions(world: Any, connected: str, headers: str, name: str) -> None:
+def test_durable_subscriptions(world: Any, connected: str, headers: str, queue: str) -> None:
     peer, _ = connect(world, connected + "\n" if connected else "")
     peer.subscribe("/topic/a", more=headers + "\n")
     made = peer.session.subscriptions["s"].wish
-    assert made.durable == name
+    assert ("" if made.durable is None else made.durable.queue) == queue
     assert made.auto_delete is (headers == "x-queue-name:news")
-    assert [queue for queue in world.broker.queues if queue.startswith("/dsub/")] == (
-        ["/dsub/" + name] if name else []
-    )
+    assert list(world.broker.queues) == ([queue] if queue else [])
 
 
 @pytest.mark.parametrize(
     "header", ["durable:true", "persistent:true", "activemq.subscriptionName:x", "x-queue-name:x"]
 )
 def test_a_subscription_to_a_queue_is_never_durable(world: Any, header: str) -> None:
-    assert subscription(world, header).wish.durable == ""
+    assert subscription(world, header).wish.durable is None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -579,11 +577,11 @@ def test_a_durable_subscription_is_deleted(world: Any, headers: str, again: bool
     assert peer.messages() == [b"1"]
     if again:
         peer.get(b"UNSUBSCRIBE\nid:s\nreceipt:r\n\n\0")
-        assert "/dsub/s" in world.broker.queues
+        assert len(world.broker.queues) == 1
         peer.session.lost()
         peer = world.connect("1.2")
     peer.get(f"UNSUBSCRIBE\nid:s\n{headers}\nreceipt:r\n\n\0".encode())
-    assert "/dsub/s" not in world.broker.queues
+    assert not world.broker.queues
 
 
 def test_unsubscribing_a_queue_does_not_delete_what_has_its_id(world: Any) -> None:
@@ -592,7 +590,7 @@ def test_unsubscribing_a_queue_does_not_delete_what_has_its_id(world: Any) -> No
     other.session.lost()
     peer.subscribe("/queue/a", more="durable:true\n")
     peer.get(b"UNSUBSCRIBE\nid:s\ndurable:true\nreceipt:r\n\n\0")
-    assert "/dsub/s" in world.broker.queues
+    assert "/dsub/s/topic/a" in world.broker.queues
 
 
 def test_the_queue_of_a_durable_subscription(world: Any) -> None:

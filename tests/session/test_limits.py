@@ -244,4 +244,4 @@ def test_a_durable_subscription_that_begins_with_too_much(new_world: Any) -> Non
         peer.get(b"UNSUBSCRIBE\nid:1\nreceipt:r\n\n\0")
     assert refused
     assert not world.broker.memory.full
-    assert len(world.broker.fanout.durables.feeds) == number
+    assert len(world.broker.fanout.durables.fed) == number

@@ -107,7 +107,7 @@ WAYS = (
         (subscribe("/queue/a", "browser:true\nx-expires:9\nauto-delete:true\n"),),
         (("browse", "/queue/a"), ("consume", "/queue/a"), ("consume", "/queue/a")),
     ),
-    Way("durable's queue", (send("/topic/a::d"),), (("send", "/dsub/d"),)),
+    Way("durable's queue", (send("/topic/a::d"),), (("send", "/dsub/~d/topic/a"),)),
     Way("another's temporary", (send("/queue/$temp/s/a"),), (("send", "/queue/$temp/s/a"),)),
     Way(
         "temporary reply-to",
@@ -127,22 +127,37 @@ WAYS = (
     Way(
         "durable",
         (subscribe("/topic/a", "durable-subscription-name:d\n"),),
-        (("consume", "/topic/a"), ("durable", "/dsub/d")),
+        (("consume", "/topic/a"), ("durable", "/dsub/.d")),
+    ),
+    Way(
+        "durable with a queue that is named",
+        (subscribe("/topic/a", "x-queue-name:n\ndurable:true\n"),),
+        (
+            ("consume", "/topic/a"),
+            ("durable", "/queue/n"),
+            ("consume", "/queue/n"),
+            ("create", "/queue/n"),
+        ),
+    ),
+    Way(
+        "durable of two topics",
+        (subscribe("/topic/a,/topic/b", "durable:true\n"),),
+        (("consume", "/topic/a"), ("consume", "/topic/b"), ("durable", "/dsub/s/topic/a~topic/b")),
     ),
     Way(
         "durable's queue itself",
         (subscribe("/dsub/old"),),
-        (("consume", "/dsub/old"), ("consume", "/topic/old")),
+        (("consume", "/dsub/.old"), ("consume", "/topic/old")),
     ),
     Way(
         "durable of another topic",
         (subscribe("/topic/a", "durable-subscription-name:old\n"),),
-        (("consume", "/topic/a"), ("durable", "/dsub/old"), ("consume", "/topic/old")),
+        (("consume", "/topic/a"), ("durable", "/dsub/.old"), ("consume", "/topic/old")),
     ),
     Way(
         "end of a durable",
         (b"UNSUBSCRIBE\nid:x\ndurable-subscription-name:old\n\n\0",),
-        (("durable", "/dsub/old"),),
+        (("durable", "/dsub/.old"),),
     ),
     Way(
         "virtual topic's group",
@@ -164,7 +179,7 @@ WAYS = (
     Way("delete", (do("delete", "queue:a\n"),), (OURS, ("manage", "/queue/a"))),
     Way("redrive", (do("redrive"),), (OURS, ("manage", "/queue/dead"))),
     Way("redrive of one", (do("redrive", "queue:a\n"),), (OURS, ("manage", "/queue/a"))),
-    Way("durable-delete", (do("durable-delete", "name:old\n"),), (OURS, ("manage", "/dsub/old"))),
+    Way("durable-delete", (do("durable-delete", "name:old\n"),), (OURS, ("manage", "/dsub/.old"))),
     Way("schedule-cancel", (do("schedule-cancel", "id:JOB\n"),), (OURS, ("manage", "/queue/later"))),
     Way("cancel all", (do("schedule-cancel", "all:true\n"),), (OURS, ("manage", "#"))),
     Way(
@@ -224,7 +239,7 @@ def state(world: Any) -> Any:
             for queue in broker.queues.values()
         },
         sorted(broker.schedule.entries),
-        sorted(broker.fanout.durables.feeds),
+        sorted(broker.fanout.durables.fed),
         {topic.name: topic.subscriptions for topic in broker.topics.values()},
         sorted(broker.fanout.retained.register.entries),
         sum(len(peer.session.subscriptions) for peer in world.peers),
@@ -340,6 +355,7 @@ ASKING = frozenset(
         "to_send",
         "to_shape",
         "to_subscribe",
+        "to_subscribe_durably",
     )
 )
 
@@ -383,6 +399,7 @@ FOUND = {
     "session/asking.py to_send",
     "session/asking.py to_shape",
     "session/asking.py to_subscribe",
+    "session/asking.py to_subscribe_durably",
     "session/commands/management.py _ask_to_cancel",
     "session/commands/management.py _delete",
     "session/commands/management.py _durable_delete",
@@ -401,7 +418,7 @@ FOUND = {
     "session/commands/sending.py send",
     "session/commands/subscribing.py _wish",
     "session/commands/subscribing.py subscribe_to",
-    "session/commands/subscribing.py unsubscribe",
+    "session/commands/subscribing.py _forget",
     "session/session.py may_consume",
 }
 

@@ -63,7 +63,7 @@ def test_durable_subscriptions_of_a_topic(world: Any, name: str, other: str) -> 
     error = world.connect("1.2").fails(frame("a=1", pattern, "more", "durable:true\n"))
     assert error["message"] == "The selectors are too costly together"
     assert b"durable subscriptions of" in error.body and b"cost 102" in error.body
-    assert len(world.broker.fanout.durables.feeds) == 10
+    assert len(world.broker.fanout.durables.fed) == 10
     # Another topic has its own; the same one may have another selector, or go.
     peer = world.connect("1.2")
     peer.send(frame(FIVE, other, "another", "durable:true\n"))

@@ -157,7 +157,7 @@ def test_the_same_message_twice_in_1_0(world: Any) -> None:
         peer.subscribe("/topic/t", "client", id=name, more="durable:true\nprefetch-count:9\n")
     peer.publish("/topic/t", b"a", b"b")
     assert len(peer.read()) == 6
-    queues = [world.broker.queues[f"/dsub/{name}"] for name in ("one", "two", "three")]
+    queues = [world.broker.queues[f"/dsub/{name}/topic/t"] for name in ("one", "two", "three")]
     numbers = sorted({delivery.message.number for delivery in peer.session.deliveries.values()})
     assert len(numbers) == 2 and len(peer.session.twins) == 2
     for left in (2, 1, 0):

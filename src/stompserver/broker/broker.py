@@ -90,7 +90,7 @@ class Broker(Desk):
             self.properties.forget,
             self.delete,
         )
-        self.fanout = Fanout(self, self.returns)
+        self.fanout = Fanout(self, self.returns, self.properties)
         self.topics: dict[str, Topic] = self.fanout.topics
         self.schedule = Schedule(self, self.send)
         self.pauses = Pauses(self)
@@ -604,8 +604,13 @@ class Broker(Desk):
         self.duplicates.forget(queue.name)
 
     def forget_durable(self, name: str) -> int:
-        """Delete a durable subscription and what waits for it. Raises Refused when there is none, or it is in use."""
-        return self.fanout.durables.forget(name)
+        """Delete the durable subscription that people call ``name``, and what waits for it. Raises Refused when there
+        is none, or several are called so, or it is in use.
+        """
+        fed = self.fanout.durables.find(name)
+        if fed is None:
+            raise self.fanout.durables.unknown(name)
+        return self.fanout.durables.forget(fed)
 
     def use(self, queue: Queue) -> None:
         """``queue`` is in use (again), if it was idle."""

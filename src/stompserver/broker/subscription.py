@@ -11,6 +11,7 @@ from mypy_extensions import mypyc_attr, trait
 
 if TYPE_CHECKING:
     from stompserver.broker.message import Message
+    from stompserver.broker.names.durable import Key
     from stompserver.broker.names.policy import Policy
     from stompserver.broker.selectors.selector import Selector
 
@@ -35,9 +36,9 @@ class Wish:
     not to take (``browser``), and to go on looking at what comes (``follow``); to be served before others
     (``priority``, the higher first) or alone (``exclusive``); that what is not settled within ``ack_timeout`` ms
     comes back; another redelivery than the queue's (``policy``); that the queue goes with its last subscription
-    (``auto_delete``), and is such as ``properties`` say. Of a topic: to be remembered under the unique name
-    ``durable``; what the topic remembers, from ``replay`` on or all of it (``retroactive``); to miss the oldest of
-    more than ``pending`` messages that wait (0: any number may).
+    (``auto_delete``), and is such as ``properties`` say. Of a topic: to be remembered under the key ``durable``, and
+    then of all of ``topics``; what the topic remembers, from ``replay`` on or all of it (``retroactive``); to miss
+    the oldest of more than ``pending`` messages that wait (0: any number may).
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Wish:
         "selector",
         "shown",
         "special",
+        "topics",
         "window",
     )
 
@@ -85,7 +87,8 @@ class Wish:
         policy: Policy | None = None,
         auto_delete: bool = False,
         properties: dict[str, str] | None = None,
-        durable: str = "",
+        durable: Key | None = None,
+        topics: list[str] | None = None,
         replay: str = "",
         retroactive: bool = False,
         pending: int = 0,
@@ -110,6 +113,7 @@ class Wish:
         self.auto_delete: Final = auto_delete
         self.properties: Final = properties
         self.durable: Final = durable
+        self.topics: Final = topics if topics is not None else [destination]
         self.replay: Final = replay
         self.retroactive: Final = retroactive
         self.pending: Final = pending

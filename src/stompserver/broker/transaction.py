@@ -203,12 +203,11 @@ class Needs:
                 self._retained.add(topic.name)
             self._retaining += size
             retained.check(topic.name, self._retaining, len(self._retained))
-        for feed in topic.feeds:
-            if feed.takes(message, self._sender):
-                if message.persistent:
-                    self._write(size)
-                self.held += size
-                self._enter(feed.queue, size)
+        for feed in topic.takers(message, self._sender):
+            if message.persistent:
+                self._write(size)
+            self.held += size
+            self._enter(feed.queue, size)
 
     def _write(self, size: int) -> None:
         """Count what is written of one copy of a message."""

@@ -61,7 +61,8 @@ A queue that any policy, or the server, names as dead letter queue keeps what fa
 only if a policy for it says which, with a name of its own (`/queue/DLQ.>` with `deadletter: /queue/graveyard`).
 Limits and times of its own policy hold for what arrives there, but nothing that arrives is rejected.
 
-A durable subscription is a queue named `/dsub/NAME`, and patterns for that name hold for it (`/dsub/#`: for all).
+A durable subscription is a queue named `/dsub/NAME`, and patterns for that name hold for it (`/dsub/#`: for all but
+those with `x-queue-name`, which are `/queue/NAME`). `stompctl durable list` shows the names.
 `ttl` and `max-ttl` of its topic hold besides, since they are set when a message comes.
 
 By default nothing is lost that the sender did not give up: queues have no bounds but memory and disk, and messages

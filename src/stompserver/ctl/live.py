@@ -62,7 +62,17 @@ def asking(command: Callable[Concatenate[Client, P], None]) -> Callable[..., Non
 
 QUEUES: Final = {"messages": 12, "unacked": 9, "bytes": 15, "subscriptions": 13, "paused": 6, "queue": 0}
 SCHEDULED: Final = {"id": 18, "due": 25, "bytes": 12, "destination": 0}
-DURABLES: Final = {"messages": 12, "unacked": 9, "subscriptions": 13, "name": 0, "topic": 0, "selector": 0}
+DURABLES: Final = {
+    "messages": 12,
+    "unacked": 9,
+    "subscriptions": 13,
+    "name": 0,
+    "way": 0,
+    "client_id": 0,
+    "id": 0,
+    "topic": 0,
+    "selector": 0,
+}
 """The columns that are shown of each, with their widths; the names are those of ``manage.fields``."""
 
 as_json = click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
@@ -254,7 +264,10 @@ def durable_list(client: Client, as_json: bool, limit: int) -> None:
 @asking
 @as_json
 def durable_delete(client: Client, name: str, as_json: bool) -> None:
-    """Delete the durable subscription NAME, as list shows it. One in use is left."""
+    """Delete the durable subscription NAME, as list shows it.
+
+    Its id is enough where no other has it. One in use is left.
+    """
     answer = client.ask("durable-delete", name=name)
     say(answer, as_json, f"{answer['name']} deleted")
 

@@ -6,6 +6,6 @@ what can be done with it (``connection`` is what is known of one of these); ``fi
 told, ``report`` makes the text of a report of it.
 
 What has to do with many things is a job, done in slices (``jobs``): ``listing`` makes rows, ``walk`` goes
-through all that waits in a queue for ``purge``, ``move`` and ``redrive``; ``delete`` ends a queue. ``browse``
-shows what is scheduled as ActiveMQ does.
+through all that waits in a queue for ``purge``, ``move``, ``redrive`` and ``bring``; ``delete`` ends a queue.
+``browse`` shows what is scheduled as ActiveMQ does.
 """

@@ -46,7 +46,7 @@ class Delete(Job):
         if not queue.deleted:
             self.removed += queue.waiting + queue.delayed
             if queue.name.startswith(DURABLE):
-                durables.delete(self.broker, queue.name.removeprefix(DURABLE))
+                durables.delete(self.broker, queue.name)
             else:
                 self.broker.pauses.forget(queue.name)
                 self.broker.delete(queue)

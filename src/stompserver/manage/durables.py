@@ -1,4 +1,4 @@
-"""Durable subscriptions: what there are, and the end of one. Their names are without ``/dsub/``."""
+"""Durable subscriptions: what there are, and the end of one."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ if TYPE_CHECKING:
 
 
 class Durables(Listing[str, Bound]):
-    """Rows of durable subscriptions, by their names."""
+    """Rows of durable subscriptions, by their names: those of their queues, without ``/dsub/`` in front."""
 
     __slots__ = ()
 
     def __init__(
         self, broker: Broker, shown: tuple[Field[Bound], ...] = fields.DURABLE, limit: int = UNLIMITED
     ) -> None:
-        keys = list(broker.fanout.durables.feeds)
+        keys = list(broker.fanout.durables.fed)
         super().__init__(broker, keys, shown, order_of(fields.DURABLE, "name"), False, limit)
 
     def find(self, key: str) -> Bound | None:
         """The durable subscription with that queue."""
-        feed = self.broker.fanout.durables.feeds.get(key)
-        if feed is None or not feed.durable:
+        fed = self.broker.fanout.durables.fed.get(key)
+        if fed is None or fed.key is None:
             return None
-        return feed, self.broker.queues.get(key)
+        return fed, self.broker.queues.get(key)
 
 
 def delete(broker: Broker, name: str) -> None:
-    """Delete a durable subscription with all that waits for it. Raises Refused when there is none, or it is used."""
+    """Delete the durable subscription that people call ``name``, or whose queue is called so, with all that waits for
+    it. Raises Refused when there is none, or it could be one of several, or it is used.
+    """
     broker.forget_durable(name)

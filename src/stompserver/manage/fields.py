@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from stompserver.broker.message import OVERHEAD
 from stompserver.broker.names.destination import DURABLE as DURABLES
+from stompserver.broker.names.durable import JMS, WAYS
+from stompserver.broker.queues.queue import queue_of
 
 if TYPE_CHECKING:
     from stompserver.broker.broker import Broker
     from stompserver.broker.queues.queue import Queue
     from stompserver.broker.schedule.schedule import Entry
     from stompserver.broker.subscription import Subscription
-    from stompserver.broker.topics.feed import Feed
+    from stompserver.broker.topics.feed import Fed
     from stompserver.broker.topics.topic import Topic
     from stompserver.manage.connection import Connection
 
@@ -78,7 +80,7 @@ def named(fields: tuple[Field[T], ...], *names: str) -> tuple[Field[T], ...]:
     return tuple([known[name] for name in names])
 
 
-Bound = tuple["Feed", "Queue | None"]
+Bound = tuple["Fed", "Queue | None"]
 """A durable subscription: what feeds it, and the queue that it feeds."""
 
 
@@ -141,12 +143,35 @@ def _queue() -> tuple[Field[Queue], ...]:
 
 def _durable() -> tuple[Field[Bound], ...]:
     return (
-        Field("name", "", "its name", lambda bound: bound[0].queue.removeprefix(DURABLES), True),
+        Field(
+            "name", "", "its name, which no other has: that of its queue", lambda bound: bound[0].name, True
+        ),
+        Field(
+            "way",
+            "",
+            "how clients ask for it: " + ", ".join(WAYS),
+            lambda bound: "" if bound[0].key is None else bound[0].key.way,
+            True,
+        ),
+        Field(
+            "client_id",
+            "",
+            "part of what it is known by, with jms; else the client-id it was made with",
+            _client_of,
+            True,
+        ),
+        Field(
+            "id",
+            "",
+            "the name or id in its client's headers",
+            lambda bound: "" if bound[0].key is None else bound[0].key.name,
+            True,
+        ),
         Field(
             "topic",
             "",
-            "the topic, or pattern of topics, it has messages of",
-            lambda bound: bound[0].topic,
+            "the topics, or patterns of topics, it has messages of, with commas",
+            lambda bound: ",".join(bound[0].topics()),
             True,
         ),
         Field(
@@ -174,8 +199,20 @@ def _durable() -> tuple[Field[Bound], ...]:
             True,
         ),
         Field("bytes", "bytes", "of its messages", lambda bound: 0 if bound[1] is None else bound[1].total),
-        Field("client_id", "", "the client-id it was made with", lambda bound: bound[0].client_id),
     )
+
+
+def _client_of(bound: Bound) -> str:
+    fed = bound[0]
+    if fed.key is not None and fed.key.way == JMS:
+        return fed.key.client
+    return fed.feeds[0].client_id if fed.feeds else ""
+
+
+def _named_durable(subscription: Subscription) -> str:
+    if subscription.wish.durable is None or subscription.queue is None:
+        return ""
+    return queue_of(subscription).name.removeprefix(DURABLES)
 
 
 def _scheduled() -> tuple[Field[Entry], ...]:
@@ -264,7 +301,7 @@ def _broker() -> tuple[Field[Broker], ...]:
             "durables",
             "subscriptions",
             "that outlive their connections",
-            lambda broker: len(broker.fanout.durables.feeds),
+            lambda broker: len(broker.fanout.durables.fed),
             True,
         ),
         Field(
@@ -315,9 +352,7 @@ def _subscription() -> tuple[Field[Subscription], ...]:
         Field("priority", "", "the higher is served first", lambda each: each.wish.priority),
         Field("exclusive", "", "whether it asked to be served alone", lambda each: each.wish.exclusive),
         Field("browser", "", "whether it only looks", lambda each: each.wish.browser),
-        Field(
-            "durable", "", "the name it is remembered under; empty for none", lambda each: each.wish.durable
-        ),
+        Field("durable", "", "the name it is remembered under; empty for none", _named_durable),
     )
 
 

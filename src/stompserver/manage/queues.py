@@ -117,7 +117,7 @@ def delete(broker: Broker, name: str) -> Delete:
     """
     found = find(broker, name)
     if found.subscriptions and name.startswith(DURABLE):
-        durables.delete(broker, name.removeprefix(DURABLE))
+        durables.delete(broker, name)
     if found.subscriptions:
         raise Refused(
             f"Queue {name[:80]} is in use",

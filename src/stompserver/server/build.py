@@ -16,6 +16,7 @@ from stompserver.broker.kept.jumps import JUMPS
 from stompserver.broker.names.destination import MONITOR, SYSTEM
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.queues.window import Window
+from stompserver.broker.topics.durables import DURABLES
 from stompserver.config import Config
 from stompserver.server.cron import next_cron
 from stompserver.server.process.logs import shortened
@@ -190,10 +191,12 @@ def _restore(broker: Broker, store: Store) -> None:
             untold += 1
     if untold:
         log.info("%d more queues have messages", untold, extra={"event": "restored"})
-    # How the clock was set is asked for by the others.
-    remembered.sort(key=_is_not_of_the_clock)
+    remembered.sort(key=_turn)
     recall(store, broker, remembered)
 
 
-def _is_not_of_the_clock(stored: Stored) -> bool:
-    return stored.name != JUMPS
+def _turn(stored: Stored) -> int:
+    """Which is read back first: others ask how the clock was set, and what holds for a durable subscription's queue
+    is for one that there is, also when it is empty.
+    """
+    return 0 if stored.name == JUMPS else 1 if stored.name == DURABLES else 2

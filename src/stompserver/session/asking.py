@@ -34,39 +34,54 @@ def to_answer(session: Client, name: str) -> None:
     ask(session, SEND, name)
 
 
-def to_subscribe(session: Client, name: str, browser: bool, durable: str) -> None:
-    """Ask for a subscription to ``name``, as the ``durable`` one or only to look."""
+def to_subscribe(session: Client, name: str, browser: bool) -> None:
+    """Ask for a subscription to ``name``, or only to look."""
     ask(session, BROWSE if browser else CONSUME, name)
-    topic = fed_by(session, name)
-    if topic:
+    for topic in fed_by(session, name):
         _to_have(session, topic, name)
-    if durable:
-        to_durable(session, durable)
-        # While others are subscribed to it, it goes on with the topic that it has.
-        topic = fed_by(session, DURABLES + durable)
-        if topic and topic != name:
+    _to_create(session, name)
+
+
+def to_subscribe_durably(session: Client, topics: list[str], queue: str) -> None:
+    """Ask for a subscription to ``topics`` by the durable subscription that has the ``queue``."""
+    for topic in topics:
+        ask(session, CONSUME, topic)
+    to_durable(session, queue)
+    # While others are subscribed to it, it goes on with those that it has.
+    for topic in fed_by(session, queue):
+        if topic not in topics:
             ask(session, CONSUME, topic)
-    else:
-        _to_create(session, name)
+    if not queue.startswith(DURABLES):
+        ask(session, CONSUME, queue)
+        _to_create(session, queue)
 
 
-def to_durable(session: Client, name: str) -> None:
-    """Ask for making, using or deleting the durable subscription ``name``. One to what is somebody else's alone is
-    his as well.
+def to_durable(session: Client, queue: str) -> None:
+    """Ask for making, using or deleting the durable subscription that has the ``queue``. One to what is somebody
+    else's alone is his as well.
     """
-    ask(session, DURABLE, DURABLES + name)
-    if not owns(session, fed_by(session, DURABLES + name)):
-        raise naming.foreign(DURABLES + name)
+    ask(session, DURABLE, queue)
+    if not owns(session, queue):
+        raise naming.foreign(queue)
+    for topic in fed_by(session, queue):
+        if not owns(session, topic):
+            raise naming.foreign(queue)
 
 
 def to_shape(session: Client, name: str, wanted: dict[str, str], reply: Reply) -> dict[str, str] | None:
     """What of the properties ``wanted`` the client may give the queue ``name``, None for nothing; what it may not
-    stands in the RECEIPT. Whoever may not subscribe to a queue has no say in what it is, and no dead letters go where
-    the client may not send.
+    stands in the RECEIPT. Whoever may not subscribe to a queue has no say in what it is.
     """
     if not may_shape(session, name):
         session.warn(reply, f"The properties of {name[:80]} are for those who may subscribe to it")
         return None
+    return to_bury(session, name, wanted, reply)
+
+
+def to_bury(session: Client, name: str, wanted: dict[str, str], reply: Reply) -> dict[str, str]:
+    """What is left of the properties ``wanted`` of the queue ``name``, which are the client's to say: no dead letters
+    go where it may not send.
+    """
     grave = properties.grave_of(wanted, name)
     if not grave or _may_bury(session, grave):
         return wanted
@@ -86,18 +101,17 @@ def owns(session: Client, name: str) -> bool:
 
 def may_consume(session: Client, name: str) -> bool:
     """Whether the client may have what comes to ``name``, that fits a pattern it subscribed to."""
-    topic = fed_by(session, name)
-    return session.principal.may(CONSUME, name) and (
-        not topic or (owns(session, topic) and session.principal.may(CONSUME, topic))
+    may = session.principal.may
+    return may(CONSUME, name) and all(
+        owns(session, topic) and may(CONSUME, topic) for topic in fed_by(session, name)
     )
 
 
-def fed_by(session: Client, name: str) -> str:
-    """The topic whose messages the queue ``name`` gets; "" for none."""
-    if name.startswith(DURABLES):
-        feed = session.broker.fanout.durables.feeds.get(name)
-        return feed.topic if feed is not None else ""
-    return virtual_topic(name)
+def fed_by(session: Client, name: str) -> list[str]:
+    """The topics whose messages the queue ``name`` gets."""
+    topics = session.broker.fanout.durables.topics_of(name)
+    virtual = virtual_topic(name)
+    return [*topics, virtual] if virtual and virtual not in topics else topics
 
 
 def _to_have(session: Client, topic: str, name: str) -> None:

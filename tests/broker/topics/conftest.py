@@ -9,6 +9,7 @@ import pytest
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.message import Message
 from stompserver.broker.names.destination import SYSTEM
+from stompserver.broker.names.durable import APOLLO, Key
 from stompserver.broker.names.pattern import Pattern
 from stompserver.broker.names.policy import Policies
 from stompserver.broker.oplog import DROP, MARK, PUT, REMOVE, OpLog
@@ -80,7 +81,7 @@ class World:
         self.broker = Broker(Rules(**self.rules), OpLog(self.kept), 1, Window() if self.kept else None)
         self.broker.tick(self.now)
         for later in (False, True):
-            for name, messages in self.stored.items():
+            for name, messages in sorted(self.stored.items()):
                 if messages and name.startswith(SYSTEM) == later:
                     keys = sorted(messages)
                     if later:
@@ -157,6 +158,8 @@ class World:
         self, client: Client, destination: str, mode: int = AUTO, prefetch: int = 0, **wishes: Any
     ) -> Subscription:
         self.count += 1
+        if "durable" in wishes:
+            wishes["durable"] = Key(APOLLO, wishes["durable"])
         if "selector" in wishes:
             wishes["selector"] = compile_selector(wishes["selector"])
         subscription = Subscription(client, Wish(str(self.count), destination, mode, prefetch, **wishes))

@@ -26,4 +26,5 @@ def test_a_durable_subscription_gets_its_own_back_and_a_topic_nothing(
     redrive.start()
     assert (redrive.over, redrive.moved, redrive.left, redrive.problem) == (True, 1, 1, "")
     assert client.names() == [("/topic/a", b"1")]
-    assert next(iter(client.deliveries.values())).subscription.wish.durable == "x"
+    (delivery,) = client.deliveries.values()
+    assert delivery.subscription.queue is world.broker.queues["/dsub/x"]

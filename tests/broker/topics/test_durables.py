@@ -104,7 +104,7 @@ def test_another_topic_or_selector_is_another_subscription(world: Any, new_clien
         world.send("/topic/b", b"b", headers={"n": "1"})
         world.restart()
         assert world.broker.queues["/dsub/x"].waiting == 1
-    assert len(world.broker.fanout.durables.feeds) == 1
+    assert len(world.broker.fanout.durables.fed) == 1
     assert set(world.broker.topics) == {"/topic/b"}
 
 
@@ -235,7 +235,7 @@ def test_groups_of_a_virtual_topic_have_a_queue_each(world: Any, new_client: Any
     assert len(numbers) == 7
     assert max(numbers) <= world.broker.number  # names of messages, without the lane of their keys
     world.broker.delete(world.broker.queue(queues[0]))
-    assert queues[0] not in world.broker.fanout.durables.feeds
+    assert queues[0] not in world.broker.fanout.durables.fed
     world.restart()
     world.send("/topic/VirtualTopic.X", b"4")
     world.subscribe(client, queues[0])

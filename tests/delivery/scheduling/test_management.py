@@ -187,7 +187,7 @@ def test_stompctl(house: Any, stompctl: Any) -> None:
     at = ("-p", str(house.server.port), "-H", "127.0.0.1")
     assert "/queue/deadletter" in stompctl("queue", "list", *at)
     (row,) = json.loads(stompctl("queue", "list", "--json", "--limit", "1", *at))["queues"]
-    assert row["queue"] == "/dsub/d"
+    assert row["queue"] == "/dsub/d/topic/t"
     assert "2 messages went back" in stompctl("redrive", *at)
     house.connect().receipt("SEND\ndestination:bare\n\nx\0")
     assert re.search(r"^unheard +1$", stompctl("server", *at), re.M)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 LIMITS = """
-  /dsub/x:
+  /dsub/x/topic/t:
     max-messages: 1
     overflow: reject
-  /dsub/two:
+  /dsub/two/topic/t:
     max-messages: 2
     overflow: reject
   /queue/q:
@@ -47,7 +47,7 @@ def test_a_refused_commit_does_nothing_and_leaves_limits_as_they_were(house: Any
     refused(full, "SEND\ndestination:/queue/q\n\nmore\0", "Queue /queue/q is full")
     sender = house.connect()
     begin(sender, ("/topic/t", "1"), ("/topic/t", "2"))
-    refused(sender, COMMIT, "Queue /dsub/x is full")
+    refused(sender, COMMIT, "Queue /dsub/x/topic/t is full")
     for _ in range(3):
         refused(house.connect(), "SEND\ndestination:/queue/q\nreceipt:r\n\nmore\0", "Queue /queue/q is full")
     house.restart()
@@ -68,7 +68,7 @@ def test_a_commit_that_fills_a_durable_subscription_is_done(house: Any) -> None:
     begin(sender, ("/topic/t", "1"), ("/queue/other", "a"), ("/topic/t", "2"))
     sender.receipt("COMMIT\ntransaction:t\n\n\0")
     house.restart()
-    refused(house.connect(), "SEND\ndestination:/topic/t\n\n3\0", "Queue /dsub/two is full")
+    refused(house.connect(), "SEND\ndestination:/topic/t\n\n3\0", "Queue /dsub/two/topic/t is full")
     client = house.connect()
     client.subscribe("/queue/other")
     assert client.bodies(1) == ["a"]

@@ -74,11 +74,12 @@ def test_two_connections_share_a_durable_subscription(house: Any) -> None:
 
 def test_a_wish_that_cannot_be_granted_is_a_warning(house: Any) -> None:
     one, two = house.connect(), house.connect()
-    assert not one.subscribe("/topic/a", "s", "durable:true\nselector:n = 1\n").has("warning")
-    warning = two.subscribe("/topic/b", "s", "durable:true\n")["warning"]
+    named = "durable-subscription-name:s\n"
+    assert not one.subscribe("/topic/a", "s", named + "selector:n = 1\n").has("warning")
+    warning = two.subscribe("/topic/b", "s", named)["warning"]
     assert "/topic/a" in warning and "n = 1" in warning
     assert "no history" in two.subscribe("/topic/b", "t", "x-stream-offset:first\n")["warning"]
-    two.send("UNSUBSCRIBE\nid:s\ndurable:true\n\n\0")
+    two.send(f"UNSUBSCRIBE\nid:s\n{named}\n\0")
     assert "in use" in two.expect("ERROR")["message"]
 
 

@@ -12,6 +12,7 @@ from stompserver.broker.names.policy import Policy, Value
 
 if TYPE_CHECKING:
     from stompserver.broker.desk import Desk
+    from stompserver.broker.queues.queue import Queue
 
 PROPERTIES: Final = SYSTEM + "shapes"
 """The queue of the store that has them."""
@@ -80,7 +81,7 @@ class Properties:
         # Raises where there may be no more queues.
         queue = desk.queue(name)
         self.given[name] = options
-        queue.follow(self.policy(name))
+        self._follow(queue, options)
         if queue.idle:
             # Its time to go is another, and begins now.
             desk.use(queue)
@@ -112,8 +113,16 @@ class Properties:
                 self.register.remove(given)
                 continue
             self.given[given] = options
-            queue.follow(self.policy(given))
+            self._follow(queue, options)
+            if queue.bound:
+                # If it is empty, its time begins now.
+                self._desk.retire(queue)
         return []
+
+    def _follow(self, queue: Queue, options: dict[str, Value]) -> None:
+        policy = self.policy(queue.name)
+        queue.follow(policy)
+        queue.expiry = policy.idle_expiry if "idle_expiry" in options else 0
 
 
 def _within(policy: Policy, options: dict[str, Value]) -> Policy:

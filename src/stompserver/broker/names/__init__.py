@@ -2,5 +2,5 @@
 
 Read ``destination`` first (queue, topic, or something of the server), then ``pattern`` and ``wildcards``
 (names with wildcards, and which of many patterns a name fits), ``policy`` (what holds for which
-destination) and ``rules`` (the limits of the whole broker).
+destination) and ``rules`` (the limits of the whole broker); ``durable`` is what a durable subscription is known by.
 """

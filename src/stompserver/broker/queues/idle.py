@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from stompserver.broker.deadlines import Clock, Deadlines, Timed
 from stompserver.broker.memory import Memory
-from stompserver.broker.names.destination import DURABLE
 from stompserver.broker.queues.queue import Queue
 
 
@@ -46,7 +45,9 @@ class Idle:
         """Remember ``queue`` as idle, if it is unused; forget the longest idle when there are too many."""
         if queue.idle or not queue.unused() or self._table.get(queue.name) is not queue:
             return
-        if queue.name.startswith(DURABLE):
+        if queue.bound:
+            # It stays, unless its own time is over.
+            self._await_end(queue)
             return
         self._enter(queue)
         while len(self.queues) > self.most or (self._memory.idle.exceeded and self.queues):
@@ -66,10 +67,14 @@ class Idle:
         self._memory.fixed -= queue.cost
         self._memory.idle.take(queue.cost)
         self.queues[queue.name] = queue
+        self._await_end(queue)
+
+    def _await_end(self, queue: Queue) -> None:
         queue.rested = self._clock.steady
-        if queue.policy.idle_expiry:
+        patience = _patience(queue)
+        if patience and queue.ending is None:
             queue.ending = _End(self, queue)
-            self._deadlines.after(queue.policy.idle_expiry, queue.ending)
+            self._deadlines.after(patience, queue.ending)
 
     def _forget_oldest(self) -> None:
         oldest = next(iter(self.queues))
@@ -91,13 +96,18 @@ class Idle:
 
     def end(self, queue: Queue, now: int) -> None:
         """Delete ``queue`` if nobody used it in the time that its policy says now."""
-        patience: int = queue.policy.idle_expiry
-        if queue.ending is None or not patience:
+        patience = _patience(queue)
+        if queue.ending is None or not patience or (queue.bound and not queue.unused()):
             queue.ending = None
         elif queue.rested + patience <= now:
             self._delete(queue)
         else:
             self._deadlines.after(queue.rested + patience - now, queue.ending)
+
+
+def _patience(queue: Queue) -> int:
+    """How many ms it may be unused; 0 for ever. A policy does not end a durable subscription."""
+    return queue.expiry if queue.bound else queue.policy.idle_expiry
 
 
 class _End(Timed):

@@ -51,10 +51,12 @@ class Queue(Backlog, Source):
         "_candidates",
         "active",
         "blocked",
+        "bound",
         "browsers",
         "deleted",
         "ending",
         "exclusive",
+        "expiry",
         "guarded",
         "matching",
         "passing",
@@ -87,6 +89,10 @@ class Queue(Backlog, Source):
         self.stopped = False
         self.passing = False
         """Whether it goes with its last subscription."""
+        self.bound = False
+        """Whether it is a durable subscription's, and so there however long nobody uses it."""
+        self.expiry: int = 0
+        """Then for how many ms it may be empty and unused, if its subscriber said so; 0 for ever."""
         self.rested: int = 0
         """When it became idle, in ms of the steady clock."""
         self.ending: Timed | None = None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from stompserver.broker.kept.properties import Properties
 from stompserver.broker.kept.register import Register
 from stompserver.broker.message import NUMBER, Message
 from stompserver.broker.names.destination import DURABLE, SYSTEM
+from stompserver.broker.names.durable import EARLIER, JMS, QUEUE_NAME, Key, Parts
 from stompserver.broker.queues.overflow import BLOCK, over, refused
 from stompserver.broker.queues.queue import Queue
 from stompserver.broker.selectors.selector import too_costly
 from stompserver.broker.subscription import Consumer, Subscription
-from stompserver.broker.topics.feed import Feed, feed_of, virtual_topic
+from stompserver.broker.topics.feed import Fed, Feed, feed_of, virtual_topic
+from stompserver.broker.topics.history import History
 from stompserver.broker.topics.replay import Replay, Start
 from stompserver.errors import ClientError, Refused
 
@@ -24,91 +27,247 @@ DURABLES: Final = SYSTEM + "durables"
 
 
 class Durables:
-    """``feeds`` by the names of their queues; also in ``register``, so that they outlive the server."""
+    """``fed`` has the queues by their names, ``keys`` those of durable subscriptions by the parts of what they are
+    known by; also in ``register``, so that they outlive the server. ``bringing`` has queues of an earlier version
+    from which somebody has to bring what waits to their heirs.
+    """
 
-    __slots__ = ("_costs", "desk", "fanout", "feeds", "register")
+    __slots__ = (
+        "_costs",
+        "_count",
+        "_properties",
+        "_short",
+        "bringing",
+        "desk",
+        "fanout",
+        "fed",
+        "keys",
+        "register",
+    )
 
-    def __init__(self, desk: Desk, fanout: Fanout) -> None:
+    def __init__(self, desk: Desk, fanout: Fanout, properties: Properties) -> None:
         self.desk = desk
         self.fanout = fanout
-        self.feeds: dict[str, Feed] = {}
+        self.fed: dict[str, Fed] = {}
+        self.keys: dict[Parts, Fed] = {}
+        self.bringing: list[Fed] = []
+        self._properties = properties
+        self._short: dict[str, list[Fed]] = {}
+        """By what people may call them."""
+        self._count: int = 0
+        """Feeds of all."""
         self._costs: dict[str, int] = {}
         """What the selectors of each topic's cost, and, without a name, those of all patterns."""
         self.register = Register(desk, DURABLES, self._restore)
 
-    def queue_of(self, feed: Feed) -> Queue:
-        """The queue of ``feed``, made when there is none."""
-        return self.desk.queues.get(feed.queue) or self.desk.make(feed.queue)
+    # Which there are
 
-    def _attach(self, feed: Feed) -> None:
+    def find(self, text: str) -> Fed | None:
+        """The durable subscription that people call ``text``: by its queue, with or without ``/dsub/`` in front, or
+        by its name alone. Raises Refused when that could be one of several.
+        """
+        rest = text.removeprefix(DURABLE)
+        for name in (text, DURABLE + rest):
+            fed = self.fed.get(name)
+            if fed is not None and fed.key is not None:
+                return fed if fed.heir is None else fed.heir
+        several = [fed for fed in self._short.get(rest, []) if fed.heir is None]
+        if not several:
+            return None
+        if len(several) > 1:
+            raise Refused(
+                f"Several durable subscriptions are called {rest[:80]!r}",
+                where="its name",
+                rule="What one is known by has parts, such as a client-id or a topic; a name alone can be too little",
+                fix="Write it as stompctl durable list has it.",
+            )
+        return several[0]
+
+    def lookup(self, key: Key, topics: list[str]) -> Fed | None:
+        """The one that is known by ``key``; one that an earlier version made for it, with one of the ``topics`` where
+        some are named.
+        """
+        fed = self.keys.get(key.parts)
+        return fed if fed is not None else self._earlier(key, topics)
+
+    def named(self, text: str, way: str) -> list[Fed]:
+        """Those that are called ``text`` in that ``way``, or may be, as an earlier version made them."""
+        return [
+            fed
+            for fed in self._short.get(text, [])
+            if fed.key is not None and (fed.key.way == way or fed.key.way == EARLIER)
+        ]
+
+    def queue_for(self, key: Key, topics: list[str]) -> str:
+        """The name of the queue that ``key`` has, or would have with ``topics``."""
+        fed = self.keys.get(key.parts)
+        if fed is None and key.way != QUEUE_NAME:
+            fed = self._earlier(key, topics)
+        if fed is not None:
+            return fed.queue
+        name = key.queue
+        if key.way != QUEUE_NAME:
+            # One of an earlier version may be called anything.
+            while name in self.fed:
+                name += "="
+        return name
+
+    def topics_of(self, queue: str) -> list[str]:
+        """The topics, or patterns, that feed ``queue``; none where it is no such queue."""
+        fed = self.fed.get(queue)
+        return fed.topics() if fed is not None else []
+
+    def _earlier(self, key: Key, topics: list[str]) -> Fed | None:
+        fed = self.fed.get(DURABLE + key.short)
+        if fed is None or fed.key is None or fed.key.way != EARLIER or fed.heir is not None:
+            return None
+        feed = fed.feeds[0]
+        if (key.way == JMS and feed.client_id != key.client) or (topics and feed.topic not in topics):
+            return None
+        return fed
+
+    def queue_of(self, fed: Fed) -> Queue:
+        """The queue of ``fed``, made when there is none."""
+        queue = self.desk.queues.get(fed.queue) or self.desk.make(fed.queue)
+        if fed.key is not None and not queue.bound:
+            if queue.idle:
+                self.desk.use(queue)
+            queue.bound = True
+        return queue
+
+    # What feeds them
+
+    def _enter(self, queue: str, key: Key | None) -> Fed:
+        """The queue of that name as one that is fed, and by ``key``, if there is one."""
+        fed = self.fed.get(queue)
+        if fed is None:
+            fed = self.fed[queue] = Fed(queue, None)
+        if key is not None and (fed.key is None or fed.key.parts != key.parts):
+            self._forget_key(fed)
+            fed.key = key
+            self.keys[key.parts] = fed
+            self._short.setdefault(key.short, []).append(fed)
+        return fed
+
+    def _forget_key(self, fed: Fed) -> None:
+        key = fed.key
+        if key is not None:
+            fed.key = None
+            del self.keys[key.parts]
+            several = self._short[key.short]
+            several.remove(fed)
+            if not several:
+                del self._short[key.short]
+
+    def _attach(self, feed: Feed) -> Fed:
         topic = self.fanout.topic(feed.topic)
         topic.own_feeds.append(feed)
         topic.change()
         if topic.pattern is not None:
             self.fanout.widen(topic)
-        self.feeds[feed.queue] = feed
-        self._count(feed, feed.cost)
+        fed = self._enter(feed.queue, feed.key)
+        fed.feeds.append(feed)
+        self._count += 1
+        self._add_cost(feed, feed.cost)
         self.desk.memory.durables.take(feed.weight)
+        return fed
 
-    def _detach(self, feed: Feed) -> None:
-        del self.feeds[feed.queue]
-        self._count(feed, -feed.cost)
+    def _detach(self, fed: Fed, feed: Feed) -> None:
+        fed.feeds.remove(feed)
+        self._count -= 1
+        self._add_cost(feed, -feed.cost)
         self.desk.memory.durables.give(feed.weight)
         topic = self.fanout.topics[feed.topic]
         topic.own_feeds.remove(feed)
         topic.change()
         self.fanout.retire(topic)
 
-    def _bind(self, feed: Feed) -> None:
+    def _bind(self, feed: Feed) -> Fed:
         """Feed a queue from now on, also after a restart."""
-        self._attach(feed)
-        entry = feed.entry()
+        fed = self._attach(feed)
+        self._keep(feed)
+        return fed
+
+    def _keep(self, feed: Feed) -> None:
+        entry = feed.kept()
         self.desk.place(entry)
         entry.number = entry.key
-        self.register.set(feed.queue, entry)
+        # A queue may have several.
+        feed.entry = str(entry.key) if feed.key is not None else feed.queue
+        self.register.set(feed.entry, entry)
+
+    def _release(self, fed: Fed, feed: Feed) -> None:
+        self._detach(fed, feed)
+        self.register.remove(feed.entry)
 
     def unbind(self, queue: str) -> None:
         """``queue`` is to be no more: feed it no more."""
-        feed = self.feeds.get(queue)
-        if feed is not None:
-            self._detach(feed)
-            self.register.remove(queue)
+        fed = self.fed.pop(queue, None)
+        if fed is None:
+            return
+        feeds = fed.feeds[:]
+        for feed in feeds:
+            self._release(fed, feed)
+        heir, past = fed.heir, fed.past
+        if heir is not None and heir.key is not None:
+            # All of it is there now.
+            heir.past = None
+            for feed in feeds:
+                self._bind(feed.known_by(heir.queue, heir.key))
+        self._forget_key(fed)
+        if past is not None:
+            past.heir = None
+            self.desk.delete(self.queue_of(past))
 
     def bind_virtual(self, queue: str) -> None:
         """Feed ``queue`` from now on, if it is a consumer group's of a virtual topic. Raises Refused."""
-        if queue in self.feeds:
-            return
         topic = virtual_topic(queue)
         if topic:
-            self._check_feeds()
-            feed = Feed(queue, topic)
-            self._check_memory(feed, None)
-            self._bind(feed)
+            fed = self.fed.get(queue)
+            if fed is None or fed.of(topic) is None:
+                feed = Feed(queue, topic)
+                self._check([feed], [])
+                self._bind(feed)
 
-    def _count(self, feed: Feed, cost: int) -> None:
+    def _add_cost(self, feed: Feed, cost: int) -> None:
         key = _where(feed)
         sum: int = self._costs.pop(key, 0) + cost
         if sum:
             self._costs[key] = sum
 
-    def _check_cost(self, wanted: Feed, instead: Feed | None) -> None:
-        """Raises Refused when the selectors that a message may have to pass cost too much with that of ``wanted``,
-        made ``instead`` of another.
-        """
-        if not wanted.cost:
-            return
-        sum: int = self._costs.get(_where(wanted), 0) + wanted.cost
-        if instead is not None and _where(instead) == _where(wanted):
-            sum -= instead.cost
-        most: int = self.desk.rules.max_selector_cost
-        if sum > most:
-            what = f"topic {wanted.topic[:80]}" if wanted.pattern is None else "patterns"
-            raise too_costly(f"durable subscriptions of {what}", sum, most)
+    # Whether there may be more
 
-    def _check_memory(self, wanted: Feed, instead: Feed | None) -> None:
-        """Raises Refused when ``wanted``, made ``instead`` of another, takes too much memory."""
+    def _check(self, wanted: list[Feed], instead: list[Feed]) -> None:
+        """Raises Refused when there may not be ``wanted`` in the place of others."""
+        if not wanted:
+            return
+        if len(wanted) > len(instead):
+            self._check_count(len(wanted) - len(instead))
+        self._check_cost(wanted, instead)
+        self._check_memory(wanted, instead)
+
+    def _check_cost(self, wanted: list[Feed], instead: list[Feed]) -> None:
+        """Raises Refused when the selectors that a message may have to pass cost too much with ``wanted``."""
+        most: int = self.desk.rules.max_selector_cost
+        sums: dict[str, int] = {}
+        for feed in wanted:
+            if feed.cost:
+                key = _where(feed)
+                sums[key] = sums.get(key, self._costs.get(key, 0)) + feed.cost
+        for feed in instead:
+            key = _where(feed)
+            if key in sums:
+                sums[key] -= feed.cost
+        for key, sum in sums.items():
+            if sum > most:
+                what = f"topic {key[:80]}" if key else "patterns"
+                raise too_costly(f"durable subscriptions of {what}", sum, most)
+
+    def _check_memory(self, wanted: list[Feed], instead: list[Feed]) -> None:
+        """Raises Refused when ``wanted`` take too much memory."""
         share = self.desk.memory.durables
-        if not share.fits(wanted.weight - (instead.weight if instead is not None else 0)):
+        more: int = sum([feed.weight for feed in wanted]) - sum([feed.weight for feed in instead])
+        if not share.fits(more):
             raise Refused(
                 "Durable subscriptions take too much memory",
                 where="header destination",
@@ -118,80 +277,176 @@ class Durables:
                 " option.",
             )
 
-    def _check_feeds(self) -> None:
+    def _check_count(self, more: int) -> None:
         most: int = self.desk.rules.max_durables
-        if len(self.feeds) >= most:
+        if self._count + more > most:
             raise Refused(
                 "Too many durable subscriptions",
                 where="header destination",
                 rule=f"This server keeps {most} durable subscriptions and consumer groups of virtual topics"
-                " (max-durables)",
+                " (max-durables); one to several topics counts for each of them",
                 fix="Delete those that are not used, or ask the administrator to raise that option.",
             )
 
+    # Subscribing
+
     def subscribe(self, subscription: Subscription) -> str:
-        """Let ``subscription`` have the queue of the durable name it wishes for, made and fed when there is none;
-        return what of the wish it cannot have, "" for nothing. Raises Refused.
+        """Let ``subscription`` have the queue of the durable subscription that it wishes for, made and fed when there
+        is none; return what of the wish it cannot have, "" for nothing. Raises Refused.
         """
         desk = self.desk
         wish = subscription.wish
-        warning = ""
-        name = DURABLE + wish.durable
-        wanted = Feed(name, wish.destination, wish.selector, wish.no_local, subscription.consumer.client_id)
-        if wanted.no_local and not wanted.client_id:
-            warning = "no-local has no effect on a durable subscription without client-id"
-        start: Start | None = None
-        if wish.replay or wish.retroactive:
-            start = Start(wish.replay or "first", desk.now)
-        feed = self.feeds.get(name)
-        fresh = feed is None
-        if feed is None:
-            self._check_feeds()
-        elif not feed.same(wanted):
-            queue = self.queue_of(feed)
-            if queue.subscriptions:
-                warning = (
-                    f"Durable subscription {wish.durable} goes on with its destination {feed.topic}"
-                    + (f" and selector {feed.condition()}" if feed.selector is not None else "")
-                    + ": others are subscribed to it"
-                )
-            else:
-                # As in JMS: another topic, selector or noLocal is another subscription of the same name.
-                fresh = True
-        if fresh:
-            self._check_cost(wanted, feed)
-            self._check_memory(wanted, feed)
+        key = wish.durable
+        assert key is not None
+        warnings: list[str] = []
+        if wish.no_local and not subscription.consumer.client_id:
+            warnings.append("no-local has no effect on a durable subscription without client-id")
+        name = self.queue_for(key, wish.topics)
+        there = name in desk.queues
+        passing = wish.auto_delete and (name.startswith(DURABLE) or not there)
+        wanted = [
+            Feed(
+                name,
+                topic,
+                wish.selector,
+                wish.no_local,
+                subscription.consumer.client_id,
+                key,
+                passing,
+            )
+            for topic in wish.topics
+        ]
+        fed = self.keys.get(key.parts)
+        earlier = self._earlier(key, wish.topics) if fed is None else None
+        if earlier is not None and key.way == QUEUE_NAME and self._in_use(earlier):
+            # Its messages go on to whoever has them now.
+            fed, earlier, wanted = earlier, None, []
+        old = fed if fed is not None else earlier
+        more, instead, anew = self._changes(key, old, wanted, earlier is not None, warnings)
+        self._check(more, instead)
         with desk.log.transaction():
-            if fresh:
-                if feed is not None:
-                    desk.delete(self.queue_of(feed))
-                self._bind(wanted)
-            queue = self.queue_of(self.feeds[name])
-            if fresh:
-                try:
-                    self._fill(queue, wanted, start, subscription.consumer)
-                except Refused:
+            if anew and old is not None:
+                desk.delete(self.queue_of(old))
+            elif earlier is not None:
+                self._take_over(earlier, key)
+            for feed in instead if not anew else []:
+                if fed is not None:
+                    self._release(fed, feed)
+            for feed in more:
+                fed = self._bind(feed)
+            if fed is None:
+                fed = self.keys[key.parts]
+            queue = self.queue_of(fed)
+            if wish.properties is not None:
+                warnings.append(self._properties.ask(queue.name, wish.properties))
+            try:
+                if more:
+                    self._fill(queue, more, subscription)
+            except Refused:
+                if there and not anew:
+                    self._restore_feeds(fed, more, instead)
+                else:
                     desk.delete(queue)
-                    raise
-        # The feed has seen to these.
+                raise
+        # The feeds have seen to these.
         subscription.selector = None
         subscription.no_local = False
-        if wish.auto_delete:
+        if passing:
             queue.passing = True
+        elif wish.auto_delete and not queue.passing:
+            warnings.append(f"{queue.name[:80]} was there before, and stays when its last subscription ends")
         queue.add(subscription)
         desk.use(queue)
-        return warning
+        return "; ".join([warning for warning in warnings if warning])
 
-    def _fill(self, queue: Queue, feed: Feed, start: Start | None, consumer: Consumer) -> None:
-        """Begin with what the topics kept. Raises Refused when there is no memory for that."""
-        desk = self.desk
-        topic = self.fanout.topics[feed.topic]
-        if start is not None:
-            replay = Replay(start, self.fanout.histories_of(topic, consumer))
-            kept = replay.take(1 << 60, desk.now)
+    def _restore_feeds(self, fed: Fed, more: list[Feed], instead: list[Feed]) -> None:
+        """Let ``fed`` have what it had before: not ``more``, but ``instead``."""
+        for feed in more:
+            self._release(fed, feed)
+        for feed in instead:
+            self._bind(feed)
+        if not fed.feeds and fed.past is None:
+            queue = self.queue_of(fed)
+            queue.bound = False
+            del self.fed[fed.queue]
+            self._forget_key(fed)
+            self.desk.retire(queue)
+
+    def _in_use(self, fed: Fed) -> bool:
+        queue = self.queue_of(fed)
+        return bool(queue.subscriptions) or queue.unacked > 0
+
+    def _changes(
+        self, key: Key, old: Fed | None, wanted: list[Feed], earlier: bool, warnings: list[str]
+    ) -> tuple[list[Feed], list[Feed], bool]:
+        """Which feeds are to be made, and in the place of which, so that ``old`` has what is ``wanted``; whether all
+        is begun anew, which drops what waits. ``earlier``: it is an earlier version's.
+        """
+        if old is None or not wanted or old.same(wanted):
+            return (wanted if old is None else []), [], False
+        queue = self.queue_of(old)
+        new = [feed for feed in wanted if old.of(feed.topic) is None]
+        changed = [feed for feed in wanted if feed not in new and not old.has_same(feed)]
+        if key.way == QUEUE_NAME:
+            # As in RabbitMQ, what it had it keeps.
+            if not changed:
+                return new, [], False
+            if not queue.subscriptions and old.past is None and not earlier:
+                names = [feed.topic for feed in changed]
+                return new + changed, [feed for feed in old.feeds if feed.topic in names], False
+        elif earlier and not changed and len(new) + len(old.feeds) == len(wanted):
+            # It was never fed by more than the first of several.
+            return new, [], False
+        elif not queue.subscriptions:
+            # As in JMS: another topic, selector or noLocal is another subscription of the same name.
+            return wanted, old.feeds[:], True
         else:
-            kept = self.fanout.retained_of(topic, consumer)
-        kept = [message for message in kept if feed.takes(message, None)]
+            new = []
+        condition = old.condition()
+        warnings.append(
+            f"Durable subscription {old.name} goes on with its destination {','.join(old.topics())}"
+            + (f" and selector {condition}" if condition else "")
+            + (": others are subscribed to it" if queue.subscriptions else " until what waits for it is here")
+        )
+        return new, [], False
+
+    def _take_over(self, earlier: Fed, key: Key) -> None:
+        """What an earlier version made is known by ``key`` from now on."""
+        if key.way == QUEUE_NAME:
+            # Its queue is another. What waits is brought there in slices, and meanwhile comes by the old one.
+            heir = self._enter(key.queue, key)
+            heir.past = earlier
+            earlier.heir = heir
+            self.bringing.append(earlier)
+            return
+        self._enter(earlier.queue, key)
+        for feed in earlier.feeds[:]:
+            self._release(earlier, feed)
+            self._bind(feed.known_by(earlier.queue, key))
+
+    def _fill(self, queue: Queue, feeds: list[Feed], subscription: Subscription) -> None:
+        """Begin with what the topics of ``feeds`` kept. Raises Refused when there is no memory for that."""
+        desk = self.desk
+        wish = subscription.wish
+        kept: list[Message] = []
+        seen: set[int] = set()
+        histories: dict[str, History] = {}
+        for feed in feeds:
+            topic = self.fanout.topics[feed.topic]
+            if wish.replay or wish.retroactive:
+                for history in self.fanout.histories_of(topic, subscription.consumer):
+                    histories[history.queue] = history
+            else:
+                for message in self.fanout.retained_of(topic, subscription.consumer):
+                    if message.key not in seen:
+                        seen.add(message.key)
+                        kept.append(message)
+        if wish.replay or wish.retroactive:
+            start = Start(wish.replay or "first", desk.now)
+            kept = Replay(start, list(histories.values())).take(1 << 60, desk.now)
+        elif len(feeds) > 1:
+            kept.sort(key=_number)
+        kept = [message for message in kept if _taken(feeds, message)]
         desk.memory.check(sum([message.size for message in kept]))
         for message in kept:
             twin = message.copy()
@@ -199,39 +454,41 @@ class Durables:
             desk.place(twin)
             desk.put(queue, twin)
 
-    def forget(self, name: str) -> int:
+    def forget(self, fed: Fed) -> int:
         """Delete a durable subscription and what waits for it; return the newest op's position.
 
-        Raises Refused when there is none, or somebody is subscribed to it.
+        Raises Refused when somebody is subscribed to it.
         """
         desk = self.desk
-        feed = self.feeds.get(DURABLE + name)
-        if feed is None:
+        if self.queue_of(fed).subscriptions or fed.heir is not None:
             raise Refused(
-                f"There is no durable subscription {name[:80]!r}",
-                where="UNSUBSCRIBE",
-                rule="A durable subscription is deleted under the client-id and name that it was made with",
-                fix="SUBSCRIBE with the same client-id and name makes one; those there are have queues in /dsub/.",
-            )
-        if self.queue_of(feed).subscriptions:
-            raise Refused(
-                f"Durable subscription {name[:80]!r} is in use",
+                f"Durable subscription {fed.name[:80]!r} is in use",
                 where="UNSUBSCRIBE",
                 rule="What another connection is subscribed to is not deleted (JMS, unsubscribe)",
                 fix="End all subscriptions to it first.",
             )
         with desk.log.transaction():
-            self.desk.delete(self.queue_of(feed))
+            self.desk.delete(self.queue_of(fed))
         return desk.log.position
+
+    def unknown(self, name: str) -> Refused:
+        """What one is told who wants to delete what there is not."""
+        return Refused(
+            f"There is no durable subscription {name[:80]!r}",
+            where="UNSUBSCRIBE",
+            rule="A durable subscription is deleted under what it was made with: client-id and name, or destination"
+            " and id",
+            fix="SUBSCRIBE with the same headers makes one; stompctl durable list shows those there are.",
+        )
 
     def sent_to(self, name: str) -> Refused:
         """What a sender to a durable subscription's queue is told."""
-        feed = self.feeds.get(name)
+        topics = self.topics_of(name)
         return Refused(
             f"Destination {name[:80]!r} is a durable subscription",
             where="header destination",
             rule="Its messages come from its topic",
-            fix=f"Send to {feed.topic}." if feed is not None else "Send to its topic.",
+            fix=f"Send to {' or '.join(topics)[:200]}." if topics else "Send to its topic.",
         )
 
     def none_such(self, name: str) -> Refused:
@@ -243,9 +500,11 @@ class Durables:
             fix="Subscribe to the topic with a durable name first.",
         )
 
+    # What is sent
+
     def check(self, feed: Feed, message: Message) -> None:
         """Raises Refused when the queue of ``feed`` has no room for ``message`` and its sender is to hear of it."""
-        problem = refused(self.queue_of(feed), message.size)
+        problem = refused(self.queue_of(self.fed[feed.queue]), message.size)
         if problem is not None:
             raise problem
 
@@ -255,17 +514,17 @@ class Durables:
         for feed in feeds:
             twin = message.copy()
             desk.place(twin)
-            if not feed.durable:
-                # Consumer groups' queues are queues like others: one consumer may have several of them, and must
-                # be able to tell the copies apart.
+            if not feed.alone:
+                # These queues are like others: one consumer may have several of them, and must be able to tell the
+                # copies apart.
                 twin.number = twin.key & NUMBER
                 twin.head = None
                 twin.variants = None
-            queue = self.queue_of(feed)
+            queue = self.queue_of(self.fed[feed.queue])
             desk.put(queue, twin)
             if sender is not None and queue.policy.overflow == BLOCK and over(queue, 0, 0):
                 sender.choked = queue
-            if feed.durable:
+            if feed.alone:
                 message.head = twin.head
                 message.variants = twin.variants
 
@@ -273,18 +532,30 @@ class Durables:
         """Take back what the store has of an earlier run; return what of it cannot be used, as text."""
         broken: list[str] = []
         self.register.restore(messages)
-        for queue, entry in self.register.entries.items():
+        for entry in self.register.entries.values():
+            given = (entry.extras or {}).get("name", "")
             try:
-                feed = feed_of(queue, entry)
+                feed = feed_of(given, entry)
             except ClientError as fault:
-                broken.append(f"{queue} gets nothing any more: {fault}")
+                fault_of = (entry.extras or {}).get("queue", given)
+                broken.append(f"{fault_of} gets nothing any more: {fault}")
                 continue
-            self._attach(feed)
-            if feed.durable:
-                self.queue_of(feed)
+            fed = self._attach(feed)
+            if feed.key is not None:
+                queue = self.queue_of(fed)
+                queue.passing = queue.passing or feed.passing
         return broken
 
 
 def _where(feed: Feed) -> str:
     """Which messages its selector looks at: those of one topic, or of whatever fits a pattern."""
     return feed.topic if feed.pattern is None else ""
+
+
+def _number(message: Message) -> int:
+    return message.number
+
+
+def _taken(feeds: list[Feed], message: Message) -> bool:
+    """Whether one of ``feeds`` has ``message``, which a topic kept."""
+    return any(feed.has(message.destination) and feed.takes(message, None) for feed in feeds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.deadlines import Timed
+from stompserver.broker.kept.properties import Properties
 from stompserver.broker.message import Message
 from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.names.wildcards import Wildcards
@@ -60,7 +61,7 @@ class Fanout:
         "wildcards",
     )
 
-    def __init__(self, desk: Desk, keeper: Keeper) -> None:
+    def __init__(self, desk: Desk, keeper: Keeper, properties: Properties) -> None:
         self.desk = desk
         self.boxes = Shared(OpLog(), desk.memory, desk.clock, desk.deadlines, desk.slices, keeper)
         """What mailboxes share. Nothing of them survives, so their log records nothing."""
@@ -71,7 +72,7 @@ class Fanout:
         """Those with subscriptions of patterns in their lists."""
         self.passing: dict[str, Topic] = {}
         """Those in ``topics`` that nobody asked for by name and that have no history."""
-        self.durables = Durables(desk, self)
+        self.durables = Durables(desk, self, properties)
         self.retained = Retained(desk)
         self.unheard = Unheard(desk)
         self.histories: dict[str, History] = {}
@@ -100,7 +101,7 @@ class Fanout:
         topic.policy.limit_time(message, desk.clock.now)
         retain = retention(topic, message)
         kept = wanted(topic.policy)
-        feeds = [feed for feed in topic.feeds if feed.takes(message, sender)]
+        feeds = topic.takers(message, sender)
         if not admitted and (feeds or retain or kept):
             self._check(message, feeds, retain, kept)
         desk.assign(message)
@@ -278,7 +279,7 @@ class Fanout:
         desk = self.desk
         wish = subscription.wish
         warning = "A topic has nothing to browse: messages come when they are sent" if wish.browser else ""
-        if wish.durable:
+        if wish.durable is not None:
             return self.durables.subscribe(subscription) or warning
         name = wish.destination
         start: Start | None = None

@@ -40,6 +40,7 @@ class Topic:
         "policy",
         "queues",
         "resolved",
+        "twice",
     )
 
     def __init__(self, name: str, policy: Policy) -> None:
@@ -54,6 +55,8 @@ class Topic:
         self.chosen: list[Subscription] = self.own_chosen
         self.feeds: list[Feed] = self.own_feeds
         self.boxes: list[Mailbox] = self.queues
+        self.twice = False
+        """Whether a queue is in ``feeds`` more than once: one copy is enough for it."""
         self.history: History | None = None
         self.enqueued: int = 0
         self._choosing: int = 0
@@ -94,6 +97,16 @@ class Topic:
                 box.post(message)
                 if box.slow == BLOCK and sender is not None and over(box, 0, 0):
                     sender.choked = box
+
+    def takers(self, message: Message, sender: Consumer | None) -> list[Feed]:
+        """Those of ``feeds`` that have ``message``, one of each queue."""
+        feeds = [feed for feed in self.feeds if feed.takes(message, sender)]
+        if self.twice and len(feeds) > 1:
+            by_queue: dict[str, Feed] = {}
+            for feed in feeds:
+                by_queue.setdefault(feed.queue, feed)
+            feeds = list(by_queue.values())
+        return feeds
 
     def add(self, subscription: Subscription, box: Mailbox | None) -> None:
         """Deliver to ``subscription`` whatever is sent from now on, by ``box`` if there is one."""
@@ -141,6 +154,7 @@ class Topic:
             self.chosen.extend([s for s in topic.own_chosen if s.consumer.may_consume(self.name)])
             self.feeds.extend(topic.own_feeds)
             self.boxes.extend([box for box in topic.queues if box.owner.consumer.may_consume(self.name)])
+        self.twice = len(self.feeds) > 1 and len({feed.queue for feed in self.feeds}) < len(self.feeds)
         self._choosing = 0
         for subscription in self.chosen:
             self._choosing += 4 + (

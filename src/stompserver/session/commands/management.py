@@ -374,9 +374,13 @@ def _durables(session: Client, headers: dict[str, str], answer: Answer) -> None:
 
 
 def _durable_delete(session: Client, headers: dict[str, str], answer: Answer) -> None:
-    name = headers.get("name", "").removeprefix(DURABLE)
-    asking.ask(session, MANAGE, DURABLE + name)
-    durables.delete(session.broker, name)
+    said = headers.get("name", "")
+    fed = session.broker.fanout.durables.find(said)
+    asking.ask(session, MANAGE, fed.queue if fed is not None else DURABLE + said.removeprefix(DURABLE))
+    if fed is None:
+        raise session.broker.fanout.durables.unknown(said)
+    name = fed.name
+    durables.delete(session.broker, fed.queue)
     answer.give("durable-delete", {"name": name})
 
 
@@ -391,7 +395,11 @@ def _name(session: Client, headers: dict[str, str]) -> str:
         )
     if not text.startswith("/"):
         text = "/queue/" + text
-    return naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+    name = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+    if name.startswith(DURABLE):
+        fed = session.broker.fanout.durables.find(name)
+        return fed.queue if fed is not None else name
+    return name
 
 
 _Action = Callable[[Client, dict[str, str], Answer], None]

@@ -8,7 +8,8 @@ from stompserver.broker.broker import SEND, Action
 from stompserver.broker.commit import UNDER_WAY
 from stompserver.broker.kept.duplicates import ID as DUPLICATE
 from stompserver.broker.message import DATED, Message
-from stompserver.broker.names.destination import DURABLE, QUEUE
+from stompserver.broker.names.destination import QUEUE
+from stompserver.broker.names.durable import ARTEMIS, Key
 from stompserver.broker.schedule.plan import Plan
 from stompserver.errors import Refused
 from stompserver.session import asking
@@ -135,7 +136,9 @@ def _names(session: Client, message: Message) -> list[str]:
         if options:
             lenience.take_options(session, headers, options, dialect.SPECIAL)
         target = naming.resolve(part, speaker)
-        name = DURABLE + target.durable if target.durable else target.name
+        name = target.name
+        if target.durable:
+            name = broker.fanout.durables.queue_for(Key(ARTEMIS, target.durable, "", (name,)), [name])
         if name not in names:
             names.append(name)
     return names

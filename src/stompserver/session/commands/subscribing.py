@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.names.destination import DURABLE as DURABLES
 from stompserver.broker.names.destination import MONITOR
+from stompserver.broker.names.durable import APOLLO, ARTEMIS, JMS, QUEUE_NAME, RABBITMQ, Key, Parts
 from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.queues.queue import COST
 from stompserver.broker.selectors.selector import TEXT, TREE, check_cost, compile_selector, too_costly
 from stompserver.broker.subscription import AUTO, CLIENT, Subscription, Wish
+from stompserver.broker.topics.feed import Fed
+from stompserver.manage.bring import Bringing
 from stompserver.session import acks, asking
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, lenience, naming, values
@@ -19,6 +22,9 @@ from stompserver.session.events import Subscribed, Unsubscribed
 from stompserver.session.reply import Reply
 from stompserver.session.versions import BY_ACK_ID, V10
 from stompserver.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from stompserver.broker.broker import Broker
 
 PLAIN: Final = 1000
 """Bytes of memory that a subscription takes beside its names (measured: 600 to 900)."""
@@ -70,7 +76,8 @@ def subscribe(session: Client, frame: Frame, reply: Reply) -> int:
     _check_room(session, len(targets))
     session.client_id = _client(session, headers)
     # All that can be wrong with one of them comes before the first is done.
-    wishes = [_wish(session, frame, reply, id, mode, target, len(targets) > 1) for target in targets]
+    parts = _parts(session, frame, headers, targets)
+    wishes = [_wish(session, frame, reply, id, mode, part, len(targets) > 1) for part in parts]
     _check_selectors(session, wishes)
     _check_memory(session, sum([_weight(session, wish) for wish in wishes]))
     for wish in wishes:
@@ -85,13 +92,14 @@ def subscribe(session: Client, frame: Frame, reply: Reply) -> int:
     session.answer(reply, position)
     for subscription in made:
         session.broker.start(subscription)
+    bring(session.broker)
     return position
 
 
 def subscribe_to(session: Client, target: Target, label: str) -> None:
     """As SUBSCRIBE does it, with nothing but the destination ``target`` and the id ``label``."""
     _check_room(session, 1)
-    asking.to_subscribe(session, target.name, False, "")
+    asking.to_subscribe(session, target.name, False)
     session.broker.naming.check_pattern(target.name)
     id = _id(session, label)
     prefix = _prefix(session, label, target)
@@ -145,10 +153,10 @@ def _check_memory(session: Client, size: int) -> None:
 
 def _weight(session: Client, wish: Wish) -> int:
     """Bytes of memory that a subscription takes."""
-    size: int = PLAIN + 4 * len(wish.label) + len(wish.destination)
+    size: int = PLAIN + 4 * len(wish.label) + sum([len(topic) for topic in wish.topics])
     if wish.mode == CLIENT:
         size += ORDER
-    if wish.mode != AUTO and not wish.durable and not session.broker.is_queue(wish.destination):
+    if wish.mode != AUTO and wish.durable is None and not session.broker.is_queue(wish.destination):
         # A queue of its own.
         size += COST
     if wish.selector is not None:
@@ -184,31 +192,86 @@ def _targets(session: Client, text: str, headers: dict[str, str]) -> list[Target
         part, options = naming.options_of(part)
         if options:
             lenience.take_options(session, headers, options, _OPTIONS)
-        targets.append(naming.resolve(part, speaker))
+        target = naming.resolve(part, speaker)
+        if target.name.startswith(DURABLES):
+            fed = session.broker.fanout.durables.find(target.name)
+            if fed is not None:
+                target = Target(fed.queue, target.shown, several=True)
+        targets.append(target)
     return targets
 
 
+class _Part:
+    """What one subscription comes of: one destination, or all ``topics`` of a durable subscription with that ``key``,
+    of which ``target`` is the first.
+    """
+
+    __slots__ = ("key", "queue", "target", "topics")
+
+    def __init__(self, target: Target, queue: bool, key: Key | None) -> None:
+        self.target = target
+        self.queue = queue
+        self.key: Key | None = key
+        self.topics: list[str] = [target.name]
+
+
+def _parts(session: Client, frame: Frame, headers: dict[str, str], targets: list[Target]) -> list[_Part]:
+    """What subscriptions a SUBSCRIBE to ``targets`` is for."""
+    topics: list[str] = []
+    queues = [_enter(session, target) for target in targets]
+    for target, queue in zip(targets, queues, strict=True):
+        if not queue and target.name != MONITOR and target.name not in topics:
+            topics.append(target.name)
+    parts: list[_Part] = []
+    durables: dict[Parts, _Part] = {}
+    for target, queue in zip(targets, queues, strict=True):
+        key: Key | None = None
+        if not queue and target.name != MONITOR:
+            key = _key(session, frame, headers, target, topics)
+        if key is not None:
+            if naming.temp_owner(target.name):
+                raise faults.no_durable(target.shown)
+            if key.parts in durables:
+                known = durables[key.parts]
+                if target.name not in known.topics:
+                    known.topics.append(target.name)
+                continue
+        part = _Part(target, queue, key)
+        parts.append(part)
+        if key is not None:
+            durables[key.parts] = part
+    return parts
+
+
 def _wish(
-    session: Client, frame: Frame, reply: Reply, id: str, mode: int, target: Target, composite: bool
+    session: Client, frame: Frame, reply: Reply, id: str, mode: int, part: _Part, composite: bool
 ) -> Wish:
-    """What a SUBSCRIBE asks for at one of its destinations."""
+    """What a SUBSCRIBE asks for at one of its destinations, or at all of those that one durable subscription has."""
     headers = frame.headers
+    target = part.target
     name = target.name
     label = headers.get("id", "")
-    queue = _enter(session, target)
-    durable = "" if queue or name == MONITOR else _durable(session, frame, headers, target, label)
-    if durable:
-        if naming.temp_owner(name):
-            raise faults.no_durable(target.shown)
-        session.broker.naming.check(DURABLES + durable)
+    queue = part.queue
+    durable = part.key
     browser = queue and values.truth(headers.get("browser"), False)
-    asking.to_subscribe(session, name, browser, durable)
-    wanted = values.properties(headers) if queue else None
-    if wanted is not None and not is_pattern(name):
-        wanted = asking.to_shape(session, name, wanted, reply)
+    wanted = values.properties(headers) if queue or durable is not None else None
+    if durable is not None:
+        called = session.broker.fanout.durables.queue_for(durable, part.topics)
+        _check_durable(session, called)
+        asking.to_subscribe_durably(session, part.topics, called)
+        if wanted is not None:
+            wanted = asking.to_bury(session, called, wanted, reply)
+        if len(part.topics) > 1:
+            target = Target(name, name)
+    else:
+        asking.to_subscribe(session, name, browser)
+        if wanted is not None and not is_pattern(name):
+            wanted = asking.to_shape(session, name, wanted, reply)
     # As in the original, the monitor's reports never count as unsettled; nor does what is only looked at.
     looks = browser or name == MONITOR
-    taking, prefetch = (AUTO, 0) if looks else _credit(session, name, queue or durable != "", mode, headers)
+    taking, prefetch = (
+        (AUTO, 0) if looks else _credit(session, name, queue or durable is not None, mode, headers)
+    )
     ack = ""
     if looks and mode != AUTO and session.version.settles == BY_ACK_ID:
         ack = acks.BROWSER_ACK if browser else acks.MONITOR_ACK
@@ -240,6 +303,7 @@ def _wish(
         auto_delete=_auto_delete(headers, durable) and (not browser or asking.may_shape(session, name)),
         properties=wanted,
         durable=durable,
+        topics=part.topics,
         replay=replay,
         retroactive=retroactive,
         pending=max(values.count(headers, dialect.PENDING), 0),
@@ -272,7 +336,7 @@ def _prefix(session: Client, label: str, target: Target, ack: str = "") -> bytes
     """What each MESSAGE of a subscription begins with."""
     text = session.text()
     lines = text.line("subscription", label) if label or session.version is not V10 else ""
-    if target.aliased:
+    if target.aliased and not target.several:
         lines += text.line("destination", target.shown)
     if ack:
         lines += text.line("ack", ack)
@@ -306,38 +370,71 @@ def _client(session: Client, headers: dict[str, str]) -> str:
     return session.client_id or headers.get(dialect.CLIENT_ID[0], "")
 
 
-def _auto_delete(headers: dict[str, str], durable: str) -> bool:
+def _auto_delete(headers: dict[str, str], durable: Key | None) -> bool:
     if values.truth(headers.get("auto-delete"), False) or values.truth(headers.get("temp"), False):
         return True
     # RabbitMQ: a queue that only has a name goes with its last consumer.
     return (
-        durable != ""
-        and durable == headers.get(dialect.QUEUE_NAME[0])
+        durable is not None
+        and durable.way == QUEUE_NAME
         and not values.truth(values.first(headers, dialect.DURABLE), False)
         and values.truth(headers.get("auto-delete"), True)
     )
 
 
-def _durable(session: Client, frame: Frame, headers: dict[str, str], target: Target, label: str) -> str:
-    """The unique name of the durable subscription that a SUBSCRIBE or UNSUBSCRIBE means; "" for none.
+def _key(
+    session: Client, frame: Frame, headers: dict[str, str], target: Target, topics: list[str]
+) -> Key | None:
+    """What the durable subscription is known by that a SUBSCRIBE or UNSUBSCRIBE means, of ``topics`` (none where no
+    destination is named); None where none is meant.
 
-    ActiveMQ and Artemis name it by client-id and name, Apollo and RabbitMQ by id; RabbitMQ's x-queue-name and
-    Artemis' address::queue are names for everybody.
+    ActiveMQ and Artemis name it by client-id and name, RabbitMQ by destination and id, Apollo by id; RabbitMQ's
+    x-queue-name and Artemis' address::queue are names of queues.
     """
     if target.durable:
-        return target.durable
+        return Key(ARTEMIS, target.durable, "", (target.name,))
     name = values.first(headers, dialect.DURABLE_NAME)
     if name:
-        client = _client(session, headers)
-        return client + "." + name if client else name
+        return Key(JMS, name, _client(session, headers))
     name = values.first(headers, dialect.QUEUE_NAME)
     if name:
-        return name
-    if values.truth(values.first(headers, dialect.DURABLE), False):
-        if not label:
-            raise faults.missing("id", frame, session.version)
-        return label
-    return ""
+        return Key(QUEUE_NAME, name, "", (_named_queue(session, name, topics),))
+    if not values.truth(values.first(headers, dialect.DURABLE), False):
+        return None
+    label = headers.get("id", "")
+    if not label:
+        raise faults.missing("id", frame, session.version)
+    if dialect.DURABLE[0] in headers:
+        return Key(RABBITMQ, label, "", tuple(sorted(topics)))
+    return Key(APOLLO, label)
+
+
+def _named_queue(session: Client, name: str, topics: list[str]) -> str:
+    """The queue that is called ``name`` where ``topics`` feed it: what only a login may have goes to one of its own,
+    so that nobody else can be there first.
+    """
+    for topic in topics:
+        if naming.is_private(topic):
+            return _own_queue(session, name)
+    return "/queue/" + name
+
+
+def _own_queue(session: Client, name: str) -> str:
+    return naming.USER_QUEUE + naming.level(session.login or "") + "/" + name
+
+
+def _check_durable(session: Client, queue: str) -> None:
+    """Raises Refused when there can be no durable subscription with the ``queue``."""
+    session.broker.naming.check(queue)
+    if is_pattern(queue) or queue == MONITOR or naming.temp_owner(queue):
+        raise faults.no_queue_name(queue)
+
+
+def bring(broker: Broker) -> None:
+    """Begin to bring what waits in queues of an earlier version to where it belongs now."""
+    durables = broker.fanout.durables
+    while durables.bringing:
+        Bringing(broker, durables.bringing.pop()).start()
 
 
 def unsubscribe(session: Client, frame: Frame) -> int:
@@ -347,42 +444,88 @@ def unsubscribe(session: Client, frame: Frame) -> int:
     headers = frame.headers
     label = headers.get("id", "")
     destination = headers.get("destination")
-    target = Target("", "")
-    if destination and "::" in destination:
-        target = _targets(session, destination, headers)[0]
-    forgotten = _durable(session, frame, headers, target, label)
+    meant = _meant(session, frame, headers, destination)
     ended: list[str] = []
     if session.version is V10:
-        if not label and "id" not in headers and destination is None and not forgotten:
+        if not label and "id" not in headers and destination is None and meant is None:
             raise faults.missing("destination", frame, session.version)
         wanted = destination or ""
         for key, subscription in session.subscriptions.items():
             if subscription.wish.label == label if "id" in headers else _calls(subscription, wanted):
                 ended.append(key)
-        if not ended and not forgotten:
+        if not ended and meant is None:
             session.tolerate("unsubscribe")
     else:
-        if not forgotten:
+        if meant is None:
             label = session.required(frame, "id")
         key = label
         while key in session.subscriptions:
             ended.append(key)
             key = label + "\0" + str(len(ended))
-        if not ended and not forgotten:
+        if not ended and meant is None:
             raise faults.unknown_subscription(label, session.version)
     number: int = 0
+    had: list[Key] = []
     for key in ended:
         subscription = session.subscriptions.pop(key)
         session.broker.memory.subscriptions.give(subscription.weight)
         number = session.broker.unsubscribe(subscription)
         session.happened.append(Unsubscribed(subscription.destination))
-        if subscription.wish.durable != forgotten:
-            # A queue's subscription may say durable too; whose durable subscription has its id is another matter.
-            forgotten = ""
-    if forgotten:
-        asking.to_durable(session, forgotten)
-        number = session.broker.forget_durable(forgotten)
-    return number
+        if subscription.wish.durable is not None:
+            had.append(subscription.wish.durable)
+    if meant is None:
+        return number
+    if ended:
+        # A queue's subscription may say durable too; whose durable subscription has its id is another matter.
+        for known in had:
+            if _may_mean(meant, known):
+                fed = session.broker.fanout.durables.lookup(known, [])
+                if fed is not None:
+                    number = _forget(session, fed)
+        return number
+    return _forget(session, _found(session, meant))
+
+
+def _meant(session: Client, frame: Frame, headers: dict[str, str], destination: str | None) -> Key | None:
+    """What the durable subscription is known by that an UNSUBSCRIBE means; without places where it names none."""
+    target = Target("", "")
+    topics: list[str] = []
+    named = values.first(headers, dialect.QUEUE_NAME) or values.first(headers, dialect.DURABLE)
+    if destination and (named or "::" in destination):
+        targets = _targets(session, destination, headers)
+        target = targets[0]
+        topics = [each.name for each in targets]
+    return _key(session, frame, headers, target, topics)
+
+
+def _may_mean(meant: Key, known: Key) -> bool:
+    """Whether a client that says ``meant``, maybe without places, means ``known``."""
+    if meant.way in (RABBITMQ, ARTEMIS) and meant.places and meant.places != known.places:
+        return False
+    return meant.way == known.way and meant.client == known.client and meant.name == known.name
+
+
+def _found(session: Client, meant: Key) -> Fed:
+    """The durable subscription ``meant`` by a client that is not subscribed to it. Raises Refused when there is none,
+    or it could be one of several.
+    """
+    durables = session.broker.fanout.durables
+    fed = durables.lookup(meant, list(meant.places) if meant.way != QUEUE_NAME else [])
+    if fed is None and meant.way == QUEUE_NAME and session.login:
+        fed = durables.lookup(Key(QUEUE_NAME, meant.name, "", (_own_queue(session, meant.name),)), [])
+    if fed is None and meant.way == RABBITMQ and not meant.places:
+        several = durables.named(meant.name, RABBITMQ)
+        if len(several) > 1:
+            raise faults.several_durables(meant.name)
+        fed = several[0] if several else None
+    if fed is None:
+        raise durables.unknown(meant.short)
+    return fed
+
+
+def _forget(session: Client, fed: Fed) -> int:
+    asking.to_durable(session, fed.queue)
+    return session.broker.fanout.durables.forget(fed)
 
 
 def _calls(subscription: Subscription, destination: str) -> bool:

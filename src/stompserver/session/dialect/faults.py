@@ -290,6 +290,26 @@ def too_many_temporary(limit: int) -> Refused:
     )
 
 
+def no_queue_name(name: str) -> Refused:
+    """An x-queue-name that makes no queue."""
+    return Refused(
+        f"There can be no queue {name[:80]!r} for a durable subscription",
+        where="header x-queue-name",
+        rule="x-queue-name is the name of a queue that others can subscribe to as /queue/NAME",
+        fix="Send a name without wildcards (*, >, #, **) as levels, which is not one of the server's own.",
+    )
+
+
+def several_durables(id: str) -> Refused:
+    """UNSUBSCRIBE of a durable subscription by an id that several have."""
+    return Refused(
+        f"Several durable subscriptions have the id {id[:80]!r}",
+        where="header destination",
+        rule="With durable:true it is known by its destination and its id together",
+        fix="Send destination too, as in its SUBSCRIBE.",
+    )
+
+
 def client_id_in_use(id: str) -> Refused:
     """A client-id that another login has."""
     return Refused(

@@ -261,18 +261,23 @@ HEADERS: Final = (
         PREFETCH, "SUBSCRIBE", OBEYED, "messages; 0 or -1: no limit; the second number of `credit`: bytes"
     ),
     Header(WINDOW, "SUBSCRIBE", OBEYED, "bytes; 0: one message at a time; -1: no limit"),
-    Header(DURABLE, "SUBSCRIBE UNSUBSCRIBE", OBEYED, "on a topic: a durable subscription named by `id`"),
+    Header(
+        DURABLE,
+        "SUBSCRIBE UNSUBSCRIBE",
+        OBEYED,
+        "on a topic: a durable subscription known by destination and `id` (`persistent`: by `id`)",
+    ),
     Header(
         DURABLE_NAME,
         "SUBSCRIBE UNSUBSCRIBE",
         OBEYED,
-        "on a topic: a durable one, named `client-id.` and this",
+        "on a topic: a durable one, known by `client-id` and this",
     ),
     Header(
         QUEUE_NAME,
         "SUBSCRIBE UNSUBSCRIBE",
         OBEYED,
-        "on a topic: names the subscription, shared by all",
+        "on a topic: a durable one with the queue `/queue/` of this name, shared by all",
     ),
     Header(CLIENT_ID, "SUBSCRIBE UNSUBSCRIBE", OBEYED, "where CONNECT had none"),
     Header(

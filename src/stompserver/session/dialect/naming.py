@@ -129,15 +129,17 @@ _OPENINGS: Final = (
 
 class Target:
     """One destination that a frame means: ``name`` is the broker's, ``shown`` what the client calls it,
-    ``durable`` the durable subscription that it names too, or "".
+    ``durable`` the durable subscription that it names too, or "". Each of its messages says by itself where it was
+    sent, with ``several``.
     """
 
-    __slots__ = ("durable", "name", "shown")
+    __slots__ = ("durable", "name", "several", "shown")
 
-    def __init__(self, name: str, shown: str, durable: str = "") -> None:
+    def __init__(self, name: str, shown: str, durable: str = "", several: bool = False) -> None:
         self.name = name
         self.shown = shown
         self.durable = durable
+        self.several = several
 
     @property
     def aliased(self) -> bool:
@@ -208,7 +210,7 @@ def resolve(text: str, speaker: Speaker) -> Target:
     Raises ProtocolError for one without a name, Refused for one that nobody may name.
     """
     name = _canonical(text, speaker)
-    if name.startswith(SYSTEM):
+    if name.startswith(SYSTEM) or (name.startswith(DURABLE) and name != DURABLE):
         return Target(name, text)
     if name in ("/queue/", "/topic/", DURABLE):
         raise _nameless(text)
