@@ -91,19 +91,27 @@ def test_the_server_says_what_it_is_told_to(new_world: Callable[..., Any], serve
 
 def test_a_client_id_is_taken_over_by_its_login(world: Any) -> None:
     first, _ = connect(world, "login:a\nclient-id:me\n")
-    first.subscribe("/queue/a", "client")
-    first.publish("/queue/a", b"1")
+    named = "activemq.subscriptionName:n\n"
+    first.subscribe("/topic/a", "client", more=named)
+    first.publish("/topic/a", b"1")
     first.read()
     second, reply = connect(world, "login:a\nclient-id:me\n")
-    assert reply.command == "CONNECTED"
+    assert reply.command == "CONNECTED" and first.state == "connected"
+    # Another name, and the same by who says his client-id with SUBSCRIBE, are nobody's to take.
+    second.subscribe("/topic/a", more="activemq.subscriptionName:other\n", id="other")
+    stranger = world.connect("1.2")
+    stranger.subscribe("/topic/a", more=named + "client-id:me\n")
+    stranger.session.lost()
+    assert (first.state, first.read()) == ("connected", [])
+    second.subscribe("/topic/a", more=named)
     (error,) = first.read()
     assert (error.command, first.state) == ("ERROR", "failed")
     assert "took over" in error["message"]
-    first.session.lost()
-    second.subscribe("/queue/a")
     assert second.messages() == [b"1"]
+    first.session.lost()
     second.session.lost()
-    assert world.roster.client("me") is None
+    assert world.roster.holders == 0 and not world.broker.memory.subscriptions.used
+    assert world.roster.clients("me") == []
 
 
 def test_who_is_leaving_has_no_client_id_any_more(world: Any) -> None:
@@ -113,7 +121,7 @@ def test_who_is_leaving_has_no_client_id_any_more(world: Any) -> None:
     assert reply.command == "CONNECTED"
     assert [answer.command for answer in first.read()] == ["RECEIPT"]
     first.session.lost()
-    assert world.roster.client("me") is second.session
+    assert world.roster.clients("me") == [second.session]
 
 
 def test_a_client_id_of_another_login_is_refused(world: Any) -> None:

@@ -105,6 +105,10 @@ class Client(Consumer):
         (STOMP 1.2, ERROR).
         """
 
+    @abstractmethod
+    def let_go(self) -> None:
+        """End its subscriptions, and put back what it has not settled."""
+
     def text(self) -> Text:
         """How headers are written to this client."""
         return self.version.strict_text if self.settings.strict else self.version.text

@@ -1,7 +1,10 @@
-"""What all sessions of a broker share: which one is the client of an id, and who has which temporary destinations."""
+"""What all sessions of a broker share: which are the clients of an id, who has which durable subscription by it, and
+who has which temporary destinations.
+"""
 
 from __future__ import annotations
 
+from stompserver.broker.names.durable import Key, Parts
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming
 from stompserver.session.talk import Talk
@@ -10,35 +13,72 @@ from stompserver.session.talk import Talk
 class Roster:
     """The sessions of one broker, by what must be theirs alone.
 
-    A client-id has one live session at a time. A temporary destination is private to the session that has it, and
-    goes with it.
+    A client-id has live sessions of one login at a time, and a durable subscription that it is part of has one of
+    them. A temporary destination is private to the session that has it, and goes with it.
     """
 
-    __slots__ = ("_clients", "_temporary", "dirty")
+    __slots__ = ("_clients", "_held", "_holders", "_temporary", "dirty")
 
     def __init__(self) -> None:
         self.dirty: list[Talk] = []
         """Sessions with something new to be written, each once; the shell empties it."""
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[str, dict[Client, None]] = {}
         """By client-id."""
+        self._holders: dict[Parts, Client] = {}
+        """Who has a durable subscription, by what it is known by."""
+        self._held: dict[Parts, int] = {}
+        """By how many subscriptions."""
         self._temporary: dict[str, set[str]] = {}
         """Names of temporary destinations by the id of the session that has them."""
 
     def claim(self, session: Client) -> None:
-        """Let ``session`` be the client of its ``client_id``. Another session of the same login that is so is likely
-        the client's own, from before it lost the network, and ends. Raises Refused for another login's.
+        """Let ``session`` be a client of its ``client_id``, beside others of the same login. Raises Refused when
+        another login's is one.
         """
         id = session.client_id
-        other = self._clients.get(id)
-        if other is not None and other is not session and other.live:
-            if other.login != session.login:
-                raise faults.client_id_in_use(id)
-            other.fail(faults.client_id_taken(id))
-        self._clients[id] = session
+        sessions = self._clients.get(id)
+        if sessions is None:
+            sessions = self._clients[id] = {}
+        for other in sessions:
+            if other is not session and other.live:
+                if other.login != session.login:
+                    raise faults.client_id_in_use(id)
+                break
+        sessions[session] = None
 
-    def client(self, id: str) -> Client | None:
-        """The session of the client ``id``, None when it is not connected."""
-        return self._clients.get(id)
+    def clients(self, id: str) -> list[Client]:
+        """The sessions of the client ``id``."""
+        return list(self._clients.get(id, ()))
+
+    def take(self, session: Client, key: Key) -> None:
+        """``session`` is about to subscribe to the durable subscription ``key``. Another session of its client-id
+        that has it is likely the client's own, from before it lost the network, and ends.
+        """
+        if not key.client or session not in self._clients.get(key.client, ()):
+            # A client-id that only SUBSCRIBE has is shared.
+            return
+        other = self._holders.get(key.parts)
+        if other is not None and other is not session:
+            self._forget(key)
+            other.fail(faults.client_id_taken(key.client))
+            other.let_go()
+
+    def hold(self, session: Client, key: Key) -> None:
+        """``session`` has one more subscription to it."""
+        if key.client and session in self._clients.get(key.client, ()):
+            self._holders[key.parts] = session
+            self._held[key.parts] = self._held.get(key.parts, 0) + 1
+
+    def release(self, session: Client, key: Key) -> None:
+        """``session`` has one less."""
+        if self._holders.get(key.parts) is session:
+            self._held[key.parts] = self._held.get(key.parts, 1) - 1
+            if self._held[key.parts] <= 0:
+                self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        self._holders.pop(key.parts, None)
+        self._held.pop(key.parts, None)
 
     def own(self, session: str, name: str, most: int) -> None:
         """``name`` is a temporary destination of the session with the id ``session`` from now on.
@@ -60,11 +100,19 @@ class Roster:
 
     def leave(self, session: Client) -> set[str]:
         """``session`` is gone, and is nobody's client. Returns the temporary destinations it had."""
-        if self._clients.get(session.client_id) is session:
-            del self._clients[session.client_id]
+        sessions = self._clients.get(session.client_id)
+        if sessions is not None and session in sessions:
+            del sessions[session]
+            if not sessions:
+                del self._clients[session.client_id]
         return self._temporary.pop(session.id, set())
 
     @property
     def temporary(self) -> int:
         """How many sessions have temporary destinations."""
         return len(self._temporary)
+
+    @property
+    def holders(self) -> int:
+        """How many durable subscriptions they have by their client-ids."""
+        return len(self._holders)

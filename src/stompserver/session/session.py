@@ -517,15 +517,21 @@ class Session(Client, Talk):
         self._hello = None
         self.broker.memory.used -= self.behind
         self.behind = 0
-        for subscription in self.subscriptions.values():
-            self.broker.memory.subscriptions.give(subscription.weight)
-        self.broker.drop(self)
+        self.let_go()
         self.routes.clear()
         self._delete_temporary()
         self.tolerate("colon", self.parser.colons)
         self.tolerate("stray-octets", self.parser.strays)
         if self.tolerated:
             self.happened.append(Tolerated(self.tolerated))
+
+    def let_go(self) -> None:
+        """End its subscriptions, and put back what it has not settled."""
+        for subscription in self.subscriptions.values():
+            self.broker.memory.subscriptions.give(subscription.weight)
+            if subscription.wish.durable is not None:
+                self.roster.release(self, subscription.wish.durable)
+        self.broker.drop(self)
 
     def _delete_temporary(self) -> None:
         names = self.roster.leave(self)

@@ -85,14 +85,34 @@ def test_a_client_id_is_taken_over_with_its_durable_subscription(house: Any) -> 
     sender.publish("/topic/a", "1")
     first.message("1")
     second = house.connect("client-id:me\n")
+    first.nothing()
+    second.send(f"SUBSCRIBE\nid:0\ndestination:/topic/a\nack:client\n{named}\n\0")
     assert "took over" in first.error()["message"]
-    second.subscribe("/topic/a", more=named, ack="client")
-    second.message("1")
+    assert second.message("1")["redelivered"] == "true"
     house.restart()
     third = house.connect("client-id:me\n")
     if house.keeps:
         third.subscribe("/topic/a", more=named)
         third.message("1")
+
+
+def test_two_workers_with_one_client_id_share_a_queue(house: Any) -> None:
+    """Some libraries take the module's name as client-id."""
+    one, two = house.connect("client-id:module\n"), house.connect("client-id:module\n")
+    for worker in (one, two):
+        worker.subscribe("/queue/work", more="prefetch-count:1\n", ack="client")
+    house.connect().publish("/queue/work", "1")
+    house.connect().publish("/queue/work", "2")
+    one.message("1")
+    two.message("2")
+    # One leaves its durable subscription: the other may have it, and nobody ends.
+    named = "activemq.subscriptionName:n\n"
+    one.subscribe("/topic/t", "d", named)
+    one.receipt("UNSUBSCRIBE\nid:d\n\n\0")
+    two.subscribe("/topic/t", "d", named)
+    one.nothing()
+    one.publish("/topic/t", "3")
+    two.message("3")
 
 
 def test_the_properties_of_a_queue_survive_with_it(house: Any) -> None:

@@ -168,8 +168,13 @@ def _register(session: Client, key: str, subscription: Subscription, reply: Repl
     """Make ``subscription`` known to the broker, and to the session by ``key``; return up to where the log must be
     durable before its client is told.
     """
+    durable = subscription.wish.durable
+    if durable is not None:
+        session.roster.take(session, durable)
     granted = session.broker.subscribe(subscription)
     session.subscriptions[key] = subscription
+    if durable is not None:
+        session.roster.hold(session, durable)
     subscription.weight = _weight(session, subscription.wish)
     session.broker.memory.subscriptions.take(subscription.weight)
     session.happened.append(Subscribed(subscription.destination))
@@ -473,6 +478,7 @@ def unsubscribe(session: Client, frame: Frame) -> int:
         session.happened.append(Unsubscribed(subscription.destination))
         if subscription.wish.durable is not None:
             had.append(subscription.wish.durable)
+            session.roster.release(session, subscription.wish.durable)
     if meant is None:
         return number
     if ended:

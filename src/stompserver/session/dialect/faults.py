@@ -315,16 +315,16 @@ def client_id_in_use(id: str) -> Refused:
     return Refused(
         f"Client id is in use {id[:80]!r}",
         where="header client-id",
-        rule="A client-id names one live connection; only one of the same login takes it over",
+        rule="A client-id names live connections of one login",
         fix="Choose another client-id.",
     )
 
 
 def client_id_taken(id: str) -> Refused:
-    """To the connection that had a client-id before."""
+    """To the connection that had a durable subscription of a client-id before."""
     return Refused(
         f"Another connection took over client id {id[:80]!r}",
         where="header client-id",
-        rule="A client-id names one live connection, the newest one of its login",
-        fix="Give each process a client-id of its own, or none.",
+        rule="One connection of a client-id has a durable subscription of it, the newest that asks (JMS)",
+        fix="Give each process a client-id of its own, or share one by x-queue-name.",
     )

@@ -187,7 +187,7 @@ HEADERS: Final = (
         CLIENT_ID,
         "CONNECT",
         OBEYED,
-        "part of the names of durable subscriptions; a second connection of the same login takes it over",
+        "part of what durable subscriptions are known by; a second connection that wants one takes it over",
     ),
     Header(("request-id", "response-id"), "CONNECT CONNECTED", OBEYED, "comes back as `response-id`"),
     Header(("receipt", "receipt-id"), "CONNECT CONNECTED", OBEYED, "comes back as `receipt-id` of CONNECTED"),
