@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from stompserver.broker.broker import Broker
@@ -22,9 +23,9 @@ PROMPT: Final = 0.01
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
 
-def steady() -> float:
-    """Seconds by a clock that nobody sets, and that goes on while the machine sleeps, where the system has one."""
-    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
+# Looked at for each packet: no function around it (bench: latency).
+steady: Final[Callable[[], float]] = time.monotonic if _CLOCK is None else partial(time.clock_gettime, _CLOCK)
+"""Seconds by a clock that nobody sets, and that goes on while the machine sleeps, where the system has one."""
 
 
 class Alarm:

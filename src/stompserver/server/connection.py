@@ -17,7 +17,7 @@ from stompserver.server.door import Place
 from stompserver.server.hearing import after_hearing
 from stompserver.server.logins import Waiting
 from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
-from stompserver.session.events import Connected
+from stompserver.session.events import Connected, Event
 from stompserver.session.principal import Principal
 from stompserver.session.talk import ANSWERS_HIGH, Talk
 
@@ -191,7 +191,8 @@ class Connection(asyncio.Protocol):
         ):
             self._unread += data
             return
-        if session.more or self._unread:
+        # While there is more to do it is held (bench: latency).
+        if self._unread or (self._held and session.more):
             # It is not read now, but some transports give what they have already.
             self._server.broker.memory.used += len(data)
             self._unread += data
@@ -321,7 +322,7 @@ class Connection(asyncio.Protocol):
         self._unread = b""
         session.end_of_stream()
         session.lost()
-        self._tell(session)
+        self._tell(session.events())
         self._server.forget(self, self._problem)
         self.session = None
 
@@ -429,7 +430,7 @@ class Connection(asyncio.Protocol):
         self.release(LOGIN | THROTTLED | UNREAD | TURN | CHOKED)
         self._count(session, 0)
         self._no_stranger()
-        self._tell(session)
+        self._tell(session.events())
         if self._timer is not None:
             self._timer.cancel()
         if self._carrier is not None and (farewell := self._carrier.farewell()):
@@ -553,12 +554,15 @@ class Connection(asyncio.Protocol):
 
     def _after(self, session: Talk) -> None:
         """What follows from an entry into the session."""
-        self._tell(session)
-        credentials = session.credentials
-        if credentials is not None and not self._held & LOGIN:
-            self.hold(LOGIN)
-            answer = partial(self._logged_in, session)
-            self._login = self._server.logins.check(self, *credentials, answer)
+        happened = session.events()
+        if happened:
+            self._tell(happened)
+        if self._stranger:
+            credentials = session.credentials
+            if credentials is not None and not self._held & LOGIN:
+                self.hold(LOGIN)
+                answer = partial(self._logged_in, session)
+                self._login = self._server.logins.check(self, *credentials, answer)
         sent = session.sent
         if sent != self._sends and not session.more:
             self._sends = sent
@@ -631,9 +635,9 @@ class Connection(asyncio.Protocol):
             memory.used -= self._partial
             self._partial = 0
 
-    def _tell(self, session: Talk) -> None:
+    def _tell(self, happened: list[Event]) -> None:
         """Log what happened in the session."""
-        for event in session.events():
+        for event in happened:
             lines.tell(event, self.id, self.address, self._server.log_rate)
             if isinstance(event, Connected):
                 self._welcome()

@@ -70,7 +70,9 @@ class Producers:
     @property
     def short(self) -> bool:
         """Whether those who send may have to wait."""
-        return self._memory.scarce(0) or self.behind
+        # Asked for each packet: not by way of ``behind`` (bench: latency).
+        pump = self._pump
+        return self._memory.scarce(0) or (pump is not None and pump.pausing)
 
     def sent(self, connection: Peer) -> None:
         """``connection`` has sent messages, or a large part of one."""
