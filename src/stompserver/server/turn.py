@@ -117,12 +117,15 @@ class Turn:
         connections = self._connections
         waiting = self._producers.waiting
         end = 0.0
-        for done, session in enumerate(sessions):
-            if done % LOOK == LOOK - 1:
+        left = LOOK
+        for session in sessions:
+            left -= 1
+            if not left:
+                left = LOOK
                 now = self._loop.time()
                 end = end or now + WRITES
                 if now >= end:
-                    return sessions[done:]
+                    return sessions[sessions.index(session) :]
             session.noticed()
             connection = connections.get(session)
             if connection is not None:
