@@ -176,3 +176,26 @@ def test_a_late_ack_in_1_0_is_excused(world: Any) -> None:
     peer.send(b"UNSUBSCRIBE\nid:s\n\n\0")
     world.broker.tick(world.broker.now + 20)
     assert "ack-timeout" in peer.get(b"ACK\nmessage-id:1\nreceipt:r\n\n\0")["warning"]
+
+
+def test_leases_that_end_while_a_long_nack_goes_on_take_nobody_elses_place(world: Any) -> None:
+    """What the NACK took counts for the order no more, although it is not settled yet."""
+    peer = world.connect("1.2")
+    peer.subscribe("/queue/q", "client", more="ack-timeout:1000\nprefetch-count:0\n")
+    start = world.broker.now
+    peer.publish("/queue/q", *[b"x"] * 610)
+    world.broker.tick(start + 500)
+    peer.publish("/queue/q", *[b"x"] * 60)
+    world.broker.tick(start + 999)
+    peer.read()
+    # Nothing is delivered again.
+    peer.session.writable(False)
+    peer.send(b"NACK\nid:600\n\n\0")
+    assert world.broker.slices.live
+    # The rest of its 600 comes back by the lease, and 10 more; then the slice finds nothing to do.
+    world.broker.tick(start + 1000)
+    assert not world.broker.slices.live
+    assert len(peer.session.deliveries) == 60
+    peer.send(ack("1.2", 670))
+    assert not peer.session.deliveries
+    assert world.broker.queues["/queue/q"].unacked == 0

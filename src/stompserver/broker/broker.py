@@ -585,6 +585,8 @@ class Broker(Desk):
             if queue.waiting:
                 queue.dispatch()
             self.retire(queue)
+        # Some of its others may have missed their turn before they were ended.
+        subscription.consumer.stalled.clear()
 
     def retire(self, queue: Queue) -> None:
         """Let ``queue`` be idle, if nobody uses it."""

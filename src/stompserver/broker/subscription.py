@@ -221,6 +221,7 @@ class Order:
                 found.append(delivery)
             if delivery is last:
                 break
+        self._tidy()
         return found
 
     def put_back(self, taken: list[Delivery]) -> None:
@@ -236,12 +237,23 @@ class Order:
     def lapsed(self) -> None:
         """One of them was settled otherwise."""
         self._gone += 1
+        self._tidy()
         if self._gone > 100 and 2 * self._gone > len(self.deliveries):
             left = [delivery for delivery in self.deliveries if not delivery.settled]
             # In place: the subscriptions of a composite destination share it.
             self.deliveries.clear()
             self.deliveries.extend(left)
             self._gone = 0
+
+    def _tidy(self) -> None:
+        """Where all that stand here are settled, none needs to: each holds its subscription, which has this order."""
+        if self._gone and self._gone == len(self.deliveries):
+            self.clear()
+
+    def clear(self) -> None:
+        """Nobody is there any more to settle what stands here."""
+        self.deliveries.clear()
+        self._gone = 0
 
 
 def _place(delivery: Delivery) -> int:

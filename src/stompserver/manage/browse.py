@@ -42,7 +42,8 @@ class BrowseSchedule(Taker):
         self._broker = broker
         self._destination = destination
         self._correlation = correlation
-        self._order = _Order(broker, start, end, self)
+        self._order: _Order | None = _Order(broker, start, end, self)
+        """Has it, as the fetch has: at the end both are let go."""
         self._page: list[Entry] = []
         self._wanted: set[int] = set()
         self._read: dict[int, Message] = {}
@@ -54,7 +55,8 @@ class BrowseSchedule(Taker):
     def start(self, then: Callable[[], None] | None = None) -> None:
         """Begin."""
         self._then = then
-        self._order.go_on()
+        if self._order is not None:
+            self._order.go_on()
 
     def show(self, page: list[Entry]) -> None:
         """Send these, or have those read first that are only in the store."""
@@ -89,12 +91,14 @@ class BrowseSchedule(Taker):
                     # There is no room for more, or the one who asked is gone.
                     self._end()
                     return
-        if self._order.over:
+        if self._order is None or self._order.over:
             self._end()
         else:
             self._order.later()
 
     def _end(self) -> None:
+        self._order = None
+        self._fetch = None
         then = self._then
         self._then = None
         if then is not None:

@@ -52,7 +52,8 @@ class Walk(Job):
         """Lines of groups that are to be seen; None until all others in memory are."""
         self._held: deque[Message] = deque()
         """What stands in one of them."""
-        self._pages = _Pages(self)
+        self._pages: _Pages | None = None
+        """What reads the store, while that is to be read: it has the walk, so who is over lets it go."""
 
     @abstractmethod
     def visit(self, message: Message, paged: bool) -> None:
@@ -62,7 +63,7 @@ class Walk(Job):
         """Visit some of those in memory, or have a page read from the store."""
         if self.queue.deleted:
             self.finish()
-        if self._pages.asking:
+        if self._pages is not None and self._pages.asking:
             return False
         return self._visit_some(budget)
 
@@ -127,6 +128,8 @@ class Walk(Job):
             if queue.walker is not None and queue.walker is not self._pages:
                 # Another goes through the store.
                 return True
+            if self._pages is None:
+                self._pages = _Pages(self)
             queue.walker = self._pages
             self._pages.want(window)
             return False
@@ -179,8 +182,9 @@ class Walk(Job):
 
     def _leave(self) -> None:
         queue = self.queue
-        if queue.walker is self._pages:
+        if self._pages is not None and queue.walker is self._pages:
             queue.walker = None
+        self._pages = None
         self._heap = []
         self._held.clear()
         self.broker.retire(queue)

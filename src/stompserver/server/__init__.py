@@ -8,6 +8,7 @@ in, ``producers`` who has to wait, ``alarm`` and ``cron`` what is done at a time
 read), ``terms``, ``policies``
 and ``listeners`` what is made of a configuration. ``login_line`` is the order in which logins are
 checked, ``origin`` where clients come from, ``strangers`` what clients without a login may hold,
-``hang_up`` who left while it was not read, ``log_rate`` how many lines a client may cause. ``storage`` is
+``hang_up`` who left while it was not read, ``unbound`` how a lost transport goes, ``log_rate`` how many lines a
+client may cause. ``storage`` is
 between the op log and a store, ``process`` what belongs to the process and not to a server.
 """

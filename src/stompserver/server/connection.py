@@ -17,6 +17,7 @@ from stompserver.server.door import Place
 from stompserver.server.hearing import after_hearing
 from stompserver.server.logins import Waiting
 from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
+from stompserver.server.unbound import unbind
 from stompserver.session.events import Connected, Event
 from stompserver.session.principal import Principal
 from stompserver.session.talk import ANSWERS_HIGH, Talk
@@ -294,6 +295,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, problem: Exception | None) -> None:
         if self._place is not None:
             self._place.close()
+        unbind(self.transport)
         session = self.session
         if session is None:
             return
@@ -324,6 +326,8 @@ class Connection(asyncio.Protocol):
         session.lost()
         self._tell(session.events())
         self._server.forget(self, self._problem)
+        # It has the frames where it was raised, of which some have this connection.
+        self._problem = None
         self.session = None
 
     # The session's promises

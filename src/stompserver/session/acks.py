@@ -151,13 +151,24 @@ def lapse(session: Client, delivery: Delivery) -> None:
     name = _called(session, delivery.name)
     if session.deliveries.get(delivery.name) is delivery:
         forget(session, delivery)
-    order = delivery.subscription.order
-    if order is not None:
-        order.lapsed()
+        # Only then it stands there: what is settled in slices was taken out before.
+        order = delivery.subscription.order
+        if order is not None:
+            order.lapsed()
     lapsed = session.lapsed
     if len(lapsed) >= _LAPSED:
         del lapsed[next(iter(lapsed))]
     lapsed[name] = None
+
+
+def part(session: Client) -> None:
+    """``session`` is gone and settles nothing more: let go of the orders of what it was given. There is none that has
+    something and nothing unsettled.
+    """
+    for delivery in session.deliveries.values():
+        order = delivery.subscription.order
+        if order is not None:
+            order.clear()
 
 
 def pair(message_id: str, subscription_id: str) -> str:

@@ -531,6 +531,7 @@ class Session(Client, Talk):
             self.broker.memory.subscriptions.give(subscription.weight)
             if subscription.wish.durable is not None:
                 self.roster.release(self, subscription.wish.durable)
+        acks.part(self)
         self.broker.drop(self)
 
     def _delete_temporary(self) -> None:

@@ -334,8 +334,13 @@ class Backlog(Reader):
                 self.deadlines.cancel(expiry)
             self.memory.used -= TIMER * len(self.expiries)
             self.expiries = None
+        self.end_rounds()
+
+    def end_rounds(self) -> None:
+        """Look no more for what expired in the store."""
         if self.round is not None:
             self.deadlines.cancel(self.round)
+            self.round = None
 
     def lose_paged(self, message: Message, reason: str) -> None:
         """Give up a message that only the store has."""

@@ -82,6 +82,7 @@ class Idle:
         queue = self._table.pop(oldest)
         self._memory.fixed -= queue.cost
         queue.drop_routes()
+        queue.untie()
         self._forget(oldest)
 
     def use(self, queue: Queue) -> None:

@@ -793,6 +793,7 @@ class Queue(Backlog, Source):
             self.slices.add(Disposal(self.let_go))
             if matching is not None:
                 matching.abandon()
+            self.untie()
             return
         for message in self._in_memory():
             message.state = DEAD
@@ -809,6 +810,16 @@ class Queue(Backlog, Source):
         self.close_up()
         if self.values is not None:
             self.values.clear()
+        self.untie()
+
+    def untie(self) -> None:
+        """Let go of what has it in turn, as it is no more, or forgotten: it goes with the last that has something of
+        it to settle.
+        """
+        self._withdraw_all()
+        self.end_rounds()
+        self.matching = None
+        self._candidates = None
 
     def let_go(self) -> bool:
         """Give back the memory of one message of a queue that is no more; false when there is none left."""

@@ -36,7 +36,7 @@ class Ring:
             subscription.waiting = False
             del members[self.turn]
             self.only = members[0] if len(members) == 1 else None
-            if not subscription.consumer.ready:
+            if not subscription.consumer.ready and not subscription.closed:
                 subscription.consumer.stalled.append(subscription)
         return None
 

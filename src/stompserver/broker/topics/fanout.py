@@ -77,7 +77,8 @@ class Fanout:
         self.unheard = Unheard(desk)
         self.histories: dict[str, History] = {}
         """By the names of their topics, the longest unused first."""
-        self.replaying: list[Mailbox] = []
+        self.replaying: dict[Mailbox, None] = {}
+        """Those of which some topics may have to look out for what a replay comes to."""
         self._aging = _Aging(self)
         desk.restorers[HISTORY] = self._restore
 
@@ -128,9 +129,10 @@ class Fanout:
 
     def _see_replays(self) -> None:
         """Topics need not look out for replays that are over."""
-        going = [box for box in self.replaying if box.replay is not None]
-        if len(going) < len(self.replaying):
-            self.replaying = going
+        over = [box for box in self.replaying if box.replay is None]
+        for box in over:
+            del self.replaying[box]
+        if over:
             self.change()
 
     def find(self, message: Message) -> Topic | None:
@@ -294,7 +296,7 @@ class Fanout:
                 histories = self.histories_of(topic, subscription.consumer)
                 if histories:
                     box.replay = Replay(start, histories)
-                    self.replaying.append(box)
+                    self.replaying[box] = None
                 elif topic.pattern is None and not wanted(topic.policy):
                     warning = f"{name} has no history to replay (policy history-messages)"
         topic.add(subscription, box)
@@ -359,6 +361,9 @@ class Fanout:
         """Deliver nothing more to ``subscription``, which has a topic."""
         topic = self.topics[subscription.destination]
         topic.discard(subscription)
+        box = subscription.queue
+        if isinstance(box, Mailbox):
+            self.replaying.pop(box, None)
         self.retire(topic)
 
     def retire(self, topic: Topic) -> None:

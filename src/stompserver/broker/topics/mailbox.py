@@ -42,11 +42,14 @@ class Mailbox(Queue):
     It lives no longer than the subscription: what mailboxes share has a log that records nothing, and no window.
     """
 
-    __slots__ = ("lag", "no_local", "owner", "pending", "reading", "replay", "selector", "slow")
+    __slots__ = ("lag", "no_local", "owner", "pending", "rank", "reading", "replay", "selector", "slow")
 
     def __init__(self, owner: Subscription, shared: Shared, policy: Policy, lag: int) -> None:
         super().__init__(owner.destination, shared, policy)
-        self.owner = owner
+        self.owner: Subscription | None = owner
+        """None once it is closed: what was delivered may still be settled, so its owner keeps it."""
+        self.rank: int = 0
+        """Its owner's, among those of a topic."""
         self.lag: int = lag
         self.slow: str = policy.slow
         self.rule(policy, lag)
@@ -76,7 +79,8 @@ class Mailbox(Queue):
 
     def wants(self, message: Message, sender: Consumer | None) -> bool:
         """Whether ``message``, sent by ``sender``, is for its owner."""
-        if self.no_local and sender is self.owner.consumer:
+        owner = self.owner
+        if owner is None or (self.no_local and sender is owner.consumer):
             return False
         return self.selector is None or self.selector.matches(message)
 
@@ -97,8 +101,9 @@ class Mailbox(Queue):
         ):
             if not self.shed(DROPPED):
                 break
-        if self.slow == DISCONNECT and self.bytes - newest > self.lag:
-            self.owner.consumer.lag(self.owner)
+        owner = self.owner
+        if owner is not None and self.slow == DISCONNECT and self.bytes - newest > self.lag:
+            owner.consumer.lag(owner)
 
     def dispatch(self, subscription: Subscription | None = None) -> None:
         """Deliver what is here, then what a replay still has."""
@@ -164,7 +169,9 @@ class Mailbox(Queue):
         self.abandon()
         self.waiting = 0
         self.held = 0
-        self.discard(self.owner)
+        if self.owner is not None:
+            self.discard(self.owner)
+            self.owner = None
 
 
 class _Reading(Sliced):

@@ -113,7 +113,7 @@ class Topic:
         self.change()
         subscription.of_topic = True
         if box is not None:
-            subscription.rank = self.queues[-1].owner.rank + 1 if self.queues else 0
+            subscription.rank = box.rank = self.queues[-1].rank + 1 if self.queues else 0
             self.queues.append(box)
         elif subscription.selector is not None or subscription.no_local:
             append(self.own_chosen, subscription)
@@ -153,7 +153,9 @@ class Topic:
             self.direct.extend([s for s in topic.own_direct if s.consumer.may_consume(self.name)])
             self.chosen.extend([s for s in topic.own_chosen if s.consumer.may_consume(self.name)])
             self.feeds.extend(topic.own_feeds)
-            self.boxes.extend([box for box in topic.queues if box.owner.consumer.may_consume(self.name)])
+            for box in topic.queues:
+                if box.owner is not None and box.owner.consumer.may_consume(self.name):
+                    self.boxes.append(box)
         self.twice = len(self.feeds) > 1 and len({feed.queue for feed in self.feeds}) < len(self.feeds)
         self._choosing = 0
         for subscription in self.chosen:
@@ -184,4 +186,4 @@ class Topic:
 
 
 def _rank_of(box: Mailbox) -> int:
-    return box.owner.rank
+    return box.rank

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -19,7 +18,7 @@ from stompserver.security.users import Users
 from stompserver.server.build import build
 from stompserver.server.listeners import name_of
 from stompserver.server.policies import changes, circles
-from stompserver.server.process import heap, logs
+from stompserver.server.process import collector, heap, logs
 from stompserver.server.process.process import PidFile, Readiness
 from stompserver.server.server import Server
 from stompserver.server.terms import Terms
@@ -29,8 +28,6 @@ logger = logging.getLogger("stompserver")
 ENDED_EARLY = 1
 # A server that overruns its own deadline is given this much more before it is left behind (seconds).
 GRACE = 1.0
-COLLECT = (5_000, 10, 10)
-"""Objects made until the garbage collector looks at the youngest; for the older ones, looks at those before them."""
 
 
 class Serving(Protocol):
@@ -79,11 +76,11 @@ class Service:
                 logger.warning(note, extra={"event": "pid_file"})
             server = await self._make_server(self.config, await self._load_users(self.config), sockets)
             await server.start()
-            _relieve_collector()
-            heap.keep()
-            _announce(sockets, self.config)
-            readiness.ready()
-            return await self._serve(server)
+            with collector.relieved():
+                heap.keep()
+                _announce(sockets, self.config)
+                readiness.ready()
+                return await self._serve(server)
         finally:
             if self._pid_file:
                 self._pid_file.release()
@@ -217,13 +214,6 @@ def _on_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         logger.warning("%s: %s", context.get("message"), problem, extra={"event": "fault"})
     else:
         loop.default_exception_handler(context)
-
-
-def _relieve_collector() -> None:
-    """Have the garbage collector look seldom: messages wait by the million and are in no cycles (bench: fill)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
 
 
 def _announce(sockets: Sequence[socket.socket], config: Config) -> None:
