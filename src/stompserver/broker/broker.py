@@ -16,7 +16,7 @@ from stompserver.broker.kept import duplicates
 from stompserver.broker.kept.jumps import Jumps
 from stompserver.broker.kept.pauses import Pauses
 from stompserver.broker.kept.properties import Properties
-from stompserver.broker.message import NUMBER, Message
+from stompserver.broker.message import DUPLICATE, NUMBER, Message
 from stompserver.broker.names.destination import DURABLE, MONITOR, QUEUE
 from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.names.rules import Rules, naming_of
@@ -28,6 +28,7 @@ from stompserver.broker.queues.shared import Shared
 from stompserver.broker.queues.watch import Watches
 from stompserver.broker.queues.window import Window
 from stompserver.broker.returns import Returns
+from stompserver.broker.schedule.plan import Plan
 from stompserver.broker.schedule.schedule import Schedule
 from stompserver.broker.slices import BUDGET
 from stompserver.broker.subscription import Consumer, Delivery, Granted, Subscription
@@ -216,7 +217,7 @@ class Broker(Desk):
         name = message.destination
         policy = self.rules.policies.find(name)
         extras = message.extras
-        id = extras.pop(duplicates.ID, "") if extras is not None else ""
+        id = extras.pop(DUPLICATE, "") if extras is not None else ""
         if not extras:
             message.extras = None
         if id and self.duplicates.seen(name, id, self.clock.now, policy.duplicate_time):
@@ -517,7 +518,7 @@ class Broker(Desk):
     def _do(self, sender: Consumer | None, action: Action) -> None:
         """Do one action of a transaction that was admitted."""
         if action.message is not None and action.plan is not None:
-            self.schedule.add(action.message, action.plan)
+            self._send_later(action.message, action.plan)
         elif action.message is not None:
             self.send(action.message, sender, True)
         elif action.delivery is not None:
@@ -525,6 +526,21 @@ class Broker(Desk):
                 self.ack(action.delivery)
             else:
                 self.nack([action.delivery], action.requeue, action.delay, action.cause)
+
+    def _send_later(self, message: Message, plan: Plan) -> None:
+        """Give ``message`` to the schedule. Its id counts now: what comes of it at its times has none."""
+        extras = message.extras
+        id = extras.pop(DUPLICATE, "") if extras is not None else ""
+        if not id:
+            self.schedule.add(message, plan)
+            return
+        name = message.destination
+        policy = self.rules.policies.find(name)
+        if self.duplicates.seen(name, id, self.clock.now, policy.duplicate_time):
+            return
+        with self.log.transaction():
+            self.schedule.add(message, plan)
+            self.duplicates.note(name, id, self.fresh(), self.clock.now, policy.duplicate_window)
 
     def resume(self, consumer: Consumer) -> None:
         """``consumer`` can take messages again: deliver what its queues hold for it."""

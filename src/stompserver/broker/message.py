@@ -16,6 +16,9 @@ NORMAL: Final = 4
 DATED: Final = "dated"
 """In ``extras``: that it expires at a time of day, and not after so and so long."""
 
+DUPLICATE: Final = "dedup"
+"""In ``extras``: the id by which its sender lets it be known again, until its SEND is accepted."""
+
 WAITING: Final = 0
 RESERVED: Final = 1
 OUT: Final = 2

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from stompserver.broker.kept.duplicates import ID as DUPLICATE
-from stompserver.broker.message import Message
+from stompserver.broker.message import DUPLICATE, Message
 from stompserver.broker.names.destination import DURABLE, QUEUE
 from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.queues import overflow
@@ -133,7 +132,9 @@ class Needs:
         message = action.message
         if message is not None:
             if action.plan is not None:
-                # Kept whether its sender wants that or not; its id is looked at when it is sent.
+                if self._known(message, False):
+                    return
+                # Kept whether its sender wants that or not.
                 self.later += 1
                 self.later_bytes += message.size
                 self._write(message.size)

@@ -260,6 +260,20 @@ def test_what_is_for_later_survives(new_world: Callable[..., World], listen: Any
     assert world.kept == []
 
 
+def test_a_series_that_an_earlier_version_kept_with_its_id_comes_whole(
+    new_world: Callable[..., World], listen: Any
+) -> None:
+    world = new_world()
+    world.send(b"x", Plan(delay=1000, period=100, repeat=3))
+    world.commit()
+    (kept,) = world.store.queues[SCHEDULE].values()
+    kept.extras["dedup"] = "id"
+    world.restart()
+    consumer = listen(world)
+    world.until(START + 2000)
+    assert consumer.bodies() == [b"x"] * 4
+
+
 def test_it_is_in_one_place_or_the_other(new_world: Callable[..., World]) -> None:
     world = new_world()
     world.send(b"x", Plan(delay=1000, period=1000, repeat=1))

@@ -73,6 +73,48 @@ def test_a_series_goes_on_after_a_restart(house: Any) -> None:
     assert client.manage("schedule-list")["count"] == 0
 
 
+@pytest.mark.parametrize("header", ["dedup-id", "_AMQ_DUPL_ID", "x-deduplication-header"])
+def test_an_id_counts_once_for_a_whole_series(house: Any, header: str) -> None:
+    client = house.connect()
+    series = "AMQ_SCHEDULED_DELAY:50\nAMQ_SCHEDULED_PERIOD:100\nAMQ_SCHEDULED_REPEAT:3\n"
+    client.publish("/queue/a", "x", f"{header}:x\n{series}")
+    client.publish("/queue/a", "again", f"{header}:x\n{series}")
+    client.publish("/queue/a", "again", f"{header}:x\n")
+    house.restart()
+    client = house.connect()
+    client.publish("/queue/a", "again", f"{header}:x\n")
+    client.subscribe("/queue/a")
+    assert client.bodies(4) == ["x"] * 4
+    assert client.manage("schedule-list")["count"] == 0
+
+
+def test_an_id_counts_from_its_send_on_though_its_message_is_for_later(house: Any) -> None:
+    client = house.connect()
+    later(client, "first", 1500, "dedup-id:y\n")
+    client.publish("/queue/a", "second", "dedup-id:y\n")
+    # Within a transaction, too, and against those in it.
+    client.receipt("BEGIN\ntransaction:t\n\n\0")
+    client.send("SEND\ndestination:/queue/a\ntransaction:t\ndedup-id:y\n\nthird\0")
+    client.send("SEND\ndestination:/queue/a\ntransaction:t\ndedup-id:z\nx-delay:1600\n\nother\0")
+    client.send("SEND\ndestination:/queue/a\ntransaction:t\ndedup-id:z\n\nfourth\0")
+    client.receipt("COMMIT\ntransaction:t\n\n\0")
+    house.restart()
+    client = house.connect()
+    later(client, "fifth", 1, "dedup-id:z\n")
+    client.publish("/queue/a", "sixth", "dedup-id:y\n")
+    client.subscribe("/queue/a")
+    assert client.bodies(2) == ["first", "other"]
+
+
+def test_an_id_of_a_send_that_was_refused_does_not_count(house: Any) -> None:
+    client = house.connect()
+    assert "cron" in client.fails("SEND\ndestination:/queue/a\ndedup-id:x\nAMQ_SCHEDULED_CRON:wrong\n\n\0")
+    client = house.connect()
+    later(client, "right", 1, "dedup-id:x\n")
+    client.subscribe("/queue/a")
+    assert client.bodies(1) == ["right"]
+
+
 def test_cron_is_understood(house: Any) -> None:
     client = house.connect()
     client.publish("/queue/a", "x", "AMQ_SCHEDULED_CRON:30 4 1 JAN *\n")

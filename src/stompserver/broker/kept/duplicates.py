@@ -5,14 +5,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from stompserver.broker.message import Message
+from stompserver.broker.message import DUPLICATE, Message
 from stompserver.broker.names.destination import SYSTEM
 
 if TYPE_CHECKING:
     from stompserver.broker.desk import Desk
-
-ID: Final = "dedup"
-"""In a message's extras: the id by which it is known."""
 
 QUEUE: Final = SYSTEM + "duplicates"
 
@@ -71,7 +68,7 @@ class Duplicates:
         window = self._add(destination, id, Note(number, now))
         entry = Message(destination, {}, b"", _SIZE, plain=True)
         entry.number = entry.key = number
-        entry.extras = {ID: id, _AT: str(now)}
+        entry.extras = {DUPLICATE: id, _AT: str(now)}
         self._log.put(QUEUE, entry)
         while len(window) > count:
             self._forget_oldest(destination)
@@ -125,10 +122,10 @@ class Duplicates:
         """Take back what the store has of an earlier run, in the order of the keys."""
         for message in messages:
             extras = message.extras
-            if extras is not None and ID in extras:
+            if extras is not None and DUPLICATE in extras:
                 at = extras.get(_AT, "")
                 note = Note(message.key, int(at) if at.isascii() and at.isdigit() else 0)
-                self._add(message.destination, _short(extras[ID]), note)
+                self._add(message.destination, _short(extras[DUPLICATE]), note)
         self._make_room()
         return []
 

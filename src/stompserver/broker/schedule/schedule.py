@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.deadlines import Timed
-from stompserver.broker.message import DATED, Message
+from stompserver.broker.message import DATED, DUPLICATE, Message
 from stompserver.broker.names.destination import SYSTEM
 from stompserver.broker.places import NEVER, STEPS, Places
 from stompserver.broker.schedule.fetch import Fetch, Taker
@@ -435,6 +435,8 @@ class Schedule(Taker):
             twin.persistent = False
         for name in NAMES:
             extras.pop(name, None)
+        # Its id counted when its SEND was accepted; earlier versions kept it until now.
+        extras.pop(DUPLICATE, None)
         twin.extras = extras or None
         return twin
 

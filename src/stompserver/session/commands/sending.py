@@ -6,8 +6,7 @@ from typing import Final
 
 from stompserver.broker.broker import SEND, Action
 from stompserver.broker.commit import UNDER_WAY
-from stompserver.broker.kept.duplicates import ID as DUPLICATE
-from stompserver.broker.message import DATED, Message
+from stompserver.broker.message import DATED, DUPLICATE, Message
 from stompserver.broker.names.destination import QUEUE
 from stompserver.broker.names.durable import ARTEMIS, Key
 from stompserver.broker.schedule.plan import Plan
