@@ -49,7 +49,9 @@ class World:
         self.begin()
 
     def begin(self) -> None:
-        base = Policy().changed({"deadletter": DEAD, "max_redeliveries": 3, "expired": "deadletter"})
+        base = Policy().changed(
+            {"priorities": True, "deadletter": DEAD, "max_redeliveries": 3, "expired": "deadletter"}
+        )
         self.window = Window(self.size)
         self.log = OpLog(recording=True)
         rules = Rules(deadletter=DEAD, policies=Policies([], base))

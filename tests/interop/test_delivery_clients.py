@@ -114,7 +114,10 @@ def delay(name: str, key: str, version: str) -> list[Step]:
 def priority(name: str, key: str, version: str) -> list[Step]:
     return [
         ["connect", "one", {}],
-        *(["send", "one", f"/queue/{key}", level, {"priority": level}] for level in ("1", "9", "5")),
+        *(
+            ["send", "one", f"/queue/{key}", level, {"priority": level, "x-max-priority": "9"}]
+            for level in ("1", "9", "5")
+        ),
         ["subscribe", "one", "one", f"/queue/{key}", "auto", {}],
         ["receive", "one", 3],
     ]

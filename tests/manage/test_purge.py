@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from stompserver.broker.broker import Rules
 from stompserver.broker.message import Message
+from stompserver.broker.names.policy import Policies, Policy
 from stompserver.broker.slices import BUDGET
 from stompserver.broker.subscription import INDIVIDUAL
 from stompserver.manage import queues
@@ -36,6 +38,7 @@ def test_all_goes_and_memory_comes_back(world: Any) -> None:
 
 
 def test_what_comes_later_and_what_is_delivered_stays(world: Any, new_client: Any) -> None:
+    world.broker.adjust(Rules(policies=Policies([], Policy().changed({"priorities": True}))))
     client = new_client()
     world.subscribe(client, Q, INDIVIDUAL, 2)
     world.send(Q, *[b"%d" % n for n in range(2000)])

@@ -409,6 +409,8 @@ def test_what_is_never_sent(world: Any) -> None:
         ("x-overflow:reject-publish-dlx", "overflow", "dead-letter"),
         ("x-dead-letter-routing-key:dead.a", "deadletter", "/queue/dead.a"),
         ("x-expires:60000", "idle_expiry", 60000),
+        ("x-max-priority:0", "max_priority", 0),
+        ("x-max-priority:31", "max_priority", 31),
         ("x-single-active-consumer:true", "exclusive", True),
         ("auto-delete:true", "auto_delete", True),
     ],
@@ -464,13 +466,23 @@ def test_a_send_to_more_new_queues_than_there_may_be_makes_none_of_them(new_worl
     assert sorted(world.broker.queues) == ["/queue/a", "/queue/b"]
 
 
-@pytest.mark.parametrize("header", ["x-max-length:many", "x-max-length:0", "x-overflow:burst"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x-max-length:many",
+        "x-max-length:0",
+        "x-max-priority:256",
+        "x-max-priority:32",
+        "x-max-priority:-1",
+        "x-overflow:burst",
+    ],
+)
 def test_a_property_that_cannot_be_had_is_a_warning(world: Any, header: str) -> None:
     receipt = world.connect("1.2").get(f"SEND\ndestination:/queue/a\n{header}\nreceipt:r\n\n\0".encode())
     assert header.partition(":")[0] in receipt["warning"]
 
 
-@pytest.mark.parametrize("name", [*dialect.NO_PROPERTIES, "x-max-priority"])
+@pytest.mark.parametrize("name", dialect.NO_PROPERTIES)
 def test_properties_that_have_no_meaning_here(world: Any, name: str) -> None:
     peer = world.connect("1.2")
     assert not peer.get(f"SEND\ndestination:/queue/a\n{name}:7\nreceipt:r\n\nx\0".encode()).has("warning")

@@ -11,12 +11,12 @@ from stompserver.broker.commit import UNDER_WAY, Commit, Committer
 from stompserver.broker.dead import letter as deadletter
 from stompserver.broker.deadlines import JUMP
 from stompserver.broker.departure import Departure
-from stompserver.broker.desk import NORMAL_LANE, Desk
+from stompserver.broker.desk import Desk
 from stompserver.broker.kept import duplicates
 from stompserver.broker.kept.jumps import Jumps
 from stompserver.broker.kept.pauses import Pauses
 from stompserver.broker.kept.properties import Properties
-from stompserver.broker.message import DUPLICATE, NUMBER, Message
+from stompserver.broker.message import DUPLICATE, NORMAL_LANE, NUMBER, Message
 from stompserver.broker.names.destination import DURABLE, MONITOR, QUEUE
 from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.names.rules import Rules, naming_of
@@ -205,6 +205,8 @@ class Broker(Desk):
             self.check_room(1)
         self.assign(message)
         self.work += queue.effort()
+        if queue.rank is not None:
+            message.key = queue.rank.place(message)
         queue.send(message)
         if idle:
             self.use(queue)
@@ -280,6 +282,8 @@ class Broker(Desk):
         kind = queue.policy.overflow
         if kind != overflow.REJECT and kind != overflow.BLOCK and not overflow.make_room(queue, copy.size):
             return
+        if queue.rank is not None:
+            copy.key = queue.rank.place(copy)
         queue.send(copy)
         if queue.idle:
             self.use(queue)

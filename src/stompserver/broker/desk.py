@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.deadlines import Clock, Deadlines
 from stompserver.broker.memory import Memory
-from stompserver.broker.message import NORMAL
+from stompserver.broker.message import NORMAL_LANE
 from stompserver.broker.oplog import FOREVER
 from stompserver.broker.queues.overflow import storage_full
 from stompserver.broker.slices import Slices
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
     as text.
     """
 
-_LANES: Final = [(9 - priority) << 57 for priority in range(10)]
-"""What keys of each priority begin with: the highest first. Keys of older versions have none, and come first."""
-
 _TOLD: Final = 1000
-
-NORMAL_LANE: Final = _LANES[NORMAL]
 
 
 class Desk(metaclass=ABCMeta):
@@ -101,17 +96,19 @@ class Desk(metaclass=ABCMeta):
         return self.number
 
     def place(self, copy: Message) -> None:
-        """Give ``copy`` a place of its own: a key that no other message has."""
+        """Give ``copy`` a place of its own: a key that no other message has. A queue with priorities changes it."""
         self.number += 1
-        copy.key = self.number | (_LANES[copy.priority])
+        copy.key = self.number | NORMAL_LANE
 
     def assign(self, message: Message) -> None:
-        """Give a message that was sent its number and its place, and count it."""
+        """Give a message that was sent its number and its place, and count it. A queue with priorities changes the
+        place.
+        """
         self.enqueued += 1
         number: int = self.number + 1
         self.number = number
         message.number = number
-        message.key = number | (_LANES[message.priority])
+        message.key = number | NORMAL_LANE
 
     # Room
 

@@ -8,10 +8,19 @@ OVERHEAD: Final = 1000
 """Bytes that a waiting message costs beside its body and header text (measured: 700 to 950)."""
 
 NUMBER: Final = (1 << 57) - 1
-"""Of a key: the part that is the message's number, behind the lane of its priority."""
+"""Of a key: the part that is the message's number, behind its lane."""
+
+LANES: Final = 32
+"""Lanes that keys can have; those of the first are the lowest, and go first."""
+
+HIGHEST: Final = 9
+"""The highest priority in JMS, which has the first lane."""
 
 NORMAL: Final = 4
 """The priority of a message that names none, as in JMS."""
+
+NORMAL_LANE: Final = (HIGHEST - NORMAL) << 57
+"""What a key begins with where priorities do not count. Those of very old versions have no lane, and come first."""
 
 DATED: Final = "dated"
 """In ``extras``: that it expires at a time of day, and not after so and so long."""
@@ -32,14 +41,14 @@ _GROUP: Final = "group"
 class Message:
     """One message. Treated as unchangeable once sent, but for what the broker itself counts.
 
-    ``number`` names it (the ``message-id`` header) and ``key`` is its place in the queue; both are given by
-    the broker, once, for life. ``attempts`` counts deliveries that came back. ``exceptions`` is the
-    original's ``max-exceptions`` (-1: none). ``size`` is in bytes, as counted against the memory limit;
-    ``stored`` tells that the op log has it. ``priority`` is 0 to 9, ``expires`` Unix time in ms (0: never), by the
-    clock of when it came (see ``Clock``),
-    ``group`` the message group (empty: none). ``extras`` are further properties that stores keep and nobody is
-    sent. ``state`` is the queue's: WAITING, RESERVED (for one subscription or a group), OUT (handed out, or held
-    back for a time) or DEAD (it left); ``failed`` is when a delivery first came back (Unix ms, 0: none did).
+    ``number`` names it (the ``message-id`` header) and ``key`` is its place in the queue; both are given by the
+    broker, once, for life. ``attempts`` counts deliveries that came back. ``exceptions`` is the original's
+    ``max-exceptions`` (-1: none). ``size`` is in bytes, as counted against the memory limit; ``stored`` tells that
+    the op log has it. ``priority`` is 0 to 9 (what RabbitMQ counts is in its header), ``expires`` Unix time in ms (0:
+    never), by the clock of when it came (see ``Clock``), ``group`` the message group (empty: none). ``extras`` are
+    further properties that stores keep and nobody is sent. ``state`` is the queue's: WAITING, RESERVED (for one
+    subscription or a group), OUT (handed out, or held back for a time) or DEAD (it left); ``failed`` is when a
+    delivery first came back (Unix ms, 0: none did).
     ``lines`` are its header lines but the destination's as its sender wrote them, where nothing
     in them is escaped and nobody set ``headers``; content-length is one of them.
     ``head`` and ``variants`` are the consumer's: the encoded header block shared by all deliveries, opaque to

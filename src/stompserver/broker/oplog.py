@@ -17,7 +17,7 @@ MARK: Final = 2
 REMOVE: Final = 3
 DROP: Final = 4
 
-FOREVER: Final = 1 << 61
+FOREVER: Final = (1 << 62) - 1
 """A watermark that every position is below."""
 
 

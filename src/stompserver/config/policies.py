@@ -91,6 +91,14 @@ class PolicyOptions(Table):
         values.one_of(get_args(Slow), "choice"))] = "disconnect"
 
     # Order and content
+    priorities: Annotated[bool, Option(
+        CONTENT, "Whether a queue delivers messages of a higher priority first: 0 to 9, and 4 for those that name"
+        " none; else it is first in, first out, whatever they say",
+        values.boolean)] = False
+    max_priority: Annotated[int, Option(
+        CONTENT, "The same as RabbitMQ has it (x-max-priority): 0 to this, which is 31 at most; 0 for those that name"
+        " none, and what is higher counts as this; 0 is not so",
+        values.whole_number)] = Field(0, ge=0, le=31)
     exclusive: Annotated[bool, Option(
         CONTENT, "Whether only one subscription at a time gets messages, the next one when it ends",
         values.boolean)] = False

@@ -8,6 +8,7 @@ import pytest
 
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.message import Message
+from stompserver.broker.names.policy import Policies, Policy
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.subscription import AUTO, INDIVIDUAL, Subscription, Wish
 
@@ -16,7 +17,7 @@ class Scene:
     """A broker, a queue, a browser and what it saw."""
 
     def __init__(self, new_consumer: Any, follow: bool) -> None:
-        self.broker = Broker(Rules(), OpLog())
+        self.broker = Broker(Rules(policies=Policies([], Policy().changed({"priorities": True}))), OpLog())
         self.consumer = new_consumer()
         self.consumer.ended = lambda subscription: self.consumer.got.append((subscription, None))
         self.wish = Wish("b", "/queue/q", AUTO, 0, browser=True, follow=follow)

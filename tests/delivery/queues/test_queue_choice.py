@@ -16,7 +16,7 @@ def test_a_selector_finds_what_is_deep_in_the_store(house: Any) -> None:
     client.flood(queue, "colour:blue\n", 2500)
     client.publish(queue, "red 1", more="colour:red\n")
     client.flood(queue, "colour:blue\n", 2500)
-    client.publish(queue, "red 2", more="colour:red\npriority:2\n")
+    client.publish(queue, "red 2", more="colour:red\n")
     client.subscribe(queue, f"{RED}prefetch-count:1\n", ONE)
     frame = client.message()
     assert frame.body == "red 1"
@@ -303,7 +303,7 @@ def test_a_window_of_bytes(house: Any) -> None:
 
 
 def test_a_browser_takes_nothing_and_sees_what_waits(house: Any) -> None:
-    queue = house.name()
+    queue = house.name("ranked")
     client, browser = house.connect(), house.connect()
     client.publish(queue, "out", "acked", "a", more="colour:red\n")
     client.publish(queue, "b")

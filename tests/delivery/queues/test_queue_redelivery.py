@@ -38,7 +38,7 @@ def test_deliveries_are_counted_over_a_kill(house: Any) -> None:
 
 @pytest.mark.parametrize("more", ["", "requeue:true\n"])
 def test_a_returned_message_keeps_its_place_among_priorities(house: Any, more: str) -> None:
-    queue = house.name()
+    queue = house.name("ranked")
     client = house.connect()
     client.publish(queue, "low 1", "low 2", more="priority:1\n")
     client.publish(queue, "high 1", "high 2", more="priority:8\n")
@@ -59,7 +59,7 @@ def test_a_returned_message_keeps_its_place_among_priorities(house: Any, more: s
 
 
 def test_priorities_of_a_queue_that_is_mostly_in_the_store(house: Any) -> None:
-    queue = house.name()
+    queue = house.name("ranked")
     client = house.connect()
     client.flood(queue)
     client.publish(queue, "high", more="priority:9\n")
@@ -78,6 +78,125 @@ def test_priorities_of_a_queue_that_is_mostly_in_the_store(house: Any) -> None:
     house.restart(kill=False)
     client = house.connect()
     assert client.contents(queue) == ["high", "highest", *["filler"] * MANY, "low"]
+
+
+def test_a_queue_is_first_in_first_out_whatever_priority_says(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "1", more="priority:1\n")
+    client.publish(queue, "none")
+    client.publish(queue, "9", more="priority:9\n")
+    client.publish(queue, "0", more="priority:0\n")
+    client.publish(queue, "4", more="priority:4\n")
+    bodies = ["1", "none", "9", "0", "4"]
+    client.subscribe(queue, "browser:true\n")
+    assert [client.message().body for _ in range(6)] == [*bodies, ""]
+    client.unsubscribe()
+    house.restart()
+    if house.keeps:
+        client = house.connect()
+    client.subscribe(queue, "prefetch-count:1\n", ONE)
+    for body in bodies:
+        (frame,) = client.take(1)
+        assert frame.body == body
+        client.nack(frame)
+        (frame,) = client.take(1)
+        assert (frame.body, frame.has("priority")) == (body, body != "none")
+        client.ack(frame)
+
+
+def test_a_long_queue_is_first_in_first_out_too(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "first", more="priority:0\n")
+    client.flood(queue)
+    client.publish(queue, "last", more="priority:9\n")
+    house.restart()
+    if not house.keeps:
+        client.close()
+    assert house.connect().contents(queue) == ["first", *["filler"] * MANY, "last"]
+
+
+def test_priorities_up_to_that_of_the_queue_as_rabbitmq_counts_them(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "none", more="x-max-priority:3\n")
+    for said in ("0", "1", "2", "3", "7", "255", "high"):
+        client.publish(queue, said, more=f"priority:{said}\n")
+    client.publish(queue, "late none")
+    # The queue has it over a restart, and counts what comes then by it.
+    house.restart()
+    if house.keeps:
+        client = house.connect()
+    client.publish(queue, "late 2", more="priority:2\n")
+    client.publish(queue, "late 9", more="priority:9\n")
+    client.subscribe(queue)
+    came = ["3", "7", "255", "late 9", "2", "late 2", "1", "none", "0", "high", "late none"]
+    assert client.bodies(len(came)) == came
+
+
+def test_more_priorities_than_jms_has(house: Any) -> None:
+    queue = house.name()
+    client = house.connect()
+    client.publish(queue, "none", more="x-max-priority:20\n")
+    for said in ("4", "9", "12", "20", "15", "21"):
+        client.publish(queue, said, more=f"priority:{said}\n")
+    client.subscribe(queue, "browser:true\n")
+    came = ["20", "21", "15", "12", "9", "4", "none"]
+    assert [client.message().body for _ in range(8)] == [*came, ""]
+    client.unsubscribe()
+    house.restart()
+    if house.keeps:
+        client = house.connect()
+    client.subscribe(queue)
+    assert client.bodies(7) == came
+
+
+def test_what_was_stored_by_its_priority_keeps_its_place(new_house: Any) -> None:
+    """As earlier versions stored it in all queues."""
+    house = new_house("policies:\n  /queue/>:\n    priorities: true\n")
+    client = house.connect()
+    client.publish("old", "low", more="priority:1\n")
+    client.publish("old", "normal")
+    client.publish("old", "high", more="priority:9\n")
+    client.publish("dlq", "low", more="priority:1\n")
+    client.publish("dlq", "high", more="priority:9\n")
+    house.reload("policies:\n  /queue/dlq:\n    priorities: true\n")
+    house.restart()
+    client = house.connect()
+    client.publish("old", "new", more="priority:0\n")
+    client.publish("old", "newer", more="priority:9\n")
+    client.publish("dlq", "new", more="priority:5\n")
+    client.subscribe("old")
+    assert client.bodies(5) == ["high", "normal", "new", "newer", "low"]
+    client.subscribe("dlq", id="1")
+    assert client.bodies(3) == ["high", "new", "low"]
+    house.restart()
+    client = house.connect()
+    client.subscribe("old")
+    client.nothing()
+
+
+def test_dead_letters_stand_in_line_and_go_back_to_the_places_of_their_priorities(house: Any) -> None:
+    queue = house.name("ranked")
+    client = house.connect()
+    client.publish(queue, "low", more="priority:1\n")
+    client.publish(queue, "high", more="priority:9\n")
+    client.subscribe(queue, ack=ONE)
+    high, low = client.take(2)
+    client.nack(low, "requeue:false\n")
+    client.nack(high, "requeue:false\n")
+    client.unsubscribe()
+    client.publish(queue, "normal")
+    house.restart(kill=False)
+    if house.keeps:
+        client = house.connect()
+    client.subscribe(f"DLQ.{queue}", "browser:true\n")
+    assert [client.message().body for _ in range(3)] == ["low", "high", ""]
+    client.unsubscribe()
+    client.manage("redrive", f"DLQ.{queue}")
+    client.subscribe(queue)
+    assert client.bodies(3) == ["high", "normal", "low"]
 
 
 def test_a_dead_letter_says_where_why_and_how_often(house: Any) -> None:

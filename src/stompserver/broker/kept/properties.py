@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.kept.register import Register
-from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.message import LANES, OVERHEAD, Message
 from stompserver.broker.names.destination import MONITOR, SYSTEM
 from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.names.policy import Policy, Value
@@ -32,6 +32,9 @@ _OVERFLOWS: Final = {
     "reject-publish": "reject",
     "reject-publish-dlx": "dead-letter",
 }
+_HIGHEST: Final = 255
+"""The most that x-max-priority may be in RabbitMQ."""
+
 _SWITCHES: Final = {"auto-delete": "auto_delete", "x-single-active-consumer": "exclusive"}
 
 
@@ -180,6 +183,13 @@ def options_of(wanted: dict[str, str]) -> tuple[dict[str, Value], list[str]]:
                 faults.append(f"{name} has to be 1 or more")
             else:
                 options[_NUMBERS[name]] = int(word)
+        elif name == "x-max-priority":
+            if not word.isascii() or not word.isdigit() or len(word) > 15 or int(word) > _HIGHEST:
+                faults.append(f"{name} is not a number from 0 to {_HIGHEST}")
+            else:
+                options["max_priority"] = min(int(word), LANES - 1)
+                if int(word) >= LANES:
+                    faults.append(f"{name} is {LANES - 1} at most here, and what is higher counts as that")
         elif name in _SWITCHES:
             options[_SWITCHES[name]] = word.lower() in ("true", "1", "yes")
         elif name == "x-overflow":
@@ -199,7 +209,7 @@ def _regained(headers: dict[str, str]) -> dict[str, Value]:
     """Options as they were kept; what this version does not know is left out."""
     options: dict[str, Value] = {}
     for name, value in headers.items():
-        if name in ("idle_expiry", "max_messages", "max_bytes", "ttl", "max_ttl"):
+        if name in ("idle_expiry", "max_messages", "max_bytes", "max_priority", "ttl", "max_ttl"):
             if value.isascii() and value.isdigit():
                 options[name] = int(value)
         elif name in ("auto_delete", "exclusive"):

@@ -38,11 +38,13 @@ NAMES: Final = (
     "last_value",
     "max_bytes",
     "max_messages",
+    "max_priority",
     "max_redeliveries",
     "max_redelivery_delay",
     "max_ttl",
     "overflow",
     "prefetch",
+    "priorities",
     "redelivery_delay",
     "redelivery_jitter",
     "redelivery_multiplier",
@@ -72,8 +74,9 @@ class Policy:
     ``dead-letter`` or ``block``), ``prefetch`` (messages, 0: the server's), ``slow`` (a topic's subscriber who
     falls behind: ``disconnect``, ``drop-oldest`` or ``block``).
 
-    Order and content: ``exclusive`` (one active consumer), ``group_rebalance``, ``last_value`` (the header
-    that is the key, "": not a last-value queue), ``duplicate_window`` (ids remembered, 0: no detection) and
+    Order and content: ``priorities`` (the higher is served first, as in JMS), ``max_priority`` (the same as RabbitMQ
+    has it, up to that one; 0: not so), ``exclusive`` (one active consumer), ``group_rebalance``, ``last_value`` (the
+    header that is the key, "": not a last-value queue), ``duplicate_window`` (ids remembered, 0: no detection) and
     ``duplicate_time`` (ms, 0: only the count), ``retain`` (each message of a topic becomes the retained one),
     ``history_messages``, ``history_bytes``, ``history_age`` (ms; 0: no such bound, all three 0: no history),
     ``timestamp`` and ``user`` (the broker's time, the sender's login on MESSAGE).
@@ -100,6 +103,8 @@ class Policy:
         self.overflow: str = "reject"
         self.prefetch: int = 0
         self.slow: str = "disconnect"
+        self.priorities: bool = False
+        self.max_priority: int = 0
         self.exclusive: bool = False
         self.group_rebalance: bool = False
         self.last_value: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from stompserver.broker.message import NUMBER, OUT, Message
+from stompserver.broker.message import LANES, NUMBER, OUT, Message
 from stompserver.broker.queues.window import Reader
 from stompserver.broker.subscription import Subscription
 
@@ -17,7 +17,7 @@ PAGE: Final = (256, 256 << 10)
 STRIDE: Final = 64
 """Messages in memory that it looks at in one go."""
 
-_LANES: Final = [lane << 57 for lane in range(10)]
+_LANES: Final = [lane << 57 for lane in range(LANES)]
 
 # What comes after what.
 _MEMORY: Final = 0

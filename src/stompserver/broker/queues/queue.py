@@ -16,6 +16,7 @@ from stompserver.broker.queues.candidates import Candidates
 from stompserver.broker.queues.disposal import Disposal
 from stompserver.broker.queues.lease import Timeout
 from stompserver.broker.queues.matching import Matching
+from stompserver.broker.queues.rank import Rank, rank_of
 from stompserver.broker.queues.ring import Ring, Tiers
 from stompserver.broker.queues.route import RouteTable
 from stompserver.broker.queues.shared import Shared
@@ -62,6 +63,7 @@ class Queue(Backlog, Source):
         "passing",
         "paused",
         "purged",
+        "rank",
         "rested",
         "returning",
         "ring",
@@ -74,7 +76,9 @@ class Queue(Backlog, Source):
         self.ring: Ring = Ring()
         self.matching: Matching | None = None
         self.guarded = False
-        """Whether a message needs room under the policy's limits."""
+        """Whether a message needs room under the policy's limits, or has a place of its own by its priority."""
+        self.rank: Rank | None = None
+        """What places messages have, where they have priorities."""
         self.routes: set[RouteTable] | None = None
         """Where the way to it is remembered, if anywhere."""
         self.browsers: dict[Subscription, Browse] = {}
@@ -113,12 +117,15 @@ class Queue(Backlog, Source):
     def follow(self, policy: Policy) -> None:
         """Take the rules of ``policy`` from now on."""
         self.policy = policy
+        # What waits keeps the place it has.
+        self.rank = rank_of(policy)
         self.drop_routes()
         self.guarded = (
             policy.max_messages > 0
             or policy.max_bytes > 0
             or policy.ttl > 0
             or policy.max_ttl > 0
+            or self.rank is not None
             or self.name.startswith(DURABLE)
         )
         if policy.last_value:

@@ -42,14 +42,14 @@ class Mailbox(Queue):
     It lives no longer than the subscription: what mailboxes share has a log that records nothing, and no window.
     """
 
-    __slots__ = ("lag", "no_local", "owner", "pending", "rank", "reading", "replay", "selector", "slow")
+    __slots__ = ("lag", "no_local", "owner", "owner_rank", "pending", "reading", "replay", "selector", "slow")
 
     def __init__(self, owner: Subscription, shared: Shared, policy: Policy, lag: int) -> None:
         super().__init__(owner.destination, shared, policy)
         self.owner: Subscription | None = owner
         """None once it is closed: what was delivered may still be settled, so its owner keeps it."""
-        self.rank: int = 0
-        """Its owner's, among those of a topic."""
+        self.owner_rank: int = 0
+        """That of its owner among the subscriptions of a topic."""
         self.lag: int = lag
         self.slow: str = policy.slow
         self.rule(policy, lag)

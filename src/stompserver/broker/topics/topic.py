@@ -113,7 +113,7 @@ class Topic:
         self.change()
         subscription.of_topic = True
         if box is not None:
-            subscription.rank = box.rank = self.queues[-1].rank + 1 if self.queues else 0
+            subscription.rank = box.owner_rank = self.queues[-1].owner_rank + 1 if self.queues else 0
             self.queues.append(box)
         elif subscription.selector is not None or subscription.no_local:
             append(self.own_chosen, subscription)
@@ -125,7 +125,7 @@ class Topic:
         self.change()
         subscription.closed = True
         if subscription.queue is not None:
-            box = self.queues.pop(bisect_left(self.queues, subscription.rank, key=_rank_of))
+            box = self.queues.pop(bisect_left(self.queues, subscription.rank, key=_owner_rank_of))
             box.close()
         elif subscription.selector is not None or subscription.no_local:
             remove(self.own_chosen, subscription)
@@ -185,5 +185,5 @@ class Topic:
         return not self.subscriptions and not self.own_feeds
 
 
-def _rank_of(box: Mailbox) -> int:
-    return box.rank
+def _owner_rank_of(box: Mailbox) -> int:
+    return box.owner_rank

@@ -198,7 +198,12 @@ HEADERS: Final = (
     Header(PERSISTENT, "SEND", OBEYED, "`false`: need not survive a restart; without it a message is kept"),
     Header(("expires",), "SEND", OBEYED, "Unix time in ms after which nobody wants it; 0: never"),
     Header(RELATIVE, "SEND", OBEYED, "ms from now; of several, and `expires`, the earliest counts"),
-    Header(("priority",), "SEND", OBEYED, "0 to 9, 4 without it; what is higher counts as 9"),
+    Header(
+        ("priority",),
+        "SEND",
+        OBEYED,
+        "in a queue that has priorities; 0 to 9, 4 without it; with `x-max-priority:N` 0 to N, 0",
+    ),
     Header(
         (
             "correlation-id",
