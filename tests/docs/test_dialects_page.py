@@ -32,7 +32,8 @@ activemq.optimizedAcknowledge browser browser-end include-seq from-seq x-stream-
 x-stream-match-unfiltered subscription-type temp activemq.maximumRedeliveries activemq.redeliveryDelay
 activemq.initialRedeliveryDelay activemq.maximumRedeliveryDelay activemq.useExponentialBackOff
 activemq.backOffMultiplier message-id subscription transaction requeue redelivered JMSXUserID
-JMSXDeliveryCount original-destination ingress-timestamp _AMQ_ORIG_ADDRESS _AMQ_ORIG_QUEUE
+JMSXDeliveryCount original-destination original-expiration original-expires ingress-timestamp _AMQ_ORIG_ADDRESS
+_AMQ_ORIG_QUEUE
 dlqDeliveryFailureCause message receipt-id version redirect content-type
 """
 

@@ -233,7 +233,7 @@ def test_no_delay_is_now(world: Any) -> None:
     "headers",
     [
         "AMQ_SCHEDULED_CRON:every day",
-        "AMQ_SCHEDULED_REPEAT:3",
+        "AMQ_SCHEDULED_REPEAT:-1",
         "AMQ_SCHEDULED_REPEAT:some\nAMQ_SCHEDULED_PERIOD:5",
         "AMQ_SCHEDULED_PERIOD:often",
     ],

@@ -135,8 +135,8 @@ class Needs:
                 if self._known(message, False):
                     return
                 # Kept whether its sender wants that or not.
-                self.later += 1
-                self.later_bytes += message.size
+                self.later += action.plan.together()
+                self.later_bytes += action.plan.together() * message.size
                 self._write(message.size)
             elif not self._send(message):
                 return

@@ -23,6 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 BareDestination = Literal["topic", "queue", "error"]
+DelayedExpires = Literal["time", "span"]
 ManagementAccess = Literal["local", "all", "off"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -63,6 +64,10 @@ class Config(Table):
     bare_destination: Annotated[BareDestination, Option(
         KEEP, "What a destination is that starts with neither /queue nor /topic: topic, queue or error",
         values.one_of(get_args(BareDestination), "kind"), "KIND")] = "topic"
+    delayed_expires: Annotated[DelayedExpires, Option(
+        KEEP, "What expires is of a message for later: a time, and refused when the message is due after it; or, as"
+        " in ActiveMQ, a span: what was left of it at the SEND is left at each delivery",
+        values.one_of(get_args(DelayedExpires), "meaning"), "MEANING")] = "time"
     prefetch: Annotated[int, Option(
         KEEP, "Un-acknowledged messages a subscription may hold when the client does not say",
         values.whole_number, unit="messages")] = Field(100, ge=1, le=1_000_000)

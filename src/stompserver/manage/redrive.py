@@ -71,6 +71,7 @@ class Redrive(Transfer):
 
     def copy(self, message: Message) -> Message:
         """As it was before it died."""
-        twin = revived(message)
+        clock = self.broker.clock
+        twin = revived(message, clock.now, clock.moved(message.number))
         self.broker.place(twin)
         return twin

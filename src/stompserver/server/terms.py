@@ -94,4 +94,5 @@ def _settings_of(config: Config, strict: bool, server_header: str) -> Settings:
         max_transaction_bytes=config.max_transaction_bytes,
         transaction_timeout=config.transaction_timeout,
         management=config.management,
+        delayed_spans=config.delayed_expires == "span",
     )

@@ -12,13 +12,15 @@ class Settings:
     ``heart_beat`` is what the server can send and wants to get, in ms; ``login_timeout`` and
     ``transaction_timeout`` (0: none) in s; ``prefetch`` and ``prefetch10`` (for 1.0 with ack:client) in messages;
     ``authenticate`` makes each CONNECT wait for the shell's answer, and without it all clients are ``anybody``;
-    ``management`` says who may send to management destinations: local, all, off.
+    ``management`` says who may send to management destinations: local, all, off; ``delayed_spans`` that ``expires``
+    of a message for later is a span from its delivery on.
     """
 
     __slots__ = (
         "anybody",
         "authenticate",
         "before_login",
+        "delayed_spans",
         "heart_beat",
         "limits",
         "login_timeout",
@@ -54,6 +56,7 @@ class Settings:
         transaction_timeout: float = 600.0,
         management: str = "local",
         anybody: Principal = ANYBODY,
+        delayed_spans: bool = False,
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -72,3 +75,4 @@ class Settings:
         self.transaction_timeout: float = transaction_timeout
         self.management = management
         self.anybody = anybody
+        self.delayed_spans: bool = delayed_spans

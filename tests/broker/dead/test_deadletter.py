@@ -30,7 +30,7 @@ def test_there_and_back() -> None:
     assert kept is not None
     stored = Message(dead.destination, dead.headers, dead.body, dead.size)
     stored.regain(kept)
-    back = revived(stored)
+    back = revived(stored, 1000)
     assert (dead.destination, back.destination) == ("/queue/dead", "/queue/a")
     assert (back.headers, back.group, back.priority) == ({"colour": "red"}, "g", 7)
     assert back.extras == {"more": "kept"}

@@ -199,6 +199,65 @@ def test_dead_letters_stand_in_line_and_go_back_to_the_places_of_their_prioritie
     assert client.bodies(3) == ["high", "normal", "low"]
 
 
+def test_a_dead_letter_does_not_expire_again(house: Any) -> None:
+    queue = house.name("dlq")
+    client = house.connect()
+    soon, late = str(int(time.time() * 1000) + 1500), str(int(time.time() * 1000) + 10**8)
+    said = {"soon": f"expires:{soon}\n", "late": f"expires:{late}\n"}
+    for name in ("expiration", "ttl", "x-message-ttl"):
+        said[name] = f"{name}:60000\n"
+    client.subscribe(queue, ack=ONE)
+    for body, line in said.items():
+        client.publish(queue, body, more=line)
+    for frame in client.take(5):
+        client.nack(frame, "requeue:false\n")
+    client.unsubscribe()
+    house.restart(kill=False)
+    if house.keeps:
+        client = house.connect()
+    while int(time.time() * 1000) <= int(soon):
+        client.nothing()
+    client.subscribe(f"DLQ.{queue}", "browser:true\n", id="look")
+    frames = {frame.body: frame for frame in [client.message() for _ in range(6)]}
+    assert set(frames) == {*said, ""}
+    for body, line in said.items():
+        name, _, value = line.strip().partition(":")
+        assert frames[body]["original-" + name] == value
+        assert not frames[body].has(name)
+    client.unsubscribe("look")
+    # Back in its queue it has what is left: a span counts anew, and a time that is over is none.
+    client.manage("redrive", f"DLQ.{queue}")
+    client.subscribe(queue, "browser:true\n")
+    frames = {frame.body: frame for frame in [client.message() for _ in range(6)]}
+    assert set(frames) == {*said, ""}
+    for body, line in said.items():
+        name, _, value = line.strip().partition(":")
+        assert frames[body].has(name) is (body != "soon")
+        assert not frames[body].has("original-" + name)
+        assert body == "soon" or frames[body][name] == value
+
+
+def test_a_span_counts_anew_when_a_dead_letter_goes_back(house: Any) -> None:
+    queue = house.name("dlq")
+    client = house.connect()
+    client.subscribe(queue, ack=ONE)
+    client.publish(queue, "x", more="ttl:1000\n")
+    (frame,) = client.take(1)
+    client.nack(frame, "requeue:false\n")
+    until = time.time() + 1.1
+    while time.time() < until:
+        client.nothing()
+    client.manage("redrive", f"DLQ.{queue}")
+    (frame,) = client.take(1)
+    client.unsubscribe()
+    # It is over again, and was: what comes back after its time goes.
+    until = time.time() + 1.1
+    while time.time() < until:
+        client.nothing()
+    client.nack(frame)
+    assert client.contents(queue) == []
+
+
 def test_a_dead_letter_says_where_why_and_how_often(house: Any) -> None:
     queue = house.name("dlq")
     client = house.connect()

@@ -115,6 +115,49 @@ def test_an_id_of_a_send_that_was_refused_does_not_count(house: Any) -> None:
     assert client.bodies(1) == ["right"]
 
 
+@pytest.mark.parametrize("begin", ["", "AMQ_SCHEDULED_DELAY:300\n", "AMQ_SCHEDULED_PERIOD:0\n"])
+def test_what_is_repeated_without_a_period_comes_at_once(house: Any, begin: str) -> None:
+    client = house.connect()
+    now = int(time.time() * 1000)
+    client.publish("/queue/a", "x", f"{begin}AMQ_SCHEDULED_REPEAT:3\n")
+    house.restart()
+    client = house.connect()
+    client.subscribe("/queue/a")
+    frames = client.take(4)
+    assert [frame.body for frame in frames] == ["x"] * 4
+    assert len({frame["scheduledJobId"] for frame in frames}) == 1
+    assert "DELAY" not in begin or time.time() * 1000 >= now + 300
+    assert client.manage("schedule-list")["count"] == 0
+
+
+@pytest.mark.options("--max-scheduled=10")
+def test_what_is_repeated_at_once_counts_as_many(house: Any) -> None:
+    client = house.connect()
+    send = "SEND\ndestination:/queue/a\nx-delay:100000\nAMQ_SCHEDULED_REPEAT:%d\n\nx\0"
+    assert "max-scheduled" in client.fails(send % 10)
+    client = house.connect()
+    client.receipt(send % 9)
+
+
+@pytest.mark.options("--delayed-expires=span")
+def test_expires_of_a_message_for_later_is_a_span_as_in_activemq(house: Any) -> None:
+    client = house.connect()
+    now = int(time.time() * 1000)
+    client.publish("/queue/a", "lives", f"AMQ_SCHEDULED_DELAY:1200\nexpires:{now + 60_000}\n")
+    client.publish("/queue/a", "would be over", f"AMQ_SCHEDULED_DELAY:1000\nexpires:{now + 900}\n")
+    house.restart()
+    client = house.connect()
+    client.subscribe("/queue/a")
+    over, lives = client.take(2)
+    assert [over.body, lives.body] == ["would be over", "lives"]
+    # From its delivery on it has as long as it had from the SEND on, which came a little later than that.
+    assert now + 1200 + 30_000 < int(lives["expires"]) < int(time.time() * 1000) + 60_000
+    assert now + 1000 < int(over["expires"])
+    # Who does not delay it means a time.
+    client.publish("/queue/a", "at once", f"expires:{now + 60_000}\n")
+    assert client.take(1)[0]["expires"] == str(now + 60_000)
+
+
 def test_cron_is_understood(house: Any) -> None:
     client = house.connect()
     client.publish("/queue/a", "x", "AMQ_SCHEDULED_CRON:30 4 1 JAN *\n")
@@ -153,7 +196,7 @@ def test_a_delay_in_a_transaction_begins_at_its_commit(house: Any) -> None:
         ("AMQ_SCHEDULED_DELAY:soon", "not a number"),
         ("AMQ_SCHEDULED_DELAY:-1", "negative"),
         ("x-delay:99999999999999999999", "x-delay"),
-        ("AMQ_SCHEDULED_REPEAT:3", "without AMQ_SCHEDULED_PERIOD"),
+        ("AMQ_SCHEDULED_REPEAT:-1", "without AMQ_SCHEDULED_PERIOD"),
         ("AMQ_SCHEDULED_CRON:* * * *", "4 fields"),
         ("AMQ_SCHEDULED_CRON:61 * * * *", "bad minute"),
         ("AMQ_SCHEDULED_CRON:0 0 30 2 *", "bad day-of-month"),

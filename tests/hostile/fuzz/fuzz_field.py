@@ -112,6 +112,7 @@ SEND = {
 RESERVED = (
     *("redelivered", "delivery-count", "JMSXDeliveryCount", "original-destination", "dead-letter-reason"),
     *("dead-letter-cause", "dlqDeliveryFailureCause", "first-failure", "scheduledJobId", "JMSXUserID"),
+    *("original-expires", "original-ttl"),
     *("x-stream-offset", "ActiveMQ.Retained", "message-id", "subscription", "ack", "browser", "x-sanitized"),
     *(" redelivered", "redelivered ", " message-id", "message-id "),
 )

@@ -24,7 +24,8 @@ OWN = frozenset(
         *("subscription", "message-id", "destination", "content-length", "ack", "redelivered", "x-sanitized"),
         *("delivery-count", "JMSXDeliveryCount", "browser", "ActiveMQ.Retained", "x-stream-offset"),
         *("original-destination", "dead-letter-reason", "dead-letter-cause", "dlqDeliveryFailureCause"),
-        *("first-failure", "last-failure", "scheduledJobId"),
+        *("first-failure", "last-failure", "scheduledJobId", "original-expires", "original-expiration"),
+        *("original-ttl", "original-x-message-ttl"),
     )
 )
 """Headers of a MESSAGE that only the server says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stompserver.broker.message import Message
+from stompserver.broker.message import DATED, Message
 
 ORIGIN: Final = "original-destination"
 REASON: Final = "dead-letter-reason"
@@ -14,7 +14,14 @@ FIRST: Final = "first-failure"
 LAST: Final = "last-failure"
 ACTIVEMQ: Final = "dlqDeliveryFailureCause"
 
-ADDED: Final = frozenset((ORIGIN, REASON, CAUSE, ACTIVEMQ, COUNT, FIRST, LAST))
+_EXPIRES: Final = "expires"
+_SPANS: Final = ("expiration", "ttl", "x-message-ttl")
+_TIMES: Final = {name: "original-" + name for name in (_EXPIRES, *_SPANS)}
+"""Headers that say when a message expires, and what they are called on a dead letter: it does not, nor does it when
+somebody sends it on with its headers.
+"""
+
+ADDED: Final = frozenset((ORIGIN, REASON, CAUSE, ACTIVEMQ, COUNT, FIRST, LAST, *_TIMES.values()))
 """The headers that a dead letter has and the message did not."""
 
 EXPIRED: Final = "expired"
@@ -42,6 +49,7 @@ def letter(message: Message, grave: str, origin: str, reason: str, cause: str, n
     dead.address(grave)
     dead.expires = 0
     extras = dict(message.extras) if message.extras is not None else {}
+    extras.pop(DATED, "")
     extras[_SHOWN] = message.destination
     if message.group:
         # Dead letters of a group need not wait for each other; who sends them back puts them into it again.
@@ -52,7 +60,7 @@ def letter(message: Message, grave: str, origin: str, reason: str, cause: str, n
         extras[_HOPS] = str(hops(message) + 1)
     else:
         forget_hops(dead)
-    headers = dict(message.headers)
+    headers = {_TIMES.get(name, name): value for name, value in message.headers.items()}
     headers[ORIGIN] = origin
     headers[REASON] = reason
     if cause:
@@ -77,8 +85,11 @@ def forget_hops(message: Message) -> None:
         message.extras = message.extras or None
 
 
-def revived(message: Message) -> Message:
-    """A copy of a dead letter as it was before, for the queue it came from."""
+def revived(message: Message, now: int, moved: int = 0) -> Message:
+    """A copy of a dead letter as it was before, for the queue it came from. How long it may wait counts anew from
+    ``now`` (Unix ms), ``moved`` being by how much the clock was set since it came; a time at which it was to expire
+    is one again if it is yet to come, else it is no more.
+    """
     twin = message.copy()
     twin.failed = 0
     forget_hops(twin)
@@ -89,5 +100,26 @@ def revived(message: Message) -> Message:
         shown = twin.extras.pop(_SHOWN, shown)
         twin.extras = twin.extras or None
     twin.address(shown)
-    twin.headers = {name: value for name, value in message.headers.items() if name not in ADDED}
+    said = message.headers
+    headers = {name: value for name, value in said.items() if name not in ADDED}
+    for name in _SPANS:
+        span = said.get(_TIMES[name])
+        if span is not None:
+            headers[name] = span
+            end: int = now - moved + _ms(span)
+            if _ms(span) and (not twin.expires or end < twin.expires):
+                twin.expires = end
+    time: int = _ms(said.get(_TIMES[_EXPIRES], ""))
+    if time > now:
+        headers[_EXPIRES] = said[_TIMES[_EXPIRES]]
+        if not twin.expires or time < twin.expires + moved:
+            twin.expires = time
+            twin.extras = {**(twin.extras or {}), DATED: "1"}
+    twin.headers = headers
     return twin
+
+
+def _ms(text: str) -> int:
+    """The milliseconds that a header of a SEND which was taken says; 0 for none."""
+    digits = text.strip().partition(".")[0].removeprefix("+")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else 0

@@ -26,8 +26,9 @@ NAMES: Final = (_AT, _CRON, DATE, _DELAY, _DUE, _JOB, _PERIOD, _REPEAT, _TRANSIE
 
 class Plan:
     """``at`` (Unix time in ms; 0: not said) or ``delay`` ms from now; then ``repeat`` times more (ENDLESS: without
-    end), every ``period`` ms. With ``cron`` all of that happens each time when it says so. ``ttl`` is how long the
-    message may wait for its consumer once it was delivered, in ms (0: for ever, or as the message itself says).
+    end), every ``period`` ms, or at once where that is 0. With ``cron`` all of that happens each time when it says
+    so. ``ttl`` is how long the message may wait for its consumer once it was delivered, in ms (0: for ever, or as
+    the message itself says).
     """
 
     __slots__ = ("at", "cron", "delay", "period", "repeat", "ttl")
@@ -41,6 +42,10 @@ class Plan:
         self.cron = cron
         self.delay: int = delay
         self.ttl: int = ttl
+
+    def together(self) -> int:
+        """How many messages come at its first time: without a period all that are repeated."""
+        return 1 if self.period else 1 + max(self.repeat, 0)
 
     def again(self) -> bool:
         """Whether it says more than one time."""

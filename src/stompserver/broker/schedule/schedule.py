@@ -429,6 +429,9 @@ class Schedule(Taker):
         extras = twin.extras if twin.extras is not None else {}
         ttl = number(extras, "ttl")
         if ttl:
+            if not message.expires and message.headers.get("expires", "0").strip(" 0"):
+                # It is a span from the delivery on (delayed-expires).
+                twin.headers["expires"] = str(now + ttl)
             twin.expires = now + ttl
             extras.pop(DATED, None)
         if "transient" in extras:
@@ -450,7 +453,7 @@ class Schedule(Taker):
         if plan.repeat:
             left: int = plan.repeat - 1 if plan.repeat > 0 else ENDLESS
             # Times that passed while the server was down are made up for, but not all at once.
-            missed: int = max(0, (now - due) // plan.period)
+            missed: int = max(0, (now - due) // plan.period) if plan.period else 0
             series = Plan(0, plan.period, left, "", 0, plan.ttl)
             self._again(entry, series, message, due + (missed + 1) * plan.period, False)
 

@@ -241,6 +241,11 @@ def _prepare(session: Client, message: Message) -> Plan | None:
         life = values.lifetime(headers)
         if plan is not None:
             plan.ttl = max(life, 0)
+            if session.settings.delayed_spans and message.expires > broker.now:
+                # As in ActiveMQ: what was left at the SEND is left at each delivery.
+                span: int = message.expires - broker.now
+                plan.ttl = min(span, plan.ttl) if plan.ttl else span
+                message.expires = 0
         elif life >= 0 and (not message.expires or broker.now + life < message.expires):
             message.expires = broker.now + life
         elif message.expires:

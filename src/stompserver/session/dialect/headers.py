@@ -353,6 +353,12 @@ HEADERS: Final = (
     Header(("browser",), "MESSAGE", SENT, "`end`: the queue was seen to its end"),
     Header(("x-stream-offset",), "MESSAGE", SENT, "to those who asked for a replay"),
     Header(("original-destination", "dlqDeliveryFailureCause"), "MESSAGE", SENT, "on dead letters"),
+    Header(
+        ("original-expiration", "original-expires"),
+        "MESSAGE",
+        SENT,
+        "on dead letters: when it was to expire; it does not any more",
+    ),
     Header(("ingress-timestamp",), "MESSAGE", IGNORED, "`timestamp` says it"),
     Header(("_AMQ_ORIG_ADDRESS", "_AMQ_ORIG_QUEUE"), "MESSAGE", IGNORED, "`original-destination` says it"),
     Header(("JMSXGroupFirstForConsumer",), "MESSAGE", IGNORED, "a group's consumer changes without a word"),

@@ -181,14 +181,14 @@ def plan(headers: dict[str, str]) -> Plan | None:
             if made.repeat < 0:
                 made.repeat = ENDLESS
     made.cron = headers.get(dialect.CRON[0], "").strip()
-    if made.repeat and not made.period:
+    if made.repeat < 0 and not made.period:
         raise ProtocolError(
-            "Header AMQ_SCHEDULED_REPEAT without AMQ_SCHEDULED_PERIOD",
+            "A series without end and without AMQ_SCHEDULED_PERIOD",
             where="header AMQ_SCHEDULED_REPEAT",
-            rule="What is repeated needs the time between two of it",
-            fix="Send AMQ_SCHEDULED_PERIOD with the milliseconds, or leave the other out.",
+            rule="What is repeated without end needs the time between two of it; else all come at once",
+            fix="Send AMQ_SCHEDULED_PERIOD with the milliseconds, or say how often more.",
         )
-    if not made.cron and not made.at and not made.delay and not made.period:
+    if not made.cron and not made.at and not made.delay and not made.period and not made.repeat:
         # A delay of 0 is no delay.
         return None
     return made
