@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 
 from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker, Rules
 from stompserver.broker.message import Message
+from stompserver.broker.names.policy import Policies, Policy
 from stompserver.broker.oplog import PUT, OpLog
 from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, UNLIMITED, Subscription, Wish
 from stompserver.manage import fields
@@ -77,7 +78,11 @@ class Verbs(RuleBasedStateMachine):
         max_redeliveries=st.sampled_from([0, 0, 1, 2]), idle=st.sampled_from([0, 1, 10]), lag=st.just(1 << 20)
     )
     def begin(self, max_redeliveries: int, idle: int, lag: int) -> None:
-        rules = Rules(deadletter=DEAD, max_redeliveries=max_redeliveries, idle_queues=idle, lag=lag)
+        # What comes back is at its place at once, however often: nothing here waits for a time.
+        base = Policy().changed(
+            {"deadletter": DEAD, "max_redeliveries": max_redeliveries, "redelivery_delay": 0}
+        )
+        rules = Rules(deadletter=DEAD, idle_queues=idle, lag=lag, policies=Policies([], base))
         self.log = OpLog(recording=True)
         self.broker = Broker(rules, self.log)
         self.idle_limit = idle

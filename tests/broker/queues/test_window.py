@@ -27,7 +27,8 @@ class Pump:
         self.log = OpLog(recording=True)
         broker = Broker(Rules(), self.log, window=window)
         self.memory = broker.memory
-        self.queue = Queue("/queue/q", broker.shared, Policy())
+        # What comes back is at its place at once, however often: nothing here waits for a time.
+        self.queue = Queue("/queue/q", broker.shared, Policy().changed({"redelivery_delay": 0}))
         self.subscription = Subscription(consumer, Wish("s", "/queue/q", mode, prefetch))
         self.queue.add(self.subscription)
         self.sent = 0
