@@ -85,7 +85,7 @@ def acked(seconds: float, version: str, ack: str, header: bytes, every: int) -> 
     producer, consumer = world.client(), world.client(version)
     world.subscribe(consumer, 0, "/queue/bench", ack)
     chunks = chunks_of((b"/queue/bench",))
-    pattern = re.compile(rb"\n%b:([0-9]+)" % header)
+    pattern = re.compile(rb"\n%b:([^\n]+)" % header)
     wanted = b"ACK\nid:%b\n\n\0" if header == b"ack" else b"ACK\nsubscription:0\nmessage-id:%b\n\n\0"
 
     def lap() -> float:

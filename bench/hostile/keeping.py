@@ -47,10 +47,10 @@ def consumed(stage: Stage, count: int, size: int, more: bytes, wanted: bytes = b
         wire.say(frames)
         wire.done(send(b"/topic/end"))
         wire.say(subscribe(b"/queue/c", round, wanted + b"prefetch-count:0\n", b"client-individual"))
-        # Ids of deliveries are counted up from 1.
         last = number + step
-        wire.wait(b"\nack:%d\n" % last)
-        wire.say(b"".join(b"ACK\nid:%d\n\n\0" % id for id in range(number + 1, last + 1)))
+        mark = wire.mark()
+        wire.wait(b"\nack:%b%d\n" % (mark, last))
+        wire.say(b"".join(b"ACK\nid:%b%d\n\n\0" % (mark, id) for id in range(number + 1, last + 1)))
         wire.done(b"UNSUBSCRIBE\nid:%d\n\n\0" % round)
         number = last
     return served(stage, f"{number:,} consumed")
@@ -71,9 +71,10 @@ def refused(stage: Stage) -> str:
     wire.say(send(b"/queue/r", b"x" * 100, b"ttl:%b\n" % DAY))
     stage.begin()
     count = stage.count(100_000)
+    mark = wire.mark()
     for number in range(1, count + 1):
-        wire.wait(b"\nack:%d\n" % number)
-        wire.say(b"NACK\nid:%d\n\n\0" % number)
+        wire.wait(b"\nack:%b%d\n" % (mark, number))
+        wire.say(b"NACK\nid:%b%d\n\n\0" % (mark, number))
     wire.done(send(b"/topic/end"))
     return served(stage, f"{count:,} refused")
 

@@ -53,8 +53,9 @@ def ack_of_all(stage: Stage) -> str:
 def nack_of_each(stage: Stage) -> str:
     """All 60,000 are refused in one go, and come again."""
     taker, count = taken(stage, UNSETTLED, ack=b"client-individual")
+    mark = taker.mark()
     stage.begin()
-    taker.pour(b"NACK\nid:%d\n\n\0" % number for number in range(1, count + 1))
+    taker.pour(b"NACK\nid:%b%d\n\n\0" % (mark, number) for number in range(1, count + 1))
     taker.done(send(b"/topic/end"))
     return f"{count:,} refused"
 
@@ -111,9 +112,10 @@ def _commit(stage: Stage, where: object) -> str:
 
 def abort(stage: Stage) -> str:
     """A transaction of 10,000 ACKs, aborted."""
-    taker, _ = taken(stage, 9_990, ack=b"client-individual")
+    taker, count = taken(stage, 9_990, ack=b"client-individual")
+    mark = taker.mark()
     taker.say(b"BEGIN\ntransaction:t\n\n\0")
-    taker.pour(b"ACK\nid:%d\ntransaction:t\n\n\0" % number for number in range(1, stage.count(9_990) + 1))
+    taker.pour(b"ACK\nid:%b%d\ntransaction:t\n\n\0" % (mark, number) for number in range(1, count + 1))
     taker.done(send(b"/topic/end"))
     stage.begin()
     taker.done(b"ABORT\ntransaction:t\n\n\0")

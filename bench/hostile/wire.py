@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import time
@@ -10,6 +11,8 @@ from contextlib import suppress
 
 KEPT = 1 << 18
 """Octets of what came that are kept to be searched."""
+
+MARK = re.compile(rb"\nack:([^\n]*-|)\d+\n")
 
 HELLO = {
     "1.0": b"CONNECT\n%b\n\0",
@@ -126,13 +129,25 @@ class Wire:
             if found:
                 self.tail = after
                 return
-            if self.error():
-                raise RefusedByServer(self.error())
-            left = self.until - time.monotonic()
-            if left <= 0:
-                raise NoAnswer(f"no {wanted.decode('utf-8', 'replace').strip()!r}")
-            if ready(self.sock.fileno(), min(left, 1.0)):
-                self._look()
+            self._more(wanted.decode("utf-8", "replace").strip())
+
+    def mark(self) -> bytes:
+        """What this connection's ack headers have before the number that counts up from 1; nothing is forgotten."""
+        while True:
+            found = MARK.search(self.tail)
+            if found:
+                return found.group(1)
+            self._more("ack header")
+
+    def _more(self, wanted: str) -> None:
+        """Read what comes within a second."""
+        if self.error():
+            raise RefusedByServer(self.error())
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise NoAnswer(f"no {wanted!r}")
+        if ready(self.sock.fileno(), min(left, 1.0)):
+            self._look()
 
     def done(self, frame: bytes) -> None:
         """Send a frame, written without its receipt, and wait for that."""

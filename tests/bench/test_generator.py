@@ -155,7 +155,9 @@ def test_a_cut_body_is_noticed() -> None:
 
 
 def test_frames_are_counted_wherever_the_reads_cut_them() -> None:
-    wire = b"".join(b"MESSAGE\nack:%d\nseq:%012d\ncontent-length:3\n\nabc\0\n" % (9 + i, i) for i in range(3))
+    wire = b"".join(
+        b"MESSAGE\nack:a-%d\nseq:%012d\ncontent-length:3\n\nabc\0\n" % (9 + i, i) for i in range(3)
+    )
     producer, consumer = socket.socketpair()
     with producer, consumer:
         for cut in range(1, len(wire)):
@@ -167,7 +169,7 @@ def test_frames_are_counted_wherever_the_reads_cut_them() -> None:
                 producer.sendall(part)
                 large.read(consumer)
             assert (small.count, large.count) == (3, 3)
-            assert answers == b"ACK\nid:9\n\n\0ACK\nid:10\n\n\0ACK\nid:11\n\n\0"
+            assert answers == b"ACK\nid:a-9\n\n\0ACK\nid:a-10\n\n\0ACK\nid:a-11\n\n\0"
 
 
 def test_receipts_are_counted_on_the_producers_connection() -> None:

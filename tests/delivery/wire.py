@@ -29,13 +29,13 @@ class Frame(NamedTuple):
 
 
 class Client:
-    """Literal bytes out, frames in. It speaks 1.2; ``more`` are header lines of its CONNECT."""
+    """Literal bytes out, frames in. It speaks 1.2, or another version; ``more`` are header lines of its CONNECT."""
 
-    def __init__(self, port: int, more: str = "") -> None:
+    def __init__(self, port: int, more: str = "", version: str = "1.2") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
         self.early: list[Frame] = []  # messages that came before a receipt
         self._data = b""
-        self.send(f"CONNECT\naccept-version:1.2\nhost:h\n{more}\n\0")
+        self.send(f"CONNECT\naccept-version:{version}\nhost:h\n{more}\n\0")
         self.expect("CONNECTED")
 
     def send(self, text: str) -> None:

@@ -38,6 +38,7 @@ NOT_A_START = ("--check", "--hash-password", "--version", "--help", "--daemon", 
 
 VARYING = {
     r"^session:[0-9a-f]{32}$": "session:SESSION",
+    r"^ack:[0-9a-f]+-(\d+)$": r"ack:MARK-\1",
     r"\b[0-9a-f]{32}\b": "SESSION",
     r"\b\d{15,20}\b": "NUMBER",
     r"(?<=-failure:)\d{13}\b": "MILLISECONDS",

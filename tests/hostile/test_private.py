@@ -239,8 +239,10 @@ def test_properties_of_anothers_temporary_queue(server: Any, connect: Connect, n
         assert "for those who may" in eve.done(f"SEND\ndestination:{destination}\nx-max-length:1\n\nx\0")
         assert "for those who may" in eve.done(f"SEND\ndestination:{destination}\nauto-delete:true\n\nx\0")
     eve.send(f"UNSUBSCRIBE\nid:s\ndestination:/queue/$temp/{session}/{name}\n\n\0")
-    alice.send("NACK\nid:1\n\n\0")
-    assert alice.bodies() == ["x", "x"]
+    _, message, body = alice.frame()
+    assert body == "x"
+    alice.send(f"NACK\nid:{message['ack']}\n\n\0")
+    assert alice.bodies() == ["x"]
 
 
 def test_others_make_no_last_value_queue_of_it(server: Any, connect: Connect, name: str) -> None:

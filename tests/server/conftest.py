@@ -189,6 +189,10 @@ class Wire(asyncio.Transport):
         """Bodies of the whole MESSAGE frames read so far (bodies of these tests hold no NUL)."""
         return re.findall(rb"(?:^|\n)MESSAGE\n(?:[^\n]+\n)+\n([^\0]*)\0", self.got)
 
+    def acks(self) -> list[bytes]:
+        """Ack headers of MESSAGE frames read so far."""
+        return re.findall(rb"\nack:([^\n]*)\n", self.got)
+
     def receipts(self) -> list[bytes]:
         """Receipts read so far."""
         return re.findall(rb"(?:^|\n)RECEIPT\nreceipt-id:([^\n]*)\n", self.got)

@@ -33,13 +33,13 @@ def test_an_ack_timeout_and_a_delay_of_a_nack(shell: Any, by: float) -> None:
     assert len(wire.bodies()) == 1
     pass_by(server, 0.4)
     assert len(wire.bodies()) == 2
-    wire.send(b"NACK\nid:2\ndelay:1500\n\n\0")
+    wire.send(b"NACK\nid:%b\ndelay:1500\n\n\0" % wire.acks()[1])
     set_clock(server, -by)
     pass_by(server, 1.3)
     assert len(wire.bodies()) == 2
     pass_by(server, 0.4)
     assert len(wire.bodies()) == 3
-    wire.send(b"ACK\nid:3\n\n\0")
+    wire.send(b"ACK\nid:%b\n\n\0" % wire.acks()[2])
 
 
 @BACK_AND_FORTH
@@ -52,7 +52,7 @@ def test_a_scheduled_delay(shell: Any, by: float) -> None:
     assert wire.bodies() == []
     pass_by(server, 0.4)
     assert len(wire.bodies()) == 1
-    wire.send(b"ACK\nid:1\n\n\0")
+    wire.send(b"ACK\nid:%b\n\n\0" % wire.acks()[0])
 
 
 @BACK_AND_FORTH
@@ -70,7 +70,7 @@ def test_a_time_to_live(shell: Any, by: float, transacted: bool) -> None:
     server.advance(2999.0)
     wire.send(SUBSCRIBE % b"")
     assert len(wire.bodies()) == 1
-    wire.send(b"NACK\nid:1\ndelay:10000\n\n\0")
+    wire.send(b"NACK\nid:%b\ndelay:10000\n\n\0" % wire.acks()[0])
     server.advance(2)
     pass_by(server, 12)
     assert len(wire.bodies()) == 1

@@ -5,6 +5,7 @@ timers and sockets they look at first.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import Callable, Coroutine
@@ -111,13 +112,13 @@ async def stand_still(server: Server, port: int) -> None:
     await echo(first)
     assert len(server.connections) == 2
     first.socket.send(b"SEND\ndestination:/queue/a\n\nmessage\0")
-    await first.read(b"MESSAGE")
+    ack = re.findall(rb"\nack:(.*)\n", await first.read(b"MESSAGE"))[0]
     ours, theirs = socket.socketpair()
 
     def sleep() -> None:
         # Behind the look at the sockets, so that the next one is the first that can see these.
         asyncio.get_running_loop().remove_reader(ours)
-        first.socket.send(b"ACK\nid:1\nreceipt:r\n\n\0")
+        first.socket.send(b"ACK\nid:%b\nreceipt:r\n\n\0" % ack)
         second.socket.send(b"CONNECT\naccept-version:1.2\nhost:h\n\n\0")
         time.sleep(2 * PATIENCE)
 

@@ -41,7 +41,7 @@ class Reader:
         for _ in range(COUNT):
             self.rig.turn()
         text = self.rig.heard(self.session)
-        self.owed += re.findall(r"\nack:(\w+)\n", text)
+        self.owed += re.findall(r"\nack:([^\n]+)\n", text)
         return [int(body) for body in re.findall(r"\n\n(\d+)\0", text)]
 
     def settle(self, count: int = COUNT) -> None:

@@ -463,7 +463,7 @@ def test_when_even_the_reserve_is_not_enough_receipts_wait_and_the_way_out_is_op
     rig.heard(consumer)
     store.problems = [StoreFull("full")] * 2 + [None, StoreFull("full")]
     rig.say(client, send("big", queue="/queue/b", more="receipt:big\n"))
-    rig.say(consumer, "ACK\nid:1\n\n\0")
+    rig.say(consumer, "ACK\nid:1-1\n\n\0")
     rig.turn()
     assert store.rows == {}, "what was consumed could leave"
     assert rig.heard(client) == ""
@@ -489,7 +489,7 @@ def test_the_reserve_is_for_what_is_consumed_too(rig: Rig, store: ModelStore) ->
     assert rig.broker.room == 0, "it is seen to be full, and no commit has failed"
     assert rig.reserve.held
     store.problems = [StoreFull("full")]
-    rig.say(client, "ACK\nid:1\nreceipt:acked\n\n\0")
+    rig.say(client, "ACK\nid:1-1\nreceipt:acked\n\n\0")
     rig.turn()
     assert not rig.reserve.held
     assert rig.heard(client) == "RECEIPT\nreceipt-id:acked\n\n\0\n"
@@ -505,7 +505,7 @@ def test_a_transaction_does_not_leave_in_parts_when_the_disk_is_full(rig: Rig, s
     store.problems = [StoreFull("full")] * 4
     rig.say(
         client,
-        "BEGIN\ntransaction:t\n\n\0ACK\nid:1\ntransaction:t\n\n\0"
+        "BEGIN\ntransaction:t\n\n\0ACK\nid:1-1\ntransaction:t\n\n\0"
         + send("new", queue="/queue/b", more="transaction:t\n")
         + "COMMIT\ntransaction:t\nreceipt:c\n\n\0",
     )
@@ -785,7 +785,7 @@ def test_attempts_of_a_waiting_put_are_written_with_it(rig: Rig, store: ModelSto
     store.problems = [StoreFull("full"), StoreFull("full")]
     rig.say(client, send("1"))
     rig.turn()
-    rig.say(consumer, "NACK\nid:1\n\n\0")
+    rig.say(consumer, "NACK\nid:1-1\n\n\0")
     rig.loop.advance(RETRY)
     rig.turn()
     assert [m.attempts for m in store.rows.values()] == [1]
@@ -844,7 +844,7 @@ def test_a_dead_letter_leaves_one_queue_and_enters_the_other_or_neither(rig: Rig
     rig.say(client, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0")
     rig.turn()
     store.problems = [StoreFull("full")] * 4
-    rig.say(client, "NACK\nid:1\nrequeue:false\n\n\0")
+    rig.say(client, "NACK\nid:1-1\nrequeue:false\n\n\0")
     rig.turn()
     assert [place[0] for place in store.rows] == ["/queue/a"]
     for _ in range(3):

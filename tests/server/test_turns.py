@@ -163,7 +163,7 @@ def test_what_a_lost_client_had_sent_is_done_before_its_messages_go_back(
     hog.send(subscribe("/queue/jobs", "client-individual"))
     assert hog.bodies() == [b"one", b"two"]
     here.begin()
-    hog.protocol.data_received(many(5000) + b"ACK\nid:1\n\n\0")
+    hog.protocol.data_received(many(5000) + b"ACK\nid:%b\n\n\0" % hog.acks()[0])
     hog.drop(problem)
     here.turn(100)
     other = here.connect()

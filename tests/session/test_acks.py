@@ -16,9 +16,9 @@ FROM_1_1 = ("1.1", "1.2")
 
 
 def settle(version: str, number: int, command: str = "ACK", id: str = "s", more: str = "") -> bytes:
-    """An ACK of the delivery with that message-id, where each delivery before it was the peer's too."""
+    """An ACK of the delivery with that message-id, where all before it were the peer's; no other has had any yet."""
     if version == "1.2":
-        return f"{command}\nid:{number}\n{more}\n\0".encode()
+        return f"{command}\nid:1-{number}\n{more}\n\0".encode()
     return f"{command}\nmessage-id:{number}\nsubscription:{id}\n{more}\n\0".encode()
 
 
@@ -113,7 +113,7 @@ def test_what_came_back_is_behind_what_was_settled(world: Any) -> None:
     peer = start(world, "1.2", "client", 3)
     peer.send(settle("1.2", 1, "NACK"))
     (again,) = peer.read()
-    assert (again["message-id"], again["ack"], again["redelivered"]) == ("1", "4", "true")
+    assert (again["message-id"], again["ack"], again["redelivered"]) == ("1", "1-4", "true")
     peer.send(settle("1.2", 3))
     assert unsettled(peer) == [1]
     peer.send(settle("1.2", 4))
@@ -173,9 +173,9 @@ def test_the_wrong_subscription(world: Any) -> None:
 
 def test_1_2_looks_at_id_only(world: Any) -> None:
     peer = start(world, "1.2", "client-individual")
-    peer.send(b"ACK\nmessage-id:5\nsubscription:none\nid:2\n\n\0")
+    peer.send(b"ACK\nmessage-id:5\nsubscription:none\nid:1-2\n\n\0")
     assert unsettled(peer) == [1, 3, 4, 5]
-    error = peer.fails(b"ACK\nmessage-id:5\nsubscription:s\nid:2\n\n\0")
+    error = peer.fails(b"ACK\nmessage-id:5\nsubscription:s\nid:1-2\n\n\0")
     assert b"message-id" in error.body
 
 

@@ -169,7 +169,7 @@ def test_dead_letters(new_world: Callable[..., Any], value: str, more: str, name
     peer.send(f"SUBSCRIBE\nid:1\ndestination:{coded['q']}\nack:client\n\n\0".encode())
     header = "x:1" if plain or "\0" in more else "x:" + more.translate(str.maketrans(ESCAPES["1.2"]))
     peer.send(f"SEND\ndestination:{coded['q']}\ncontent-length:1\n{header}\n\nx\0".encode())
-    peer.send(f"NACK\nid:1\nrequeue:false\nreason:{coded['v']}\n\n\0".encode())
+    peer.send(f"NACK\nid:1-1\nrequeue:false\nreason:{coded['v']}\n\n\0".encode())
     assert [reply.command for reply in peer.read()] == ["MESSAGE"]
     (dead,) = [
         op.message for op in world.broker.log.drain()[1] if op.kind == PUT and op.queue == "/queue/dead"

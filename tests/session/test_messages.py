@@ -219,6 +219,6 @@ def test_a_redelivery_is_not_encoded_again(world: Any) -> None:
     body = peer.session.outbox.pieces[-2]
     (first,) = heads(peer, body)
     peer.take()
-    peer.send(b"NACK\nid:1\n\n\0")
+    peer.send(b"NACK\nid:1-1\n\n\0")
     (second,) = heads(peer, body)
     assert first is second

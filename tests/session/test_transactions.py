@@ -67,7 +67,7 @@ def test_ids_are_of_the_connection(world: Any, version: str) -> None:
         (ABORT % b"u", "No such transaction"),
         (send(b"u", b""), "No such transaction"),
         (send(b"", b""), "No such transaction"),
-        (b"ACK\nid:1\nmessage-id:1\nsubscription:s\ntransaction:u\n\n\0", "No such transaction"),
+        (b"ACK\nid:1-1\nmessage-id:1\nsubscription:s\ntransaction:u\n\n\0", "No such transaction"),
         (b"BEGIN\ntransaction:\n\n\0", "without transaction"),
     ],
 )
@@ -156,7 +156,7 @@ def test_how_many_frames_all_together(new_world: Any, kind: str) -> None:
         peer.send(send(b"t", b"3") + send(b"t", b"4"))
         error = peer.fails(send(b"t", b"5"))
     else:
-        error = peer.fails(b"ACK\nid:3\ntransaction:t\n\n\0")  # covers three deliveries
+        error = peer.fails(b"ACK\nid:1-3\ntransaction:t\n\n\0")  # covers three deliveries
     assert b"max-transaction-frames" in error.body
     peer.session.lost()
     assert waiting(world) == []

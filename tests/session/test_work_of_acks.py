@@ -57,7 +57,7 @@ def counted(peer: Any) -> Counted:
 
 
 def ack(version: str, number: int, more: str = "", command: str = "ACK") -> bytes:
-    name = f"id:{number}" if version == "1.2" else f"subscription:s\nmessage-id:{number}"
+    name = f"id:1-{number}" if version == "1.2" else f"subscription:s\nmessage-id:{number}"
     return f"{command}\n{name}\n{more}\n\0".encode()
 
 

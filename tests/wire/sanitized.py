@@ -22,7 +22,7 @@ FRAMES = (
     b"SEND\ndestination:/queue/a\nreceipt:r-1\npersistent:true\ncontent-length:2\nn:7\n\nhi\0",
     b"SEND\ndestination:/topic/a.b\n\nbody\0",
     "SEND\ndestination:/queue/\u00fc\nh\u00e9:\U0001f600\ncontent-length:0\n\n\0".encode(),
-    b"ACK\nid:12345678901234567890\n\n\0",
+    b"ACK\nid:1a6f02c4d3b-12345678901234567890\n\n\0",
     b"ACK\nid:1\n\n\0ACK\nid:2\n\n\0",
     b"SUBSCRIBE\nid:0\ndestination:/queue/a\nack:client\n\n\0",
     b"SEND\n" + b"\n".join(b"h%d:%d" % (number, number) for number in range(110)) + b"\n\n\0",

@@ -347,10 +347,18 @@ LIKES = {
 }
 ACKS = {
     b"ACK\nid:1\n\n\0": (11, "1"),
-    b"ACK\nid:12345678901234567890\n\n\0\n": (30, "12345678901234567890"),
-    b"ACK\nid:123456789012345678901\n\n\0": None,
+    b"ACK\nid:1a6f02c4d3b-12\n\n\0\n": (24, "1a6f02c4d3b-12"),
+    b"ACK\nid:" + 40 * b"7" + b"\n\n\0": (50, 40 * "7"),
+    b"ACK\nid:" + 41 * b"7" + b"\n\n\0": None,
+    b"ACK\nid:!~[]9;\n\n\0": (16, "!~[]9;"),
     b"ACK\nid:\n\n\0": None,
-    b"ACK\nid:a\n\n\0": None,
+    b"ACK\nid:a:b\n\n\0": None,
+    b"ACK\nid:a\\c\n\n\0": None,
+    b"ACK\nid: a\n\n\0": None,
+    b"ACK\nid:a\t\n\n\0": None,
+    b"ACK\nid:\xc3\xbc\n\n\0": None,
+    b"ACK\nid:\x7f\n\n\0": None,
+    b"ACK\nid:a\0b\n\n\0": None,
     b"ACK\nid:1\n\nx\0": None,
     b"ACK\nid:1\nreceipt:1\n\n\0": None,
     b"ACK\nid:1\r\n\r\n\0": None,
@@ -455,8 +463,9 @@ def test_both_find_the_same_frames(leaf_in_c: ModuleType, pieces: list[bytes], s
     st.sampled_from([b"", b"A", b"SEND\n\n\0"]),
     st.sampled_from([b"ACK\nid:", b"ACK\nid:", b"NACK\nid:", b"ACK\nID:"]),
     st.one_of(
-        st.sampled_from([1, 19, 20, 20, 21, 22]).map(lambda size: "1" * size),
-        st.text("0123456789a:\r\0", max_size=22),
+        st.sampled_from([1, 39, 40, 40, 41, 42]).map(lambda size: "1" * size),
+        st.text("0123456789abcdef-", max_size=42),
+        st.text("0-a!/9:;[\\]~\x7f\x80ü \t\r\0\x01", max_size=8),
     ),
     st.sampled_from([b"\n\n\0", b"\n\n\0", b"\n\n\0ACK\nid:2\n\n\0", b"\n\n", b"\n\0", b"\n\nx\0"]),
 )
@@ -464,7 +473,8 @@ def test_an_ack_is_read_where_it_is_plain(
     leaf: ModuleType, before: bytes, start: bytes, name: str, end: bytes
 ) -> None:
     octets = before + start + name.encode() + end
-    plain = start == b"ACK\nid:" and name.isdigit() and len(name) <= 20 and end.startswith(b"\n\n\0")
+    known = all("!" <= letter <= "~" and letter not in ":\\" for letter in name)
+    plain = start == b"ACK\nid:" and known and 0 < len(name) <= 40 and end.startswith(b"\n\n\0")
     wanted = (len(before) + len(start) + len(name) + 3, name) if plain else None
     assert leaf.plain_ack(octets, len(before)) == wanted
 
@@ -600,9 +610,14 @@ def test_message(leaf: ModuleType) -> None:
         ("", 1 << 57, b"\0\n"),
         ("/queue/é😀", 99, b"x" * 600),
     ):
-        for ack, line in ((0, ""), (1, "ack:1\n"), (1 << 60, f"ack:{1 << 60}\n")):
+        for ack, start, line in (
+            (0, "", ""),
+            (1, "ack:f-", "ack:f-1\n"),
+            (1 << 60, "ack:f-", f"ack:f-{1 << 60}\n"),
+        ):
             head = f"MESSAGE\n{line}destination:{destination}\nmessage-id:{number}\na:b\n\n".encode()
-            frame = leaf.encode_message(b"MESSAGE\n", ack, destination, number, b"a:b\n", body)
+            prefix = b"MESSAGE\n" + start.encode()
+            frame = leaf.encode_message(prefix, ack, destination, number, b"a:b\n", body)
             assert frame == head + body + b"\0\n"
     with pytest.raises(UnicodeEncodeError):
         leaf.encode_message(b"", 0, "\udcff", 1, b"", b"")

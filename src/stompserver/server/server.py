@@ -61,7 +61,7 @@ class Server:
         self.door = Door(terms.max_connections, terms.max_connections_per_address, self.strangers.make_room)
         self.logins = Logins(users, terms.max_logins_per_address, terms.login_timeout)
         self.log_rate = LogRate(self.loop)
-        self._roster = Roster()
+        self._roster = Roster(self.broker.number)
         self.turn = Turn(
             self._roster.dirty,
             self.connections,

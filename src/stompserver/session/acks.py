@@ -7,7 +7,7 @@ from typing import Final
 from stompserver.broker.broker import ACK, NACK, Action
 from stompserver.broker.names.destination import MONITOR
 from stompserver.broker.slices import BUDGET
-from stompserver.broker.subscription import AUTO, Consumer, Delivery, Order, Subscription
+from stompserver.broker.subscription import AUTO, Delivery, Order, Subscription
 from stompserver.errors import ProtocolError
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, values
@@ -32,7 +32,7 @@ def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
     for name in session.version.required[command]:
         if name not in headers:
             raise faults.missing(name, frame, session.version)
-    found = find(session, session.version, command, headers, session.settings.strict, session.lapsed)
+    found = find(session, command, headers)
     transaction = headers.get("transaction")
     if found is None:
         if transaction is not None:
@@ -142,6 +142,11 @@ def _excuse(session: Client, headers: dict[str, str], reply: Reply) -> None:
         name = pair(name, headers.get("subscription", ""))
     if name in session.lapsed:
         session.warn(reply, "Its ack-timeout is over, so the message went back before")
+    elif _elsewhere(session, name):
+        session.warn(
+            reply,
+            "The message was delivered on another connection, so nothing is settled",
+        )
     elif name not in (MONITOR_ACK, BROWSER_ACK):
         session.tolerate("ack-of-auto")
 
@@ -216,47 +221,49 @@ def forget(session: Client, delivery: Delivery) -> None:
         del session.twins[called]
 
 
-def find(
-    consumer: Consumer,
-    version: Version,
-    command: str,
-    headers: dict[str, str],
-    strict: bool,
-    lapsed: dict[str, None],
-) -> Delivery | None:
+def find(session: Client, command: str, headers: dict[str, str]) -> Delivery | None:
     """The unsettled delivery that ``command`` (ACK or NACK) names; None when it names one that needs none
-    (ack:auto, unless ``strict``, or one whose lease ended).
+    (ack:auto, unless the session is strict), or that comes too late: its lease ended, or its connection.
 
-    Raises ProtocolError for an unknown, foreign or settled one.
+    Raises ProtocolError for an unknown or settled one.
     """
+    version = session.version
+    strict = session.settings.strict
+    lapsed = session.lapsed
     if version.settles == BY_ACK_ID:
         name = headers["id"]
-        delivery = consumer.deliveries.get(name)
+        delivery = session.deliveries.get(name)
         if delivery is not None:
             return delivery
-        if name in (MONITOR_ACK, BROWSER_ACK) or name in lapsed:
+        if name in (MONITOR_ACK, BROWSER_ACK) or name in lapsed or _elsewhere(session, name):
             return None
         raise _unknown(command, headers, name, "header id", version)
     message_id = headers["message-id"]
     if version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
         id = headers["subscription"]
-        delivery = consumer.deliveries.get(pair(message_id, id))
+        delivery = session.deliveries.get(pair(message_id, id))
         if delivery is not None:
             return delivery
-        subscription = consumer.subscriptions.get(id)
+        subscription = session.subscriptions.get(id)
         if (subscription is not None and _free(subscription, strict)) or pair(message_id, id) in lapsed:
             return None
         raise _unknown(
             command, headers, message_id, "headers message-id and subscription " + repr(id[:80]), version
         )
-    delivery = consumer.deliveries.get(message_id)
+    delivery = session.deliveries.get(message_id)
     if delivery is not None:
         return delivery
     if message_id in lapsed or any(
-        _free(subscription, strict) for subscription in consumer.subscriptions.values()
+        _free(subscription, strict) for subscription in session.subscriptions.values()
     ):
         return None
     raise _unknown(command, headers, message_id, "header message-id", version)
+
+
+def _elsewhere(session: Client, name: str) -> bool:
+    """Whether ``name`` is that of a delivery on another connection, which may be of an earlier run of the server."""
+    mark = session.mark
+    return (not mark or not name.startswith(mark)) and session.roster.marked(name)
 
 
 def _free(subscription: Subscription, strict: bool) -> bool:

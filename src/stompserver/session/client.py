@@ -34,9 +34,10 @@ class Client(Consumer):
     """One connected client: what the commands, the dialect and the roster may know of a session.
 
     ``id`` is the session's, ``login`` who the client says it is (None: it says nothing) and ``principal`` who it was
-    found to be. ``local`` tells whether it is on the server's own machine. ``lapsed`` has the names of deliveries
-    whose lease ended, the oldest first; ``tolerated`` counts what it did against the rules, by kind. ``twins`` has by
-    name, in 1.0 and 1.1, the names of the deliveries that ACK will call so when the one of that name is settled.
+    found to be. ``local`` tells whether it is on the server's own machine. ``mark`` is what the names begin with by
+    which it settles in 1.2, "" until there is need of any. ``lapsed`` has the names of deliveries whose lease ended,
+    the oldest first; ``tolerated`` counts what it did against the rules, by kind. ``twins`` has by name, in 1.0 and
+    1.1, the names of the deliveries that ACK will call so when the one of that name is settled.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Client(Consumer):
         "lapsed",
         "local",
         "login",
+        "mark",
         "occupied",
         "principal",
         "roster",
@@ -70,6 +72,7 @@ class Client(Consumer):
         self.state: int = CONNECTING
         self.version: Version = V10
         self.login: str | None = None
+        self.mark: str = ""
         self.principal: Principal = settings.anybody
         self.routes = Routes(broker)
         self.lapsed: dict[str, None] = {}
@@ -148,6 +151,12 @@ class Client(Consumer):
         """An id for a subscription of 1.0, where clients need not give one."""
         self._made += 1
         return str(self._made)
+
+    def need_mark(self) -> str:
+        """What the names of its deliveries begin with in 1.2."""
+        if not self.mark:
+            self.mark = self.roster.mark()
+        return self.mark
 
     def queue_up(self, id: str, actions: list[Action], size: int) -> None:
         """Add ``actions`` to a transaction, each of ``size`` bytes. Raises ProtocolError without one of that name."""

@@ -1,25 +1,40 @@
-"""What all sessions of a broker share: which are the clients of an id, who has which durable subscription by it, and
-who has which temporary destinations.
+"""What all sessions of a broker share: which are the clients of an id, who has which durable subscription by it, who
+has which temporary destinations, and by which marks they are told apart.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from stompserver.broker.names.durable import Key, Parts
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming
 from stompserver.session.talk import Talk
 
+MESSAGES: Final = 13
+"""Bits: there is a mark for each 8192 message numbers. These go on above all of earlier runs at 67 million for each
+second since, so marks do so, too, as long as there are no more than 8192 new ones a second.
+"""
+
+_HEX: Final = frozenset("0123456789abcdef")
+
+_LONGEST: Final = 16
+
 
 class Roster:
     """The sessions of one broker, by what must be theirs alone.
 
     A client-id has live sessions of one login at a time, and a durable subscription that it is part of has one of
-    them. A temporary destination is private to the session that has it, and goes with it.
+    them. A temporary destination is private to the session that has it, and goes with it. A mark is a session's for
+    ever: no other has it, in this run of the server or another, that began with ``newest`` as its newest message
+    number.
     """
 
-    __slots__ = ("_clients", "_held", "_holders", "_temporary", "dirty")
+    __slots__ = ("_clients", "_held", "_holders", "_newest", "_temporary", "dirty")
 
-    def __init__(self) -> None:
+    def __init__(self, newest: int = 0) -> None:
+        self._newest: int = newest >> MESSAGES
+        """The newest mark."""
         self.dirty: list[Talk] = []
         """Sessions with something new to be written, each once; the shell empties it."""
         self._clients: dict[str, dict[Client, None]] = {}
@@ -106,6 +121,22 @@ class Roster:
             if not sessions:
                 del self._clients[session.client_id]
         return self._temporary.pop(session.id, set())
+
+    def mark(self) -> str:
+        """A new mark: lower-case hexadecimal digits and a hyphen."""
+        self._newest += 1
+        return format(self._newest, "x") + "-"
+
+    def marked(self, name: str) -> bool:
+        """Whether ``name`` is a mark with digits behind it, and the mark can be of this run or an earlier one."""
+        mark, hyphen, number = name.partition("-")
+        return (
+            hyphen != ""
+            and 0 < len(mark) <= _LONGEST
+            and _HEX.issuperset(mark)
+            and number.isdigit()
+            and int(mark, 16) <= self._newest
+        )
 
     @property
     def temporary(self) -> int:

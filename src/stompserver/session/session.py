@@ -677,7 +677,7 @@ class Session(Client, Talk):
             if self.version.settles == BY_ACK_ID:
                 ack = self._acks + 1
                 self._acks = ack
-                name = str(ack)
+                name = self.mark + str(ack)
             else:
                 name = str(message.number)
                 if self.version.settles != BY_MESSAGE_ID:
@@ -710,7 +710,7 @@ class Session(Client, Talk):
             head = message.head
             if head is None:
                 head = frames.head(message, self.text())
-            out.append(b"%back:%d\n" % (subscription.prefix, ack) if ack else subscription.prefix)
+            out.append(b"%b%d\n" % (subscription.prefix, ack) if ack else subscription.prefix)
             if message.attempts or subscription.special:
                 out.append(frames.particular(subscription, message))
                 if subscription.wish.shown:

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { NAMES = 128, PLACES = 4096, LONGEST = 64 };
+enum { NAMES = 128, PLACES = 4096, LONGEST = 64, LONGEST_ACK = 40 };
 
 typedef struct {
     PyObject *text;
@@ -479,10 +479,10 @@ static PyObject *plain_ack(PyObject *Py_UNUSED(module), PyObject *const *args, P
         Py_RETURN_NONE;
     at += sizeof START - 1;
     const char *name = at;
-    while (at < end && at - name < 21 && *at >= '0' && *at <= '9')
+    while (at < end && at - name <= LONGEST_ACK && KIND[(unsigned char)*at] == ORDINARY && !AT_AN_EDGE(*at))
         at++;
     /* With the NUL that ends a string in C, which ends a frame, too. */
-    if (at == name || at - name > 20 || end - at < (Py_ssize_t)sizeof END || memcmp(at, END, sizeof END) != 0)
+    if (at == name || at - name > LONGEST_ACK || end - at < (Py_ssize_t)sizeof END || memcmp(at, END, sizeof END) != 0)
         Py_RETURN_NONE;
     PyObject *found = PyTuple_New(2);
     if (found == NULL)
@@ -512,7 +512,7 @@ static char *put_bytes(char *to, PyObject *octets)
 static PyObject *lines_of(PyObject *prefix, PyObject *ack, PyObject *place, PyObject *number, PyObject *lines,
                           PyObject *body)
 {
-    static const char ACK[] = "ack:", DESTINATION[] = "destination:", ID[] = "\nmessage-id:", END[] = "\0\n";
+    static const char DESTINATION[] = "destination:", ID[] = "\nmessage-id:", END[] = "\0\n";
     char digits[2][24];
     char *number_end = digits[0] + sizeof digits[0], *ack_end = digits[1] + sizeof digits[1], *ack_start = NULL;
     char *number_start = digits_of(number_end, number);
@@ -531,7 +531,7 @@ static PyObject *lines_of(PyObject *prefix, PyObject *ack, PyObject *place, PyOb
         if (ack_end - ack_start == 1 && *ack_start == '0')
             ack_start = NULL;
         else
-            size += sizeof ACK - 1 + (size_t)(ack_end - ack_start) + 1;
+            size += (size_t)(ack_end - ack_start) + 1;
         size += (size_t)PyBytes_GET_SIZE(prefix) + (size_t)PyBytes_GET_SIZE(body) + sizeof END - 1;
     }
     PyObject *block = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
@@ -541,7 +541,6 @@ static PyObject *lines_of(PyObject *prefix, PyObject *ack, PyObject *place, PyOb
     if (prefix != NULL)
         to = put_bytes(to, prefix);
     if (ack_start != NULL) {
-        to = put(to, ACK, sizeof ACK - 1);
         to = put(to, ack_start, (size_t)(ack_end - ack_start));
         *to++ = '\n';
     }

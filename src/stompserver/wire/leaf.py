@@ -50,6 +50,8 @@ def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[st
     return command, headers
 
 
+_ACK: Final = re.compile(rb"ACK\nid:([!-9;-\[\]-~]{1,40})\n\n\0")
+
 _ESCAPED: Final = re.compile(r"[\\\r\n:\0\ud800-\udfff]")
 """What some version of STOMP escapes or cannot express, and octets that were no UTF-8."""
 
@@ -88,14 +90,11 @@ def like(
 
 
 def plain_ack(octets: bytes, start: int) -> tuple[int, str] | None:
-    """Where the ACK frame at ``start`` ends, and its id, if it is whole and has just an id of up to 20 digits."""
-    if not octets.startswith(b"ACK\nid:", start):
-        return None
-    stop: int = octets.find(b"\n\n\0", start + 7, start + 30)
-    if stop < 0:
-        return None
-    name = octets[start + 7 : stop]
-    return (stop + 3, name.decode()) if name.isdigit() else None
+    """Where the ACK frame at ``start`` ends, and its id, if it is whole and has just an id of up to 40 octets, which
+    wants no decoding.
+    """
+    found = _ACK.match(octets, start)
+    return (found.end(), found.group(1).decode()) if found is not None else None
 
 
 def _pattern(shape: bytes) -> re.Pattern[bytes]:
@@ -125,11 +124,12 @@ def encode_relayed(destination: str, number: int, lines: bytes) -> bytes:
 def encode_message(
     prefix: bytes, ack: int, destination: str, number: int, lines: bytes, body: bytes
 ) -> bytes:
-    """A whole MESSAGE, relayed as it came: ``prefix`` (command and first header lines), an ``ack`` header unless
-    that is 0, the header lines as ``encode_relayed`` makes them, ``body``, NUL and line end.
+    """A whole MESSAGE, relayed as it came: ``prefix`` (command and first header lines), ``ack`` and a line end unless
+    that is 0 (``prefix`` ends within the ack header then), the header lines as ``encode_relayed`` makes them,
+    ``body``, NUL and line end.
     """
     if ack:
-        prefix = b"%back:%d\n" % (prefix, ack)
+        prefix = b"%b%d\n" % (prefix, ack)
     return b"%bdestination:%b\nmessage-id:%d\n%b\n%b\0\n" % (
         prefix,
         destination.encode(),

@@ -85,7 +85,7 @@ def test_what_is_right_passes(octets: bytes) -> None:
         HEAD.replace(b":s\n", b":other\n") + MINE,
         HEAD.replace(b"/queue/a", b"/queue/b") + MINE,
         HEAD.replace(b"message-id:7\n", b"") + MINE,
-        HEAD + b"ack:1\n" + MINE,
+        HEAD + b"ack:f-1\n" + MINE,
         HEAD + b"nobody-said:x\n" + MINE,
         HEAD + b"type:t\n" + MINE,
         HEAD + MINE.replace(b"type:t", b"type:u"),

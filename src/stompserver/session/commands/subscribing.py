@@ -278,8 +278,11 @@ def _wish(
         (AUTO, 0) if looks else _credit(session, name, queue or durable is not None, mode, headers)
     )
     ack = ""
-    if looks and mode != AUTO and session.version.settles == BY_ACK_ID:
-        ack = acks.BROWSER_ACK if browser else acks.MONITOR_ACK
+    if mode != AUTO and session.version.settles == BY_ACK_ID:
+        # The number of a delivery follows at once.
+        ack = session.need_mark()
+        if looks:
+            ack = (acks.BROWSER_ACK if browser else acks.MONITOR_ACK) + "\n"
     window = values.window(headers)
     selector = headers.get("selector", "")
     replay = values.replay(headers)
@@ -338,13 +341,13 @@ def _shown(target: Target) -> str:
 
 
 def _prefix(session: Client, label: str, target: Target, ack: str = "") -> bytes:
-    """What each MESSAGE of a subscription begins with."""
+    """What each MESSAGE of a subscription begins with, ``ack`` being an ack header, or the beginning of one."""
     text = session.text()
     lines = text.line("subscription", label) if label or session.version is not V10 else ""
     if target.aliased and not target.several:
         lines += text.line("destination", target.shown)
     if ack:
-        lines += text.line("ack", ack)
+        lines += "ack:" + ack
     return text.octetize("MESSAGE\n" + lines)
 
 
