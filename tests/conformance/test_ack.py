@@ -101,10 +101,15 @@ def test_130_ack_of_an_auto_delivery_is_ignored(connect, left, version, queue, c
 @pytest.mark.versions("1.2")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
 def test_130_an_auto_delivery_has_no_id_in_1_2(connect, version, queue, command):
+    """Who says its message-id, which settles nothing, is not thrown out for it; with any other id he is."""
     client = connect(version)
     client.subscribe(queue, ack="auto")
     client.publish(queue, "hello")
-    client.send(f"{command}\nid:{client.message('hello')['message-id']}\n\n\0")
+    message = client.message("hello")
+    assert not message.has("ack")
+    client.send(f"{command}\nid:{message['message-id']}\nreceipt:r\n\n\0")
+    assert not client.receipt("r").has("warning")
+    client.send(f"{command}\nid:{message['message-id']}9\n\n\0")
     client.error("id")
 
 
@@ -277,11 +282,15 @@ def test_136_an_unknown_subscription(given, left, version):
 
 @pytest.mark.line(136)
 def test_136_a_foreign_id(given, connect, left, version, queue):
+    """In 1.2 it is known to be one; so says what an application was late with on an earlier connection of its own."""
     client, messages = given(version)
     other = connect(version)
     other.subscribe(queue + "x", ack="client")
-    other.ack(messages[1])
-    other.error("ACK")
+    other.ack(messages[1], "receipt:r\n")
+    if version == "1.2":
+        assert "another connection" in other.receipt("r")["warning"]
+    else:
+        other.error("ACK")
     assert left(client) == "123"
 
 

@@ -211,12 +211,19 @@ def test_114_unsubscribe_needs_an_id(connect, version, queue, headers):
 
 @pytest.mark.line(114)
 @pytest.mark.versions("1.1", "1.2")
-def test_114_unsubscribe_needs_a_known_id(connect, version, queue):
-    client, other = connect(version), connect(version)
+@pytest.mark.parametrize("strictly", [True, False])
+def test_114_unsubscribe_needs_a_known_id(connect, strict, version, queue, strictly):
+    """Where it is not strict, it is told in the RECEIPT, and nothing happens."""
+    server = {"to": strict} if strictly else {}
+    client, other = connect(version, **server), connect(version, **server)
     other.subscribe(queue, "2")
     client.subscribe(queue, "1")
     client.send("UNSUBSCRIBE\nid:2\nreceipt:r\n\n\0")
-    assert client.error("UNSUBSCRIBE", "2")["receipt-id"] == "r"
+    if strictly:
+        assert client.error("UNSUBSCRIBE", "2")["receipt-id"] == "r"
+    else:
+        assert "no such subscription" in client.receipt("r")["warning"]
+        client.unsubscribe("1")
     other.publish(queue, "hello")
     other.message("hello")
 

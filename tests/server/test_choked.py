@@ -41,7 +41,7 @@ def test_a_producer_waits_for_room_and_goes_on(shell: MakeShell) -> None:
     assert producer.unread == 0, "there was room for one more"
     assert not producer.reading
     for number in range(1, 6):
-        consumer.send(b"ACK\nid:%d\n\n\0" % number)
+        consumer.send(b"ACK\nid:%b\n\n\0" % consumer.acks()[number - 1])
     assert producer.reading
     assert consumer.bodies() == [b"1", b"2", b"3", b"4", b"5"]
 
@@ -70,5 +70,5 @@ def test_who_has_to_acknowledge_does_not_wait(shell: MakeShell) -> None:
         both.send(send(number))
     assert both.reading
     for number in range(1, 9):
-        both.send(b"ACK\nid:%d\n\n\0" % number)
+        both.send(b"ACK\nid:%b\n\n\0" % both.acks()[number - 1])
     assert len(both.bodies()) == 8

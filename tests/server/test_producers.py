@@ -43,7 +43,7 @@ def test_a_producer_waits_above_the_high_mark_and_goes_on_below_the_low_one(
     acked = 0
     while not producer.reading:
         acked += 1
-        consumer.send(b"ACK\nid:%d\n\n\0" % acked)
+        consumer.send(b"ACK\nid:%b\n\n\0" % consumer.acks()[acked - 1])
     assert here.used == pytest.approx(7 * MIB, abs=200_000)
     assert producer.unread == 0
     events = [record.__dict__.get("event") for record in caplog.records]
@@ -130,7 +130,7 @@ def test_one_who_owes_acks_does_not_wait(shell: MakeShell) -> None:
     assert here.used > 0.8 * MIB
     assert both.reading
     for number in range(1, 10):
-        both.send(b"ACK\nid:%d\n\n\0" % number)
+        both.send(b"ACK\nid:%b\n\n\0" % both.acks()[number - 1])
     assert here.used == 0
     assert not both.error()
 
@@ -160,14 +160,14 @@ def test_one_who_is_given_messages_while_it_waits_is_heard_again(shell: MakeShel
         producer.send(send("/queue/full", bytes(100_000)))
     # Acknowledge all of the second's; it owes nothing when it sends what fills the memory.
     for number in range(1, len(second.bodies()) + 1):
-        second.send(b"ACK\nid:%d\n\n\0" % number)
+        second.send(b"ACK\nid:%b\n\n\0" % second.acks()[number - 1])
     second.send(send("/queue/other", bytes(500_000)))
     assert not second.reading
     first.drop()
     assert len(second.bodies()) == 8
     assert second.reading
     for number in range(5, 9):
-        second.send(b"ACK\nid:%d\n\n\0" % number)
+        second.send(b"ACK\nid:%b\n\n\0" % second.acks()[number - 1])
     assert producer.reading
 
 

@@ -270,7 +270,7 @@ def test_what_waits_is_counted_and_refuses_nobody(slow: Callable[..., Any]) -> N
     here.connect().send(send("/queue/jobs", bytes(9)) * 3000)
     here.begin()
     before = here.used
-    acks = b"".join(b"ACK\nid:%d\n%b\n\0" % (number, b"x:" + b"." * 200 + b"\n") for number in range(1, 3001))
+    acks = b"".join(b"ACK\nid:%b\nx:%b\n\n\0" % (ack, b"." * 200) for ack in consumer.acks())
     consumer.protocol.data_received(acks)
     waiting = consumer.protocol.session.unsettled
     assert 0 < waiting < 3000

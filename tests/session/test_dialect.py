@@ -903,6 +903,17 @@ TOLERATED_CASES = [
         "1.0",
         b"SUBSCRIBE\ndestination:/queue/a\n\n\0SEND\ndestination:/queue/a\n\n\0ACK\nmessage-id:1\n\n\0",
     ),
+    (
+        "ack-by-message-id",
+        "1.2",
+        b"SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0SEND\ndestination:/queue/a\n\n\0ACK\nid:1\n\n\0",
+    ),
+    (
+        "ack-again",
+        "1.2",
+        b"SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0SEND\ndestination:/queue/a\n\n\0"
+        b"BEGIN\ntransaction:t\n\n\0" + 2 * b"ACK\nid:1-1\ntransaction:t\n\n\0",
+    ),
     ("unsubscribe", "1.0", b"UNSUBSCRIBE\ndestination:/queue/a\n\n\0"),
     ("body", "1.2", b"BEGIN\ntransaction:t\n\nbody\0"),
     ("colon", "1.2", b"SEND\ndestination:/queue/a\nurl:http://x\n\n\0"),

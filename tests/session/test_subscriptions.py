@@ -85,13 +85,21 @@ def test_ids_differ_and_may_be_used_again(world: Any, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", FROM_1_1)
-@pytest.mark.parametrize(
-    "frame", [b"UNSUBSCRIBE\nid:x\n\n\0", b"UNSUBSCRIBE\nid:\n\n\0", b"UNSUBSCRIBE\nid:S\n\n\0"]
-)
-def test_unsubscribe_of_nothing(world: Any, version: str, frame: bytes) -> None:
-    peer = world.connect(version)
+@pytest.mark.parametrize("id", ["x", "", "S", "gone"])
+@pytest.mark.parametrize("strict", [True, False])
+def test_unsubscribe_of_nothing(new_world: Any, version: str, id: str, strict: bool) -> None:
+    peer = new_world(strict=strict).connect(version)
     peer.subscribe("/topic/t", id="s")
-    peer.fails(frame)
+    peer.subscribe("/topic/t", id="gone")
+    peer.get(b"UNSUBSCRIBE\nid:gone\nreceipt:r\n\n\0")
+    frame = f"UNSUBSCRIBE\nid:{id}\nreceipt:r\n\n\0".encode()
+    if strict or not id:
+        assert peer.fails(frame)["message"].startswith("No such" if id else "UNSUBSCRIBE without id")
+        return
+    assert "no such subscription" in peer.get(frame)["warning"]
+    assert peer.session.tolerated == {"unsubscribe": 1}
+    peer.publish("/topic/t", b"still here")
+    assert peer.messages() == [b"still here"]
 
 
 def test_ids_are_written_as_the_version_wants_it(world: Any) -> None:

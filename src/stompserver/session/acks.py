@@ -9,10 +9,11 @@ from stompserver.broker.names.destination import MONITOR
 from stompserver.broker.slices import BUDGET
 from stompserver.broker.subscription import AUTO, Delivery, Order, Subscription
 from stompserver.errors import ProtocolError
+from stompserver.session.by_message import ByMessage
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, values
 from stompserver.session.reply import Reply
-from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
+from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
 from stompserver.wire.frame import Frame
 
 MONITOR_ACK: Final = "monitor"
@@ -38,6 +39,14 @@ def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
         if transaction is not None:
             session.need_transactions().get(transaction)
         _excuse(session, headers, reply)
+        return 0
+    if (
+        kind == ACK
+        and transaction is not None
+        and found.held == transaction
+        and _covered(session, found, transaction)
+    ):
+        session.tolerate("ack-again")
         return 0
     _check_free(found)
     order = found.subscription.order
@@ -137,16 +146,15 @@ def free(actions: list[Action]) -> None:
 
 
 def _excuse(session: Client, headers: dict[str, str], reply: Reply) -> None:
-    name = headers.get("id") or headers.get("message-id", "")
+    """Answer what names nothing that could be settled, and is no ERROR (see ``find``)."""
+    name = headers["id" if session.version.settles == BY_ACK_ID else "message-id"]
+    called = name
     if session.version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
-        name = pair(name, headers.get("subscription", ""))
-    if name in session.lapsed:
+        called = pair(name, headers["subscription"])
+    if called in session.lapsed:
         session.warn(reply, "Its ack-timeout is over, so the message went back before")
     elif _elsewhere(session, name):
-        session.warn(
-            reply,
-            "The message was delivered on another connection, so nothing is settled",
-        )
+        session.warn(reply, "The message was delivered on another connection, so nothing is settled")
     elif name not in (MONITOR_ACK, BROWSER_ACK):
         session.tolerate("ack-of-auto")
 
@@ -164,6 +172,8 @@ def lapse(session: Client, delivery: Delivery) -> None:
     if len(lapsed) >= _LAPSED:
         del lapsed[next(iter(lapsed))]
     lapsed[name] = None
+    if session.by_message is not None:
+        lapsed[str(delivery.message.number)] = None
 
 
 def part(session: Client) -> None:
@@ -228,36 +238,77 @@ def find(session: Client, command: str, headers: dict[str, str]) -> Delivery | N
     Raises ProtocolError for an unknown or settled one.
     """
     version = session.version
-    strict = session.settings.strict
-    lapsed = session.lapsed
     if version.settles == BY_ACK_ID:
         name = headers["id"]
         delivery = session.deliveries.get(name)
         if delivery is not None:
             return delivery
-        if name in (MONITOR_ACK, BROWSER_ACK) or name in lapsed or _elsewhere(session, name):
+        if name in (MONITOR_ACK, BROWSER_ACK) or name in session.lapsed or _elsewhere(session, name):
             return None
-        raise _unknown(command, headers, name, "header id", version)
-    message_id = headers["message-id"]
-    if version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
+        if not session.settings.strict:
+            delivery = _by_message(session, name, headers.get("subscription"))
+            if delivery is not None:
+                session.tolerate("ack-by-message-id")
+                return delivery
+        where = "header id"
+    elif version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
+        name = headers["message-id"]
         id = headers["subscription"]
-        delivery = session.deliveries.get(pair(message_id, id))
+        delivery = session.deliveries.get(pair(name, id))
         if delivery is not None:
             return delivery
-        subscription = session.subscriptions.get(id)
-        if (subscription is not None and _free(subscription, strict)) or pair(message_id, id) in lapsed:
+        if pair(name, id) in session.lapsed:
             return None
-        raise _unknown(
-            command, headers, message_id, "headers message-id and subscription " + repr(id[:80]), version
-        )
-    delivery = session.deliveries.get(message_id)
-    if delivery is not None:
-        return delivery
-    if message_id in lapsed or any(
-        _free(subscription, strict) for subscription in session.subscriptions.values()
-    ):
+        where = "headers message-id and subscription " + repr(id[:80])
+    else:
+        name = headers["message-id"]
+        delivery = _of_1_0(session, name, headers.get("subscription"))
+        if delivery is not None:
+            return delivery
+        if name in session.lapsed:
+            return None
+        where = "header message-id"
+    if _needs_none(session, name, headers):
         return None
-    raise _unknown(command, headers, message_id, "header message-id", version)
+    raise _unknown(command, headers, name, where, version)
+
+
+def _of_1_0(session: Client, message_id: str, label: str | None) -> Delivery | None:
+    """The unsettled delivery of that message in 1.0: to the subscription that its client calls ``label``, if it has
+    one so, else the oldest. Copies of a topic's message for several subscriptions have one message-id.
+    """
+    oldest = session.deliveries.get(message_id)
+    if label is None or oldest is None or oldest.subscription.wish.label == label:
+        return oldest
+    names = session.twins.get(message_id)
+    if names is not None:
+        session.broker.work += len(names)
+        for name in names:
+            delivery = session.deliveries[name]
+            if delivery.subscription.wish.label == label:
+                return delivery
+    for subscription in session.subscriptions.values():
+        if subscription.wish.label == label:
+            # Its own is settled: another one's is not meant.
+            return None
+    return oldest
+
+
+def _by_message(session: Client, message_id: str, label: str | None) -> Delivery | None:
+    """The unsettled delivery of that message in 1.2, where it is not asked for so."""
+    if not session.mark or not _is_number(message_id):
+        return None
+    found = session.by_message
+    if found is None:
+        found = session.by_message = ByMessage(session.deliveries, session.mark)
+    before: int = found.steps
+    delivery = found.find(message_id, label, session.named)
+    session.broker.work += found.steps - before
+    return delivery
+
+
+def _is_number(text: str) -> bool:
+    return 0 < len(text) < 20 and text.isascii() and text.isdigit()
 
 
 def _elsewhere(session: Client, name: str) -> bool:
@@ -266,11 +317,37 @@ def _elsewhere(session: Client, name: str) -> bool:
     return (not mark or not name.startswith(mark)) and session.roster.marked(name)
 
 
+def _needs_none(session: Client, name: str, headers: dict[str, str]) -> bool:
+    """Whether message ``name`` can have come by a subscription whose messages need no ACK."""
+    strict = session.settings.strict
+    settles: int = session.version.settles
+    if settles == BY_ACK_ID and strict:
+        return False
+    if settles != BY_MESSAGE_ID and "subscription" in headers:
+        subscription = session.subscriptions.get(headers["subscription"])
+        return subscription is not None and _free(subscription, strict)
+    if settles == BY_ACK_ID and not (_is_number(name) and int(name) <= session.broker.number):
+        return False
+    return any(_free(subscription, strict) for subscription in session.subscriptions.values())
+
+
 def _free(subscription: Subscription, strict: bool) -> bool:
     """Whether ACKs for ``subscription`` have nothing to do and harm nobody."""
     if subscription.destination == MONITOR or subscription.wish.browser:
         return True
     return subscription.mode == AUTO and (not strict or subscription.of_topic)
+
+
+def _covered(session: Client, delivery: Delivery, transaction: str) -> bool:
+    """Whether ``transaction``, which holds ``delivery``, has it by a cumulative ACK."""
+    if session.settings.strict or delivery.subscription.order is None:
+        return False
+    actions = session.need_transactions().get(transaction).actions
+    at: int = len(actions) - 1
+    while actions[at].delivery is not delivery:
+        at -= 1
+    session.broker.work += (len(actions) - at) // 8
+    return actions[at].kind == ACK
 
 
 def _check_free(delivery: Delivery) -> None:

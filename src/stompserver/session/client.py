@@ -9,6 +9,7 @@ from stompserver.broker.broker import Action, Broker
 from stompserver.broker.subscription import Consumer
 from stompserver.broker.topics.unheard import unheard
 from stompserver.errors import ClientError
+from stompserver.session.by_message import ByMessage
 from stompserver.session.dialect import faults
 from stompserver.session.events import Event, Warned
 from stompserver.session.principal import Principal
@@ -35,15 +36,17 @@ class Client(Consumer):
 
     ``id`` is the session's, ``login`` who the client says it is (None: it says nothing) and ``principal`` who it was
     found to be. ``local`` tells whether it is on the server's own machine. ``mark`` is what the names begin with by
-    which it settles in 1.2, "" until there is need of any. ``lapsed`` has the names of deliveries whose lease ended,
-    the oldest first; ``tolerated`` counts what it did against the rules, by kind. ``twins`` has by name, in 1.0 and
-    1.1, the names of the deliveries that ACK will call so when the one of that name is settled.
+    which it settles in 1.2, "" until there is need of any; ``named`` counts names, and ``by_message`` has the message
+    for each since the client first settled by that. ``lapsed`` has the names of deliveries whose lease ended, the
+    oldest first; ``tolerated`` counts what it did against the rules, by kind. ``twins`` has by name, in 1.0 and 1.1,
+    the names of the deliveries that ACK will call so when the one of that name is settled.
     """
 
     __slots__ = (
         "_made",
         "_transactions",
         "broker",
+        "by_message",
         "committing",
         "happened",
         "id",
@@ -51,6 +54,7 @@ class Client(Consumer):
         "local",
         "login",
         "mark",
+        "named",
         "occupied",
         "principal",
         "roster",
@@ -73,6 +77,8 @@ class Client(Consumer):
         self.version: Version = V10
         self.login: str | None = None
         self.mark: str = ""
+        self.named: int = 0
+        self.by_message: ByMessage | None = None
         self.principal: Principal = settings.anybody
         self.routes = Routes(broker)
         self.lapsed: dict[str, None] = {}

@@ -73,7 +73,6 @@ class Session(Client, Talk):
     """
 
     __slots__ = (
-        "_acks",
         "_ahead",
         "_due",
         "_frames",
@@ -141,7 +140,6 @@ class Session(Client, Talk):
         """Whether a frame waits for what is under way."""
         self._input = _NOTHING
         """Octets that came while a frame waited for what was under way."""
-        self._acks: int = 0
         self._ahead: int = 0
         """Bytes in the outbox before the newest message of a topic, of ``_late``, when those are many."""
         self._late: Subscription | None = None
@@ -675,8 +673,8 @@ class Session(Client, Talk):
         ack: int = 0
         if subscription.mode != AUTO:
             if self.version.settles == BY_ACK_ID:
-                ack = self._acks + 1
-                self._acks = ack
+                ack = self.named + 1
+                self.named = ack
                 name = self.mark + str(ack)
             else:
                 name = str(message.number)
@@ -684,8 +682,8 @@ class Session(Client, Talk):
                     name = acks.pair(name, subscription.id)
                 other = self.deliveries.get(name)
                 if other is not None and not other.settled:
-                    self._acks += 1
-                    name = acks.twin(self, name, self._acks)
+                    self.named += 1
+                    name = acks.twin(self, name, self.named)
             delivery = Delivery(name, subscription, message)
             self.deliveries[name] = delivery
             if subscription.lease is not None:
@@ -899,7 +897,7 @@ class Session(Client, Talk):
 
     def on_unsubscribe(self, frame: Frame, reply: Reply) -> int:
         """UNSUBSCRIBE."""
-        return subscribing.unsubscribe(self, frame)
+        return subscribing.unsubscribe(self, frame, reply)
 
     # Leaving
 

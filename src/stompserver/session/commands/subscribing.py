@@ -445,7 +445,7 @@ def bring(broker: Broker) -> None:
         Bringing(broker, durables.bringing.pop()).start()
 
 
-def unsubscribe(session: Client, frame: Frame) -> int:
+def unsubscribe(session: Client, frame: Frame, reply: Reply) -> int:
     """UNSUBSCRIBE: by id, or in 1.0 by destination too; what was handed out may still be settled. With a durable
     name, of this connection or an earlier one, the durable subscription is deleted.
     """
@@ -471,7 +471,10 @@ def unsubscribe(session: Client, frame: Frame) -> int:
             ended.append(key)
             key = label + "\0" + str(len(ended))
         if not ended and meant is None:
-            raise faults.unknown_subscription(label, session.version)
+            if session.settings.strict:
+                raise faults.unknown_subscription(label, session.version)
+            session.tolerate("unsubscribe")
+            reply.warn("There is no such subscription on this connection")
     number: int = 0
     had: list[Key] = []
     for key in ended:

@@ -372,6 +372,8 @@ HEADERS: Final = (
 """Every header of other brokers that is known; docs/reference/dialects.md has the same list."""
 
 TOLERATED: Final = {
+    "ack-again": "an ACK in a transaction of what its cumulative ACK covers already",
+    "ack-by-message-id": "an ACK or NACK (1.2) with the message-id in place of the ack value",
     "ack-of-auto": "an ACK or NACK of a message that needs none",
     "blanks": "blanks in accept-version",
     "body": "a body on a command that has none",
@@ -385,6 +387,6 @@ TOLERATED: Final = {
     "priority": "a priority that is not 0 to 9",
     "stray-octets": "NULs or blanks between frames",
     "truth": "a boolean that is neither true nor false",
-    "unsubscribe": "UNSUBSCRIBE of nothing (1.0)",
+    "unsubscribe": "UNSUBSCRIBE of nothing",
 }
 """What lenience tolerates: counted per connection, and logged when it ends."""
