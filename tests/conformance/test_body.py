@@ -55,12 +55,13 @@ def test_043_content_length_octets_are_read_nuls_included(connect, version, queu
 
 @pytest.mark.line(44)
 def test_044_content_length_counts_on_every_command(dial, hello, version, queue):
+    """But where there is none and a NUL at once, see tests/delivery/acks/test_echoes.py."""
     client = dial(version=version)
-    odd = "content-length:4\n\n\0a\n\0\0"
+    odd = "content-length:4\n\na\0\n\0\0"
     client.send(hello(version)[:-2] + odd)
     client.expect("CONNECTED")
     client.send(f"SUBSCRIBE\nid:s\ndestination:{queue}\nack:client\n{odd}SEND\ndestination:{queue}\n{odd}")
-    message = client.message(b"\0a\n\0")
+    message = client.message(b"a\0\n\0")
     client.send("BEGIN\ntransaction:t\n" + odd)
     client.ack(message, "transaction:t\ncontent-length:0\n")
     client.send(f"COMMIT\ntransaction:t\n{odd}BEGIN\ntransaction:t\n{odd}ABORT\ntransaction:t\n{odd}")

@@ -914,6 +914,11 @@ TOLERATED_CASES = [
         b"SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0SEND\ndestination:/queue/a\n\n\0"
         b"BEGIN\ntransaction:t\n\n\0" + 2 * b"ACK\nid:1-1\ntransaction:t\n\n\0",
     ),
+    (
+        "content-length",
+        "1.2",
+        b"BEGIN\ntransaction:t\ncontent-length:5\n\n\0",
+    ),
     ("unsubscribe", "1.0", b"UNSUBSCRIBE\ndestination:/queue/a\n\n\0"),
     ("body", "1.2", b"BEGIN\ntransaction:t\n\nbody\0"),
     ("colon", "1.2", b"SEND\ndestination:/queue/a\nurl:http://x\n\n\0"),

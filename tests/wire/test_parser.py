@@ -150,8 +150,8 @@ CASES: list[tuple[str, tuple[str, ...], bytes, list[tuple[str, dict[str, str], b
     (
         "counted, on any command",
         ALL,
-        b"ACK\ncontent-length:1\n\n\0\0",
-        [("ACK", {"content-length": "1"}, b"\0")],
+        b"ACK\ncontent-length:2\n\nx\0\0",
+        [("ACK", {"content-length": "2"}, b"x\0")],
         None,
     ),
     (
@@ -224,6 +224,73 @@ CASES: list[tuple[str, tuple[str, ...], bytes, list[tuple[str, dict[str, str], b
         [("CONNECT", {"content-length": "1"}, b"\0")],
         None,
     ),
+    # A content-length that a client repeats from the MESSAGE which it answers
+    *[
+        (
+            f"no body, whatever is said: {command.strip()}",
+            ALL,
+            f"{command}\ncontent-length:{count}\n\n\0\nSEND\n\nx\0".encode(),
+            [(command, {"content-length": count}, b""), ("SEND", {}, b"x")],
+            None,
+        )
+        for command, count in (
+            *[(each, "5") for each in ("ACK", "NACK", "BEGIN", "COMMIT", "ABORT", "DISCONNECT")],
+            ("SUBSCRIBE", "1"),
+            ("UNSUBSCRIBE", "9"),
+            ("ack", "5"),
+            # As many octets as come, so that it could be meant.
+            ("ACK", "9"),
+            # More than is taken of any body.
+            ("ACK", "9" * 14),
+        )
+    ],
+    (
+        "the count of a SEND holds",
+        ALL + STRICT,
+        b"SEND\ncontent-length:9\n\n\0SEND\n\nx\0\0",
+        [("SEND", {"content-length": "9"}, b"\0SEND\n\nx\0")],
+        None,
+    ),
+    (
+        "in whatever case it is written",
+        ALL,
+        b"Send \ncontent-length:9\n\n\0SEND\n\nx\0\0",
+        [("Send ", {"content-length": "9"}, b"\0SEND\n\nx\0")],
+        None,
+    ),
+    *[
+        (
+            f"so does that of {command}, which is nobody's to send without",
+            ALL,
+            f"{command}\ncontent-length:9\n\n\0SEND\n\nx\0\0".encode(),
+            [(command, {"content-length": "9"}, b"\0SEND\n\nx\0")],
+            None,
+        )
+        for command in ("MESSAGE", "ERROR", "RECEIPT", "CONNECT", "FETCH")
+    ],
+    (
+        "and of a command without a body that has one",
+        ALL + STRICT,
+        b"ACK\ncontent-length:8\n\nSEND\n\nx\0\0",
+        [("ACK", {"content-length": "8"}, b"SEND\n\nx\0")],
+        None,
+    ),
+    (
+        "and of all when strict",
+        STRICT,
+        b"ACK\ncontent-length:9\n\n\0SEND\n\nx\0\0",
+        [("ACK", {"content-length": "9"}, b"\0SEND\n\nx\0")],
+        None,
+    ),
+    ("no body and no NUL", ALL, b"ACK\ncontent-length:2\n\nabc\0", [], "No NUL after the body"),
+    ("more than is taken, and no NUL", ALL, b"ACK\ncontent-length:99999999\n\na", [], "Body too long"),
+    (
+        "no body when strict",
+        STRICT,
+        b"ACK\ncontent-length:2\n\n\0SEND\n\nx\0",
+        [],
+        "No NUL after the body",
+    ),
     (
         "a TLS client",
         ("connect",),
@@ -286,7 +353,8 @@ PIECES = st.one_of(
     st.sampled_from([
         b"\n", b"\r", b"\0", b":", b"\\", b" ", b"\n\n", b"\r\n", b"\n\r\n", b"\\n", b"\\c", b"\\r", b"\0\n",
         b"SEND\n", b"CONNECT\n", b"a:b\n", b"content-length:", b"0", b"1", b"3\n\n", b"12", b"\xff", b"\xc3\xa4",
-        b"ACK\nid:1\n\n\0", b"SEND\r\nx:y\r\n\r\nbody\0", b"SEND\ncontent-length:2\n\n\0\0\0",
+        b"ACK\ncontent-length:", b"ACK\nid:1\n\n\0", b"SEND\r\nx:y\r\n\r\nbody\0",
+        b"SEND\ncontent-length:2\n\n\0\0\0",
     ]),
     st.binary(max_size=3),
 )

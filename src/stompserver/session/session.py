@@ -519,6 +519,7 @@ class Session(Client, Talk):
         self.routes.clear()
         self._delete_temporary()
         self.tolerate("colon", self.parser.colons)
+        self.tolerate("content-length", self.parser.echoes)
         self.tolerate("stray-octets", self.parser.strays)
         if self.tolerated:
             self.happened.append(Tolerated(self.tolerated))

@@ -17,6 +17,9 @@ MAX_COMMAND: Final = 64
 OPENING: Final = frozenset(("CONNECT", "STOMP"))
 """The commands that open a session, in upper case."""
 
+BARE: Final = frozenset(("SUBSCRIBE", "UNSUBSCRIBE", "ACK", "NACK", "BEGIN", "COMMIT", "ABORT", "DISCONNECT"))
+"""The commands of a session that have no body, in upper case."""
+
 EVERY: Final = 1 << 60
 """No limit of frames."""
 
@@ -55,6 +58,7 @@ class Parser:
         "_scanned",
         "_single",
         "colons",
+        "echoes",
         "error",
         "limits",
         "offset",
@@ -72,6 +76,8 @@ class Parser:
         """Octets of this connection before the unparsed rest."""
         self.colons: int = 0
         """Header values that had a colon which was not escaped, and was tolerated."""
+        self.echoes: int = 0
+        """Frames without a body whose content-length said that they had one, and was tolerated."""
         self.strays: int = 0
         """Blanks and NULs between frames that were tolerated."""
         self._alike = Alike()
@@ -266,7 +272,12 @@ class Parser:
             length = whole(declared)
             if length < 0:
                 length = self._length(declared, body)
-            if length > self.limits.max_body:
+            if length > 0 and (body >= end or buf[body] == 0) and self._is_bare(frame):
+                # Else the octet that comes next tells.
+                if body < end:
+                    self.echoes += 1
+                    length = 0
+            elif length > self.limits.max_body:
                 self._body_too_long(body, length)
             stop = body + length
             if stop >= end:
@@ -381,6 +392,12 @@ class Parser:
             if held.length + (stop if stop >= 0 else len(data)) > self.limits.max_body:
                 self._body_too_long(0)
         else:
+            if data and need > 0 and held.length == 0 and self._is_bare(frame):
+                if data[0] == 0:
+                    self.echoes += 1
+                    need = 0
+                elif need > self.limits.max_body:
+                    self._body_too_long(0, need)
             stop = need - held.length
             if stop >= len(data):
                 stop = -1
@@ -394,6 +411,14 @@ class Parser:
         self._frame = None
         self._body = None
         return stop + 1
+
+    def _is_bare(self, frame: Frame) -> bool:
+        """Whether ``frame`` ends at a NUL right behind its header block, whatever its content-length says.
+
+        Some clients answer with all headers of a MESSAGE. That octet alone decides, wherever the packets are cut. For
+        commands that have a body the count holds: what somebody else wrote into it never becomes a frame.
+        """
+        return not self.strict and frame.command.strip().upper() in BARE
 
     def _length(self, declared: str, body: int) -> int:
         if not self.strict:

@@ -379,6 +379,7 @@ TOLERATED: Final = {
     "body": "a body on a command that has none",
     "colon": "a colon in a header value that is not escaped (1.1 and 1.2)",
     "command-case": "a command in lower case (1.0)",
+    "content-length": "a content-length on a command that has no body, and came without one",
     "expired": "expires with a time that is over: often seconds, or no time but a span",
     "group-sequence": "JMSXGroupSeq is no number",
     "max-exceptions": "max-exceptions is no number",
