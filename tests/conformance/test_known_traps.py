@@ -150,7 +150,7 @@ def test_length_resynchronised(connect, version, queue):
 def test_length_only_on_send(connect, version, queue):
     client = connect(version)
     client.send(
-        f"SUBSCRIBE\nid:1\ndestination:{queue}\ncontent-length:6\n\n\0NON\n\n\0BEGIN\ntransaction:t\nreceipt:r\n\n\0"
+        f"SUBSCRIBE\nid:1\ndestination:{queue}\ncontent-length:6\n\nN\0ON\n\n\0BEGIN\ntransaction:t\nreceipt:r\n\n\0"
     )
     client.receipt("r")
 

@@ -77,7 +77,6 @@ WRONG = {
     "ack without id": (HELLO + b"ACK\nmessage-id:17\n\n\0", "id"),
     "nack of nothing": (HELLO + b"NACK\nid:17\n\n\0", "17"),
     "id used twice": (HELLO + b"SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0" * 2, "id"),
-    "unknown subscription": (HELLO + b"UNSUBSCRIBE\nid:none\n\n\0", "none"),
     "unknown ack mode": (HELLO + b"SUBSCRIBE\nid:1\nack:maybe\ndestination:/queue/a\n\n\0", "maybe"),
     "unknown transaction": (HELLO + b"COMMIT\ntransaction:none\n\n\0", "none"),
     "transaction begun twice": (HELLO + b"BEGIN\ntransaction:t\n\n\0" * 2, "t"),
