@@ -22,8 +22,8 @@ MONITOR_ACK: Final = "monitor"
 BROWSER_ACK: Final = "browser"
 """The ``ack`` header of what a browser was shown: it is not the browser's to settle, so this settles nothing."""
 
-_LAPSED: Final = 1000
-"""Deliveries whose lease ended that a connection remembers, so that a late ACK is not an ERROR."""
+_LAPSED: Final = 2000
+"""Names of deliveries whose lease ended that a connection remembers, so that a late ACK is not an ERROR."""
 
 
 def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
@@ -159,9 +159,16 @@ def _excuse(session: Client, headers: dict[str, str], reply: Reply) -> None:
         session.tolerate("ack-of-auto")
 
 
+def _lapse_message(session: Client, delivery: Delivery) -> None:
+    """Remember the message-id of ``delivery``, too, where its client may call it so."""
+    if session.version.settles == BY_ACK_ID and not session.settings.strict:
+        session.lapsed[str(delivery.message.number)] = None
+
+
 def lapse(session: Client, delivery: Delivery) -> None:
     """The lease of ``delivery`` is over: it is not the client's any more."""
     name = _called(session, delivery.name)
+    _lapse_message(session, delivery)
     if session.deliveries.get(delivery.name) is delivery:
         forget(session, delivery)
         # Only then it stands there: what is settled in slices was taken out before.
@@ -169,11 +176,9 @@ def lapse(session: Client, delivery: Delivery) -> None:
         if order is not None:
             order.lapsed()
     lapsed = session.lapsed
-    if len(lapsed) >= _LAPSED:
+    while len(lapsed) >= _LAPSED:
         del lapsed[next(iter(lapsed))]
     lapsed[name] = None
-    if session.by_message is not None:
-        lapsed[str(delivery.message.number)] = None
 
 
 def part(session: Client) -> None:
@@ -243,13 +248,13 @@ def find(session: Client, command: str, headers: dict[str, str]) -> Delivery | N
         delivery = session.deliveries.get(name)
         if delivery is not None:
             return delivery
-        if name in (MONITOR_ACK, BROWSER_ACK) or name in session.lapsed or _elsewhere(session, name):
-            return None
         if not session.settings.strict:
             delivery = _by_message(session, name, headers.get("subscription"))
             if delivery is not None:
                 session.tolerate("ack-by-message-id")
                 return delivery
+        if name in (MONITOR_ACK, BROWSER_ACK) or name in session.lapsed or _elsewhere(session, name):
+            return None
         where = "header id"
     elif version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
         name = headers["message-id"]
