@@ -167,7 +167,7 @@ def test_142_nack_without_requeue_is_a_dead_letter(given, connect, left, version
     assert left(client) == "23"
     heir = connect(version)
     heir.subscribe("/queue/deadletter")
-    dead = [message for message in heir.barrier() if message["destination"] == queue]
+    dead = [message for message in heir.barrier() if message["original-destination"] == queue]
     assert [message.body for message in dead] == [b"1"]
 
 

@@ -79,7 +79,7 @@ class Actor:
         for match in MESSAGE.finditer(self.wire.got, self.seen):
             self.seen = match.end()
             number = int(match[2])
-            ack = re.search(rb"\nack:(\d+)\n", b"\n" + match[1])
+            ack = re.search(rb"\nack:([^\n]+)\n", b"\n" + match[1])
             if ack is None:
                 self.consumed.append(number)
             else:

@@ -276,7 +276,7 @@ def test_a_forgotten_queue_leaves_no_cycle(new_world: Any) -> None:
             peer.send(send(name, "JMSXGroupID:1\n"))
             peer.send(unsubscribe())
             # Only now nothing of the group is on its way.
-            peer.send(frame("ACK", f"id:{number + 1}\n"))
+            peer.send(frame("ACK", f"id:1-{number + 1}\n"))
             assert peer.state == "connected"
         peer.take()
         peer.session.events()

@@ -190,7 +190,7 @@ def test_leases_that_end_while_a_long_nack_goes_on_take_nobody_elses_place(world
     peer.read()
     # Nothing is delivered again.
     peer.session.writable(False)
-    peer.send(b"NACK\nid:600\n\n\0")
+    peer.send(b"NACK\nid:1-600\n\n\0")
     assert world.broker.slices.live
     # The rest of its 600 comes back by the lease, and 10 more; then the slice finds nothing to do.
     world.broker.tick(start + 1000)
