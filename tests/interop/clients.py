@@ -37,13 +37,14 @@ class Client:
     probe: tuple[str, ...]  # arguments of the interpreter; fails when the library is missing
     install: str
     headers: dict[str, tuple[str, ...]]  # by version: headers that it carries there and back unharmed
+    options: tuple[str, ...] = ()  # of the interpreter
     lacks: frozenset[str] = frozenset()  # scenarios it has no means for
     tells_why: bool = True  # shows its user the reason of a refused CONNECT
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def command(self) -> list[str]:
-        return [self.interpreter, str(HERE / self.script)]
+        return [self.interpreter, *self.options, str(HERE / self.script)]
 
 
 # In 1.0 nothing is escaped, so no line ends, and the server takes the spaces away; 1.1 has no escape for CR.
@@ -131,6 +132,8 @@ CLIENTS = {
     "php-stomp": Client(
         script="php/stomp.php",
         interpreter="php",
+        # It gives up after 2 s of silence, and the answer to a wrong login takes one in any case.
+        options=("-d", "stomp.default_read_timeout_sec=30", "-d", "stomp.default_connection_timeout_sec=30"),
         probe=("-r", "class_exists('Stomp') || exit(1);"),
         install="apt-get install php-cli php-stomp",
         headers={"1.0": ("colon", "path", "utf8", "empty"), "1.1": UNTOUCHED, "1.2": UNTOUCHED},

@@ -23,6 +23,8 @@ WAIT = b""
 MANAGEMENT = "/queue/stompserver.management"
 SCHEDULER = "/topic/ActiveMQ.Scheduler.Management"
 LATER = "AMQ_SCHEDULED_DELAY:100000\n"
+MARK = "<mark>"
+"""Stands for what the connection's ack values begin with."""
 FOR_ME = "reply-to:/temp-queue/m\nreceipt:r\n"
 
 
@@ -87,11 +89,11 @@ def of_every_ack(ack: str) -> Iterator[tuple[str, list[bytes]]]:
 
 def of_settling(ack: str) -> Iterator[tuple[str, list[bytes]]]:
     queue = subscribe("/queue/a", ack, "prefetch-count:0\n")
-    held = frame("ACK", "id:1\ntransaction:t\n")
-    yield "acknowledged", [queue, A, A, A, frame("ACK", "id:2\n")]
-    yield "refused", [queue, A, A, A, frame("NACK", "id:2\n")]
-    yield "late", [queue, A, A, A, frame("NACK", "id:2\ndelay:100000\n")]
-    yield "many refused", [queue, *[A] * 600, frame("NACK", "id:599\nreceipt:r\n")]
+    held = frame("ACK", f"id:{MARK}1\ntransaction:t\n")
+    yield "acknowledged", [queue, A, A, A, frame("ACK", f"id:{MARK}2\n")]
+    yield "refused", [queue, A, A, A, frame("NACK", f"id:{MARK}2\n")]
+    yield "late", [queue, A, A, A, frame("NACK", f"id:{MARK}2\ndelay:100000\n")]
+    yield "many refused", [queue, *[A] * 600, frame("NACK", f"id:{MARK}599\nreceipt:r\n")]
     yield "held", [queue, A, A, BEGIN, held]
     yield "committed", [queue, A, A, BEGIN, held, frame("COMMIT", "transaction:t\n")]
     yield "aborted", [queue, A, A, BEGIN, held, frame("ABORT", "transaction:t\n")]
@@ -214,7 +216,7 @@ def come_and_go(world: Any, version: str, frames: list[bytes], patient: bool) ->
             peer.take()
             pass_time(world, 1000)
         else:
-            peer.send(octets)
+            peer.send(octets.replace(MARK.encode(), peer.session.mark.encode()))
     if patient:
         pass_time(world)
         peer.session.go_on()
@@ -276,7 +278,7 @@ def test_a_forgotten_queue_leaves_no_cycle(new_world: Any) -> None:
             peer.send(send(name, "JMSXGroupID:1\n"))
             peer.send(unsubscribe())
             # Only now nothing of the group is on its way.
-            peer.send(frame("ACK", f"id:1-{number + 1}\n"))
+            peer.send(frame("ACK", f"id:{peer.session.mark}{number + 1}\n"))
             assert peer.state == "connected"
         peer.take()
         peer.session.events()
