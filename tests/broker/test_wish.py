@@ -19,9 +19,11 @@ from stompserver.broker.subscription import CLIENT, INDIVIDUAL, Subscription, Wi
 from stompserver.errors import Refused
 
 OBJECTS: dict[str, Any] = {
+    "durable": Key(APOLLO, "other"),
     "policy": Policy().changed({"max_redeliveries": 3}),
     "properties": {"x-max-length": "5"},
     "selector": compile_selector("n = 1"),
+    "topics": ["/topic/other"],
 }
 """Values of those options whose default says nothing about their type."""
 
