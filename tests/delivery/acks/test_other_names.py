@@ -289,10 +289,10 @@ def test_strict_settles_each_once(room: Any) -> None:
 
 
 def two_durables(room: Any) -> Client:
-    client = room.connect(f"client-id:{room.topic}\n", "1.0")
+    client: Client = room.connect(f"client-id:{room.topic}\n", "1.0")
     for id in ("x", "y"):
         client.subscribe(room.topic, id=id, ack="client", more=f"activemq.subscriptionName:{id}\n")
-    return client  # type: ignore[no-any-return]
+    return client
 
 
 @pytest.mark.parametrize("said", ["x", "y"])
