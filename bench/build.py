@@ -36,7 +36,7 @@ def digest(tree: Path) -> str:
     """A name for what is in `tree`: the same files, the same name."""
     found = hashlib.sha256()
     paths = [tree / name for name in FILES if (tree / name).exists()]
-    paths += sorted((tree / "src").rglob("*.py"))
+    paths += sorted([*(tree / "src").rglob("*.py"), *(tree / "src").rglob("*.c")])
     for path in paths:
         found.update(f"{path.relative_to(tree)}\n".encode())
         found.update(path.read_bytes())

@@ -17,8 +17,9 @@ from stompserver.errors import Refused
 from stompserver.security.users import Users
 from stompserver.server import logins as module
 from stompserver.server.login_line import LoginLine
-from stompserver.server.logins import Logins, Waiting
+from stompserver.server.logins import WRONG_LOGIN, Logins, Waiting
 from stompserver.server.origin import origin_of
+from stompserver.server.spread import SHARE, Spread
 from stompserver.session.principal import Principal
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -71,7 +72,7 @@ class Hall:
         loop.run_in_executor = self._start
 
     async def _make(self, few: int, patience: float) -> Logins:
-        return Logins(self.users, few, patience)
+        return Logins(self.users, few, patience, Spread(self.loop))
 
     def _start(self, _: object, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         future = self.loop.create_future()
@@ -243,6 +244,33 @@ def test_one_hash_for_all_that_send_the_same(hall: Callable[..., Hall]) -> None:
     assert here.finish_all() == 0, "it was wrong a moment ago"
     here.loop.advance(1.1)
     assert here.told()[1::2] == ["invalid"] * 50
+
+
+@pytest.mark.parametrize(("passcode", "answer"), [("wrong", "invalid"), ("alicealice", "right")])
+def test_answers_to_many_at_once_are_spread_over_turns(
+    hall: Callable[..., Hall], hand_loop: Any, passcode: str, answer: str
+) -> None:
+    here = hall()
+    clients = [here.log_in("alice", passcode) for _ in range(20)]
+    told: list[str] = []
+
+    def answered(principal: Principal | None, problem: Refused | None) -> None:
+        assert problem is None
+        told.append("right" if principal else "invalid")
+        hand_loop.now += SHARE / 2
+
+    for client in clients:
+        assert client.waiting is not None
+        client.waiting.answer = answered
+    here.finish()
+    if answer == "invalid":
+        hand_loop.now += WRONG_LOGIN
+        hand_loop.turn()
+    before = len(told)
+    hand_loop.turn()
+    assert 0 < len(told) <= before + 2 <= 10
+    hand_loop.turn(20)
+    assert told == [answer] * 20
 
 
 def test_who_hung_up_is_dropped_from_the_line(hall: Callable[..., Hall]) -> None:

@@ -448,7 +448,7 @@ class Connection(asyncio.Protocol):
                 # The client has reset the connection, and nobody has been told yet.
                 transport.abort()
         # What it sent is read, too, before it ends: else a reset would take the ERROR away.
-        part = partial(after_hearing, self._server.loop, transport.abort)
+        part = partial(after_hearing, self._server.loop, partial(self._server.spread.call, transport.abort))
         self._timer = self._server.loop.call_later(self._server.terms.linger, part)
 
     # Reading or not

@@ -31,6 +31,7 @@ from stompserver.security.users import Users
 from stompserver.server.hang_up import is_gone, sends_no_more
 from stompserver.server.login_line import LoginLine
 from stompserver.server.origin import origin_of
+from stompserver.server.spread import Spread
 from stompserver.session.principal import Principal
 
 log = logging.getLogger("stompserver")
@@ -120,15 +121,17 @@ class Waiting:
 class Logins:
     """Checks logins against ``users``; without any each login is refused. ``few`` is how many of an origin are
     promised an answer, or wait beyond that, at once; ``patience`` how long (s) a promise may take to be kept.
-    ``hashes`` counts what was computed.
+    Answers are given by ``spread``: thousands of logins may have come at the same moment. ``hashes`` counts what was
+    computed.
     """
 
-    def __init__(self, users: Users | None, few: int, patience: float) -> None:
+    def __init__(self, users: Users | None, few: int, patience: float, spread: Spread) -> None:
         self.few = few
         self.patience = patience
         self.hashes = 0
         self._users = users
         self._loop = asyncio.get_running_loop()
+        self._spread = spread
         self._threads = ThreadPoolExecutor(THREADS, "login", _give_way)
         self._free = THREADS
         self._cost = COST
@@ -161,7 +164,7 @@ class Logins:
         users = self._users
         known = users.recognise(login, passcode) if users is not None else None
         if known is not None:
-            self._loop.call_soon(answer, known, None)
+            self._spread.call(answer, known, None)
             return None
         token = users.token(login, passcode) if users is not None else os.urandom(16)
         claim = self._claims.get(token)
@@ -285,12 +288,12 @@ class Logins:
     def _right(self, claim: Claim, principal: Principal) -> None:
         for waiting in list(claim.waiting):
             self.forget(waiting)
-            self._loop.call_soon(waiting.answer, principal, None)
+            self._spread.call(waiting.answer, principal, None)
 
     def _wrong(self, waiting: Waiting) -> None:
         """Answer what was promised."""
         self.forget(waiting)
-        waiting.answer(None, None if waiting.claim.promised else _busy(self.few))
+        self._spread.call(waiting.answer, None, None if waiting.claim.promised else _busy(self.few))
 
     def _due(self, waiting: Waiting) -> None:
         """A client has waited as long as a wrong login takes."""
@@ -305,7 +308,7 @@ class Logins:
 
     def _too_late(self, waiting: Waiting) -> None:
         self.forget(waiting)
-        waiting.answer(None, _busy(self.few))
+        self._spread.call(waiting.answer, None, _busy(self.few))
 
 
 def _busy(few: int) -> Refused:

@@ -22,6 +22,7 @@ from stompserver.server.logins import Logins
 from stompserver.server.origin import origin_of
 from stompserver.server.producers import Producers
 from stompserver.server.roll import Roll
+from stompserver.server.spread import Spread
 from stompserver.server.strangers import Strangers
 from stompserver.server.terms import Terms
 from stompserver.server.turn import Turn
@@ -59,7 +60,8 @@ class Server:
         self.producers = Producers(self.broker, self.pump, self.connections, self.soon)
         self.strangers = Strangers(terms.memory_before_login, self.time)
         self.door = Door(terms.max_connections, terms.max_connections_per_address, self.strangers.make_room)
-        self.logins = Logins(users, terms.max_logins_per_address, terms.login_timeout)
+        self.spread = Spread(self.loop)
+        self.logins = Logins(users, terms.max_logins_per_address, terms.login_timeout, self.spread)
         self.log_rate = LogRate(self.loop)
         self._roster = Roster(self.broker.number)
         self.turn = Turn(
