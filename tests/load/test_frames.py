@@ -93,7 +93,10 @@ def test_sends_and_acks(watch: Any, looks: tuple[int, int], kind: str, ack: str)
 @looks
 def test_messages_that_come_back(watch: Any, looks: tuple[int, int]) -> None:
     server = watch()
-    client = server.connect().subscribe("/queue/a", "client-individual")
+    # At once, however often.
+    client = server.connect().subscribe(
+        "/queue/a", "client-individual", "activemq.initialRedeliveryDelay:0\n"
+    )
     client.send(b"SEND\ndestination:/queue/a\n\nhello\0" * 100)
 
     def pass_batch(_: int) -> None:

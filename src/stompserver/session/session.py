@@ -237,6 +237,10 @@ class Session(Client, Talk):
                     # Not by the table, which costs a call by way of Python (bench: auto).
                     _find_receipt(frame, reply)
                     number = self.on_send(frame, reply)
+                elif connected and frame.command == "ACK" and not frame.body:
+                    # Nor this (bench: individual).
+                    _find_receipt(frame, reply)
+                    number = self.on_ack(frame, reply)
                 else:
                     _find_receipt(frame, reply)
                     if frame.command != "ACK":
