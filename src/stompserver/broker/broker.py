@@ -22,6 +22,7 @@ from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.names.rules import Rules, naming_of
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.queues import overflow
+from stompserver.broker.queues.groups import Resting
 from stompserver.broker.queues.idle import Idle
 from stompserver.broker.queues.queue import COST, Queue, queue_of
 from stompserver.broker.queues.shared import Shared
@@ -77,7 +78,10 @@ class Broker(Desk):
         super().__init__(rules, log, first, window)
         self.naming = naming_of(rules)
         self.returns = Returns(self)
-        self.shared = Shared(log, self.memory, self.clock, self.deadlines, self.slices, self.returns, window)
+        resting = Resting(self.memory)
+        self.shared = Shared(
+            log, self.memory, self.clock, self.deadlines, self.slices, self.returns, resting, window
+        )
         self.properties = Properties(self)
         self.duplicates = duplicates.Duplicates(self)
         self.watches = Watches(self.queues, self.slices, self.retire)
@@ -91,7 +95,7 @@ class Broker(Desk):
             self.properties.forget,
             self.delete,
         )
-        self.fanout = Fanout(self, self.returns, self.properties)
+        self.fanout = Fanout(self, self.returns, resting, self.properties)
         self.topics: dict[str, Topic] = self.fanout.topics
         self.schedule = Schedule(self, self.send)
         self.pauses = Pauses(self)

@@ -77,6 +77,7 @@ class Memory:
         "duplicates",
         "durables",
         "fixed",
+        "groups",
         "high",
         "histories",
         "idle",
@@ -103,6 +104,7 @@ class Memory:
         self.subscriptions = Share(self, 3, True)
         self.durables = Share(self, 2, True)
         self.idle = Share(self, 2, True)
+        self.groups = Share(self, 2, True)
 
     def resize(self, limit: int) -> None:
         """Take another limit, in bytes, while running."""

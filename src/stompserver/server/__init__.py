@@ -1,14 +1,13 @@
 """The asyncio shell: the only place with await, sockets and threads.
 
-Read ``build`` first (what a server stands on, opened), then ``server`` (its connections and its end),
-``connection`` (one of them; a ``carrier`` may stand before it), ``turn`` (what is done at the end of each
-turn of the loop) and ``roll`` (the connections for those who manage the server). ``peer`` is what the parts
-may ask of a connection, ``lines`` what the log says of a session. ``door`` and ``logins`` are who is let
-in, ``producers`` who has to wait, ``alarm`` and ``cron`` what is done at a time (``hearing``: not before what came is
-read), ``terms``, ``policies``
-and ``listeners`` what is made of a configuration. ``login_line`` is the order in which logins are
-checked, ``origin`` where clients come from, ``strangers`` what clients without a login may hold,
-``hang_up`` who left while it was not read, ``unbound`` how a lost transport goes, ``log_rate`` how many lines a
-client may cause. ``storage`` is
-between the op log and a store, ``process`` what belongs to the process and not to a server.
+Read ``build`` first (what a server stands on, opened), then ``server`` (its connections and its end), ``connection``
+(one of them; a ``carrier`` may stand before it), ``turn`` (what is done at the end of each turn of the loop) and
+``roll`` (the connections for those who manage the server). ``peer`` is what the parts may ask of a connection,
+``lines`` what the log says of a session. ``door`` and ``logins`` are who is let in, ``producers`` who has to wait,
+``alarm`` and ``cron`` what is done at a time (``hearing``: not before what came is read), ``terms``, ``policies`` and
+``listeners`` what is made of a configuration. ``login_line`` is the order in which logins are checked, ``origin``
+where clients come from, ``strangers`` what clients without a login may hold, ``hang_up`` who left while it was not
+read, ``spread`` calls that are due for many at once, ``unbound`` how a lost transport goes, ``log_rate`` how many
+lines a client may cause. ``storage`` is between the op log and a store, ``process`` what belongs to the process and
+not to a server.
 """

@@ -57,6 +57,7 @@ class Backlog(Reader):
         "passed",
         "policy",
         "ready",
+        "resting",
         "returned",
         "round",
         "shedding",
@@ -80,6 +81,7 @@ class Backlog(Reader):
         self.clock = shared.clock
         self.deadlines = shared.deadlines
         self.slices = shared.slices
+        self.resting = shared.resting
         self.keeper = shared.keeper
         self.ready: deque[Message] = deque()
         self.returned: list[tuple[int, Message]] = []

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stompserver.broker.subscription import Subscription
 
-_FEW: Final = 100
-
 
 class Candidates:
     """The subscriptions of an exclusive queue, the one to be served first: those that asked for it before others,
-    then by consumer priority, then by the time they came. One that is closed needs not be taken out.
+    then by consumer priority, then by the time they came. One that is closed is taken out later, but there are never
+    more of these than of others: they keep their consumers alive.
     """
 
     __slots__ = ("_heap", "_last")
@@ -31,13 +30,14 @@ class Candidates:
         for subscription in subscriptions:
             self._push(subscription)
 
-    def add(self, subscription: Subscription, subscriptions: list[Subscription]) -> None:
-        """Have ``subscription`` too, the newest of all ``subscriptions`` that there are."""
-        if len(self._heap) > 2 * len(subscriptions) + _FEW:
-            # Many are closed and stand behind others.
+    def add(self, subscription: Subscription) -> None:
+        """Have ``subscription`` too, the newest of all."""
+        self._push(subscription)
+
+    def discard(self, subscriptions: list[Subscription]) -> None:
+        """One is closed, and ``subscriptions`` are left."""
+        if len(self._heap) > 2 * len(subscriptions):
             self._fill(subscriptions)
-        else:
-            self._push(subscription)
 
     def _push(self, subscription: Subscription) -> None:
         self._last += 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.message import RESERVED, WAITING, Message
 from stompserver.broker.queues.disposal import Disposal
+from stompserver.broker.queues.groups import Group, Grouping, Holder, weight
 from stompserver.broker.queues.line import ALL, Line
 from stompserver.broker.queues.ring import Ring
 from stompserver.broker.queues.window import Reader
@@ -103,55 +104,17 @@ class Filter(Reader):
             self.queue.matching.serve(self)
 
 
-class Group:
-    """A message group: its messages go to ``owner``, in order. ``out`` are delivered and not settled; ``due`` wait in
-    the owner's own line. While its owner has such, it moves to nobody: what the owner does not want, and all behind
-    that, is kept back in ``line`` (None until there is some: it takes much memory). So is everything while
-    ``blocked`` messages wait for their redelivery. ``closing``: it is its owner's no more when nothing is due.
-
-    Nobody tells a group that its owner is gone, or that all owners were dismissed, as there may be very many groups:
-    ``era`` is when it got its owner, and who asks for that sees whether it still holds.
-    """
-
-    __slots__ = ("blocked", "closing", "due", "era", "line", "out", "owner")
-
-    def __init__(self) -> None:
-        self.owner: Subscription | None = None
-        self.era: int = 0
-        self.out: int = 0
-        self.due: int = 0
-        self.blocked: int = 0
-        self.closing = False
-        self.line: Line | None = None
-
-    def keep_back(self, message: Message) -> None:
-        """``message`` waits until the group may move, or its owner wants what is before it."""
-        message.state = RESERVED
-        if self.line is None:
-            self.line = Line()
-        self.line.push(message)
-
-    def busy(self) -> bool:
-        """Whether messages of it are on their way, so that it has to be remembered."""
-        return self.out > 0 or self.due > 0 or self.blocked > 0
-
-    def is_behind(self, message: Message) -> bool:
-        """Whether one is kept back that goes before ``message``."""
-        if self.line is None:
-            return False
-        first = self.line.first(RESERVED)
-        return first is not None and first.key < message.key
-
-
-class Matching:
+class Matching(Grouping):
     """What a queue needs beside first come, first served. ``general`` is its own line; a message that a filter or a
     group took from it stands there until it is passed, and does not count.
     """
 
     __slots__ = (
         "_era",
+        "_holders",
         "_keeping",
         "_quiet",
+        "_resting",
         "_turn",
         "effort",
         "filters",
@@ -165,6 +128,7 @@ class Matching:
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
+        self._resting = queue.resting
         self.filters: dict[str, Filter] = {}
         self.effort: int = 0
         """What asking all of them counts for, in units of work (``Desk.work``)."""
@@ -175,6 +139,8 @@ class Matching:
         """Those that keep back messages in their lines."""
         self._era: int = 0
         """How often all owners were dismissed."""
+        self._holders: dict[Subscription, Holder] = {}
+        """Of those that have groups, or had some."""
         queue.apart = {}
         self.own: dict[Subscription, Line] = {}
         """Messages of the groups that each has; for those that had some to wait for them."""
@@ -223,6 +189,9 @@ class Matching:
             if not filter.members:
                 del self.filters[filter.selector.text]
                 self.effort -= filter.effort()
+        holder = self._holders.pop(subscription, None)
+        if holder is not None:
+            holder.subscription = None
         self.unassign(subscription)
 
     def unassign(self, subscription: Subscription | None) -> None:
@@ -303,6 +272,16 @@ class Matching:
         """Its queue has no more need of it: let go of its groups, in slices where they are many."""
         if len(self.groups) > BUDGET:
             self.queue.slices.add(Disposal(self.let_go))
+        else:
+            self.forget_groups()
+
+    def forget_groups(self) -> None:
+        """Let go of them, as they are few, and nobody needs them any more."""
+        for name in self.groups:
+            self._resting.share.give(weight(name))
+        self.groups.clear()
+        self._quiet.clear()
+        self._resting.discard(self)
 
     def abandon(self) -> None:
         """Its queue is no more: let go of groups, and of what selectors, groups and their owners have, in slices."""
@@ -325,8 +304,9 @@ class Matching:
         if not self.groups:
             return False
         name, group = self.groups.popitem()
-        self._quiet.pop(name, None)
+        self._stir(name)
         self._keeping.discard(name)
+        self._resting.share.give(weight(name))
         if group.line is not None:
             self.moving.append(group.line)
         return True
@@ -411,37 +391,59 @@ class Matching:
         group = self.groups.get(message.group)
         if group is None:
             # Two for each that comes, so that they become fewer again when there were too many that were busy.
-            self._forget_group()
-            self._forget_group()
+            for _ in range(2):
+                if len(self.groups) >= GROUPS and self._quiet:
+                    self.forget_resting()
+            self._resting.make_room()
             group = self.groups[message.group] = Group()
-            self._quiet[message.group] = None
+            self._resting.share.take(weight(message.group))
+            self._rest(message.group)
         return group
 
-    def _forget_group(self) -> None:
-        """Forget the one that nobody needs for longest, where there are too many."""
-        if len(self.groups) >= GROUPS and self._quiet:
-            name, _ = self._quiet.popitem(last=False)
-            del self.groups[name]
-            self._keeping.discard(name)
+    def forget_resting(self) -> None:
+        """Forget the group that rests for longest, of which there is one."""
+        name = next(iter(self._quiet))
+        self._stir(name)
+        del self.groups[name]
+        self._keeping.discard(name)
+        self._resting.share.give(weight(name))
+
+    def _rest(self, name: str) -> None:
+        """Nothing of the group ``name`` is on its way."""
+        if not self._quiet:
+            self._resting.add(self)
+        self._quiet[name] = None
+
+    def _stir(self, name: str) -> None:
+        """Something of the group ``name`` is on its way, or it is no more."""
+        quiet = self._quiet
+        if name in quiet:
+            del quiet[name]
+            if not quiet:
+                self._resting.discard(self)
 
     def _owner(self, group: Group) -> Subscription | None:
         """Who has ``group``, if anybody still does."""
-        owner = group.owner
-        if owner is not None:
-            if owner.closed or group.era != self._era:
+        holder = group.holder
+        if holder is not None:
+            owner = holder.subscription
+            if owner is None or owner.closed or group.era != self._era:
                 # What was due is anybody's again.
                 group.due = 0
             elif not group.closing or group.due:
                 return owner
-            group.owner = None
+            group.holder = None
             group.closing = False
         return None
 
     def _own(self, group: Group, subscription: Subscription) -> None:
-        if group.owner is not subscription:
-            if group.owner is not None:
+        holder = self._holders.get(subscription)
+        if holder is None:
+            holder = self._holders[subscription] = Holder(subscription)
+        if group.holder is not holder:
+            if group.holder is not None:
                 self._look_again()
-            group.owner = subscription
+            group.holder = holder
         group.era = self._era
 
     def _look_again(self) -> None:
@@ -474,7 +476,7 @@ class Matching:
         else:
             own.push(message)
             group.due += 1
-            self._quiet.pop(message.group, None)
+            self._stir(message.group)
         return True
 
     def _able(self, subscription: Subscription) -> bool:
@@ -509,10 +511,10 @@ class Matching:
         if message.group:
             group = self._group(message)
             if message.extras is not None and "group-close" in message.extras:
-                group.closing = group.owner is not None
+                group.closing = group.holder is not None
             if subscription.mode != AUTO:
                 group.out += 1
-                self._quiet.pop(message.group, None)
+                self._stir(message.group)
         queue.hand(subscription, message)
         queue.leave(message)
         if message.group and subscription.mode == AUTO:
@@ -550,7 +552,7 @@ class Matching:
     def block(self, message: Message) -> None:
         """``message`` waits for its redelivery: its group waits with it."""
         self._group(message).blocked += 1
-        self._quiet.pop(message.group, None)
+        self._stir(message.group)
 
     def unblock(self, message: Message) -> None:
         """The time of ``message`` has come, or it is gone."""
@@ -562,7 +564,7 @@ class Matching:
         """Let go on what ``group``, of that ``name``, keeps back, if it may; ``later`` where nobody delivers next."""
         owner = self._owner(group)
         if not group.busy() and name not in self._quiet:
-            self._quiet[name] = None
+            self._rest(name)
         line = group.line
         if line is None or group.blocked:
             return
@@ -572,7 +574,7 @@ class Matching:
                 return
             if owner is not None:
                 # What is behind the first goes where that goes.
-                group.owner = None
+                group.holder = None
                 self._look_again()
         group.line = None
         self._keeping.discard(name)

@@ -396,7 +396,7 @@ class Queue(Backlog, Source):
             self.exclusive = True
         if self.exclusive:
             if self._candidates is not None:
-                self._candidates.add(subscription, self.subscriptions)
+                self._candidates.add(subscription)
             self._choose()
         self.offer(subscription)
 
@@ -476,6 +476,8 @@ class Queue(Backlog, Source):
         if subscription.wish.exclusive:
             self._asking -= 1
         if self.exclusive:
+            if self._candidates is not None:
+                self._candidates.discard(self.subscriptions)
             self.exclusive = self.policy.exclusive or self._asking > 0
             if not self.exclusive:
                 self._candidates = None
@@ -817,6 +819,8 @@ class Queue(Backlog, Source):
         self.close_up()
         if self.values is not None:
             self.values.clear()
+        if matching is not None:
+            matching.forget_groups()
         self.untie()
 
     def untie(self) -> None:

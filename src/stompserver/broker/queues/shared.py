@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from stompserver.broker.message import Message
     from stompserver.broker.names.policy import Policy
     from stompserver.broker.oplog import OpLog
+    from stompserver.broker.queues.groups import Resting
     from stompserver.broker.queues.window import Window
     from stompserver.broker.slices import Slices
     from stompserver.broker.subscription import Delivery
@@ -48,11 +49,11 @@ class Keeper(metaclass=ABCMeta):
 
 class Shared:
     """Where queues write their changes (``log``), how much memory they have together, how much of each queue is in
-    memory when a store has the rest (``window``; None: all of it), the time, what is to happen when, and what is done
-    in slices.
+    memory when a store has the rest (``window``; None: all of it), the time, what is to happen when, what is done in
+    slices, and which message groups rest.
     """
 
-    __slots__ = ("clock", "deadlines", "keeper", "log", "memory", "slices", "window")
+    __slots__ = ("clock", "deadlines", "keeper", "log", "memory", "resting", "slices", "window")
 
     def __init__(
         self,
@@ -62,6 +63,7 @@ class Shared:
         deadlines: Deadlines,
         slices: Slices,
         keeper: Keeper,
+        resting: Resting,
         window: Window | None = None,
     ) -> None:
         self.log = log
@@ -70,4 +72,5 @@ class Shared:
         self.deadlines = deadlines
         self.slices = slices
         self.keeper = keeper
+        self.resting = resting
         self.window = window

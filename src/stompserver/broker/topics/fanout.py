@@ -24,6 +24,7 @@ from stompserver.errors import Refused
 
 if TYPE_CHECKING:
     from stompserver.broker.desk import Desk
+    from stompserver.broker.queues.groups import Resting
     from stompserver.broker.queues.shared import Keeper
 
 # Not Final, because a test lowers it: compiled, a Final is written into the code.
@@ -61,9 +62,9 @@ class Fanout:
         "wildcards",
     )
 
-    def __init__(self, desk: Desk, keeper: Keeper, properties: Properties) -> None:
+    def __init__(self, desk: Desk, keeper: Keeper, resting: Resting, properties: Properties) -> None:
         self.desk = desk
-        self.boxes = Shared(OpLog(), desk.memory, desk.clock, desk.deadlines, desk.slices, keeper)
+        self.boxes = Shared(OpLog(), desk.memory, desk.clock, desk.deadlines, desk.slices, keeper, resting)
         """What mailboxes share. Nothing of them survives, so their log records nothing."""
         self.topics: dict[str, Topic] = {}
         self.epoch: int = 0
