@@ -29,6 +29,9 @@ PLAYED = [
     "docs/how-to/limits.md",
     "docs/how-to/debug-a-client.md",
     "docs/how-to/back-up-and-move.md",
+    "docs/how-to/move-from-rabbitmq.md",
+    "docs/how-to/move-from-activemq.md",
+    "docs/how-to/move-from-artemis.md",
     "docs/reference/stompctl.md",
 ]
 

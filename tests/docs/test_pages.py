@@ -14,6 +14,7 @@ from stompserver.config.command_line import ACTIONS
 from stompserver.config.options import OPTIONS, environment_name, flag_of, folded
 from stompserver.ctl.live import COMMANDS
 from stompserver.ctl.main import main
+from stompserver.ctl.move import move
 from stompserver.ctl.store import store
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 STOMPCTL: dict[str, click.Command] = {
     "": main,
+    "move": move,
     **{f"store {name}": one for name, one in store.commands.items()},
     **{
         f"{group.name} {name}": one

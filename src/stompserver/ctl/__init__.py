@@ -1,6 +1,7 @@
 """`stompctl`: look after a server and what it stores.
 
 ``main`` is the command. ``store`` is what it does to a store while no server runs, with ``exchange``
-(messages as lines of JSON); ``live`` is what it asks a running server, by way of ``client``. ``shown`` is how
-names that clients made up are printed.
+(messages as lines of JSON); ``live`` is what it asks a running server, by way of ``client``. ``move`` brings over
+what is in the queues of another broker, which ``others`` deals with. ``shown`` is how names that clients made up are
+printed.
 """

@@ -66,9 +66,10 @@ def _config(words: list[str]) -> Config:
 def run() -> None:
     """The entry point."""
     from stompserver.ctl.live import COMMANDS
+    from stompserver.ctl.move import move
     from stompserver.ctl.store import store
 
-    for command in (store, *COMMANDS):
+    for command in (store, move, *COMMANDS):
         main.add_command(command)
     try:
         main(prog_name="stompctl")
