@@ -19,6 +19,9 @@ from stompserver.wire.parser import Limits, Parser
 BEAT: Final = 10_000
 """Milliseconds between signs of life, offered and wanted. Artemis ends a connection without them after a minute."""
 
+GRACE: Final = 5.0
+"""Seconds that a broker may be silent beyond twice its time."""
+
 TEXTS: Final = {"1.0": TEXT_10, "1.1": TEXT_11, "1.2": TEXT_12}
 _LIMITS: Final = Limits(1 << 30, 10_000, 1 << 20)
 _CHUNK: Final = 1 << 16
@@ -87,7 +90,7 @@ class Link:
         can, _, wants = theirs.partition(",")
         numbers = [int(text) if text.strip().isdigit() else 0 for text in (can, wants)]
         self.beat = max(BEAT, numbers[1]) / 1000 * 0.6 if numbers[1] else 0.0
-        self.silence = max(BEAT, numbers[0]) / 1000 * 2 + 5 if numbers[0] else 0.0
+        self.silence = max(BEAT, numbers[0]) / 1000 * 2 + GRACE if numbers[0] else 0.0
         self.heard = self.spoke = time.monotonic()
 
     def write(self, command: str, headers: Headers, body: bytes = b"") -> None:
