@@ -12,6 +12,7 @@ import pytest
 import stompserver
 from stompserver.config.command_line import ACTIONS
 from stompserver.config.options import OPTIONS, environment_name, flag_of, folded
+from stompserver.ctl.convert import convert
 from stompserver.ctl.live import COMMANDS
 from stompserver.ctl.main import main
 from stompserver.ctl.move import move
@@ -31,6 +32,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 STOMPCTL: dict[str, click.Command] = {
     "": main,
     "move": move,
+    "convert": convert,
     **{f"store {name}": one for name, one in store.commands.items()},
     **{
         f"{group.name} {name}": one

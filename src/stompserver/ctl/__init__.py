@@ -2,6 +2,6 @@
 
 ``main`` is the command. ``store`` is what it does to a store while no server runs, with ``exchange``
 (messages as lines of JSON); ``live`` is what it asks a running server, by way of ``client``. ``move`` brings over
-what is in the queues of another broker, which ``others`` deals with. ``shown`` is how names that clients made up are
-printed.
+what is in the queues of another broker, and ``convert`` what its configuration says; ``others`` deals with those.
+``shown`` is how names that clients made up are printed.
 """

@@ -65,11 +65,12 @@ def _config(words: list[str]) -> Config:
 
 def run() -> None:
     """The entry point."""
+    from stompserver.ctl.convert import convert
     from stompserver.ctl.live import COMMANDS
     from stompserver.ctl.move import move
     from stompserver.ctl.store import store
 
-    for command in (store, move, *COMMANDS):
+    for command in (store, move, convert, *COMMANDS):
         main.add_command(command)
     try:
         main(prog_name="stompctl")
