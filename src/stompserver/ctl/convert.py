@@ -26,7 +26,9 @@ def convert(file: Path, vhost: str) -> None:
     letter queues, redelivery and the like become policies; what has no equal is listed in comments, with the
     reason. Put it into stompserver.conf, and see with stompserver --check what holds.
     """
-    content = file.read_bytes() if file.stat().st_size <= LARGEST else b""
+    if file.stat().st_size > LARGEST:
+        raise StompserverError(f"{file.name}: larger than {LARGEST >> 20} MiB")
+    content = file.read_bytes()
     start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     try:
         if start == b"<":

@@ -194,3 +194,8 @@ def test_virtual_hosts(convert_file: Callable[..., Any], refused: Callable[..., 
 )
 def test_bad_files(content: bytes, said: str, refused: Callable[..., str]) -> None:
     assert said in refused(content)
+
+
+def test_a_file_that_is_too_large(refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stompserver.ctl.convert.LARGEST", 10)
+    assert "larger than" in refused(b'{"queues": []}')

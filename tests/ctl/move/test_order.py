@@ -13,7 +13,7 @@ ACK = {
     "": ("message-id", "subscription"),
     "1.0": ("message-id", "subscription"),
     "1.1": ("message-id", "subscription"),
-    "1.2": ("id",),
+    "1.2": ("id", "message-id", "subscription"),
 }
 
 

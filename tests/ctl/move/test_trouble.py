@@ -44,7 +44,7 @@ def old_with(count: int, acks: int) -> Callable[[Wire], None]:
         for n in range(count):
             wire.say(MESSAGE.format(n))
         for n in range(acks):
-            assert wire.expect("ACK")[1] == {"id": str(n)}
+            assert wire.expect("ACK")[1]["id"] == str(n)
         wire.goodbye()
 
     return old
@@ -108,6 +108,14 @@ def test_a_passcode_is_asked_for(scripted: Any, stompctl: Callable[..., Any]) ->
         input="hidden\n",
     )
     assert "hidden" not in ended.output
+
+
+def test_the_urls_may_be_in_the_environment(
+    scripted: Any, stompctl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOMPCTL_FROM", url(scripted(old_with(0, 0))))
+    monkeypatch.setenv("STOMPCTL_TO", url(scripted(quiet)))
+    assert stompctl("/queue/x", "--idle", "0.1").stdout == "           0  /queue/x to /queue/x\n"
 
 
 def test_no_stomp(scripted: Any, stompctl: Callable[..., Any]) -> None:
@@ -186,6 +194,24 @@ def test_the_old_one_says_error(scripted: Any, stompctl: Callable[..., Any]) -> 
 
     ended = stompctl("--from", url(scripted(old)), "--to", url(scripted(quiet)), "/queue/x", code=1)
     assert "User is not authorized to read from x" in ended.stderr
+
+
+@pytest.mark.parametrize(("answers", "code"), [(True, 0), (False, 1)])
+def test_an_old_one_without_receipts(
+    answers: bool, code: int, scripted: Any, stompctl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stompserver.ctl.others.carrier.GOODBYE", 0.2)
+
+    def old(wire: Wire) -> None:
+        wire.greet()
+        wire.expect("SUBSCRIBE")
+        wire.expect("DISCONNECT")
+        if answers:
+            wire.say("RECEIPT\nreceipt-id:goodbye\n\n\0")
+
+    words = ("--from", url(scripted(old)), "--to", url(scripted(quiet)), "/queue/x", "--idle", "0.1")
+    ended = stompctl(*words, code=code)
+    assert ("closed the connection" in ended.stderr or "answers neither" in ended.stderr) is not answers
 
 
 def test_what_stomp_cannot_say_stays(scripted: Any, stompctl: Callable[..., Any]) -> None:

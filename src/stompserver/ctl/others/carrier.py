@@ -15,11 +15,8 @@ from typing import Final
 
 from stompserver.ctl.client import Unanswered
 from stompserver.ctl.others.letter import Headers, changed_by, headers_for
-from stompserver.ctl.others.link import Link, said_by, wait
+from stompserver.ctl.others.link import WINDOW, Link, said_by, wait
 from stompserver.wire.frame import Frame
-
-WINDOW: Final = 1 << 20
-"""Bytes that wait to be sent on before nothing more is read, and that the old broker is asked to have out at most."""
 
 GOODBYE: Final = 10.0
 """Seconds for what is under way when it ends: receipts of the new broker, and the old one's word that it is done."""
@@ -88,6 +85,8 @@ class Carrier:
         self._by_receipt: dict[str, Delivery] = {}
         self._sent = 0
         self._since = 0.0
+        self._unheard = False
+        """Whether the old broker has not answered a SUBSCRIBE, neither by a RECEIPT nor by a MESSAGE."""
 
     @property
     def moved(self) -> int:
@@ -157,6 +156,7 @@ class Carrier:
         if self._subscribing and now - self._since > GOODBYE:
             # go-stomp's server has no RECEIPT for SUBSCRIBE.
             self._subscribing.clear()
+            self._unheard = True
         if self._idle is None or self._under_way or self._subscribing:
             return False
         return now - self._since >= self._idle
@@ -197,12 +197,13 @@ class Carrier:
             )
         # Whoever sends a message has answered the SUBSCRIBE.
         self._subscribing.clear()
+        self._unheard = False
+        ack = [("message-id", said["message-id"])]
+        if "subscription" in said:
+            ack.append(("subscription", said["subscription"]))
         if old.version == "1.2":
-            ack = [("id", said.get("ack", said["message-id"]))]
-        else:
-            ack = [("message-id", said["message-id"])]
-            if "subscription" in said:
-                ack.append(("subscription", said["subscription"]))
+            # The others are for those that say 1.2 and mean 1.1: CoilMQ, go-stomp's server.
+            ack.insert(0, ("id", said.get("ack", said["message-id"])))
         delivery = Delivery(way, ack, said["message-id"])
         headers = headers_for(message, way.target, self._dedup)
         if changed_by(new.text, headers):
@@ -259,6 +260,8 @@ class Carrier:
                 said = any(frame.headers.get("receipt-id") == "goodbye" for frame in old.wait_frames(left))
             if not said and self.moved:
                 self.doubtful = True
+            if not said and self._unheard and not self.problem:
+                self.problem = f"{old.name} answers neither SUBSCRIBE nor DISCONNECT"
         elif self.moved:
             self.doubtful = True
         if not new.ended:

@@ -22,6 +22,9 @@ BEAT: Final = 10_000
 GRACE: Final = 5.0
 """Seconds that a broker may be silent beyond twice its time."""
 
+WINDOW: Final = 1 << 20
+"""Bytes that are read before what came is looked at, and that may wait to be sent before no more is read."""
+
 TEXTS: Final = {"1.0": TEXT_10, "1.1": TEXT_11, "1.2": TEXT_12}
 _LIMITS: Final = Limits(1 << 30, 10_000, 1 << 20)
 _CHUNK: Final = 1 << 16
@@ -95,7 +98,8 @@ class Link:
 
     def write(self, command: str, headers: Headers, body: bytes = b"") -> None:
         """Put a frame behind what is to be sent."""
-        self.out += encode_frame(command, headers, body, self.text)
+        # Without the line end behind the NUL, which is legal and which CoilMQ stumbles over.
+        self.out += encode_frame(command, headers, body, self.text)[:-1]
 
     def flush(self) -> None:
         """Send what the socket takes."""
@@ -112,9 +116,10 @@ class Link:
             self.spoke = time.monotonic()
 
     def read(self) -> list[Frame]:
-        """The frames that came since. After the last of them, ``ended`` says that there are no more."""
+        """Frames that came since, about ``WINDOW`` bytes at a time. After the last one ``ended`` says why."""
         frames: list[Frame] = []
-        while not self.ended and len(frames) < 1000:
+        taken = 0
+        while not self.ended and taken < WINDOW:
             try:
                 data = self.socket.recv(_CHUNK)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -126,6 +131,7 @@ class Link:
                 self.ended = "closed the connection"
                 break
             self.heard = time.monotonic()
+            taken += len(data)
             self._tail = (self._tail + data)[-1000:]
             # Nothing is learned here, so none of them is a PlainSend.
             frames += [frame for frame in self._parser.feed(data) if isinstance(frame, Frame)]
