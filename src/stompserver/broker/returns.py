@@ -142,4 +142,4 @@ class Returns(Keeper):
         rules = self._desk.rules
         name = rules.policies.deadletter_of(policy, queue)
         # Reports go there, and to everybody: a queue in its place would take them, and keep these letters from all.
-        return name if name != MONITOR else rules.deadletter
+        return name if name != MONITOR else rules.policies.base.deadletter_of(queue)

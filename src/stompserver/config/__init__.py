@@ -1,7 +1,7 @@
 """Configuration: defaults < file < environment < command line, each option declared once in ``options``.
 
-``option`` says what is known about an option. Texts come from ``command_line`` and ``file``, and become
-values in ``values``; ``sections`` reads the sections of the file whose tables are in ``policies`` and
+``option`` says what is known about an option, ``dialects`` which ones a word sets. Texts come from ``command_line``
+and ``file``, and become values in ``values``; ``sections`` reads the sections of the file whose tables are in ``policies`` and
 ``listeners``. ``page`` and ``policies_page`` write the reference pages.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from stompserver.config import command_line, file, sections, values
+from stompserver.config import command_line, dialects, file, sections, values
 from stompserver.config.option import attribute_of
 from stompserver.config.options import FIELDS, OPTIONS, Config, environment_name, key_of
 from stompserver.errors import ConfigError
@@ -57,9 +57,10 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     from_file = contents.given
     warnings += contents.warnings + [f"ignored argument {values.shown(each)}" for each in line.arguments]
     warnings += _overruled(from_file, line.given)
-    given: Given = {**from_file, **above}
+    given = _with_dialect({**from_file, **above})
     policies, notes = sections.policies(contents.policies)
     warnings += notes
+    contents.listeners = [sections.with_dialect(each) for each in contents.listeners]
     listeners = sections.listeners(contents.listeners)
     config = _absolute(_validated(given), cwd).model_copy(
         update={"policies": policies, "listeners": listeners}
@@ -107,6 +108,13 @@ def _same(key: str, one: str | None, other: str | None) -> bool:
         return bool(OPTIONS[key].parse(one) == OPTIONS[key].parse(other))
     except ValueError:
         return False
+
+
+def _with_dialect(given: Given) -> Given:
+    """What is given, and below it what its dialect sets."""
+    word = (given["dialect"][0] or "").strip().lower() if "dialect" in given else ""
+    row = dialects.of_server(word)
+    return {**{key: (text, f"dialect {word}") for key, text in row.items()}, **given}
 
 
 def _validated(given: Given) -> Config:

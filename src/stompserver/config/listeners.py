@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
@@ -11,6 +11,15 @@ from stompserver.config import values
 from stompserver.config.option import Option, Table, fields_of, folded
 
 LISTENER = "Listeners"
+
+BareDestination = Literal["topic", "queue", "error"]
+DelayedExpires = Literal["time", "span"]
+Dialect = Literal["original", "rabbitmq", "activemq", "artemis", "apollo"]
+
+DIALECT = Option(
+    LISTENER, "What those are used to who come from another broker: one word that sets the options below",
+    values.optional(values.one_of(get_args(Dialect), "dialect")), "BROKER",
+)  # fmt: skip
 
 
 class ListenerOptions(Table):
@@ -29,9 +38,22 @@ class ListenerOptions(Table):
     strict: Annotated[bool | None, Option(
         LISTENER, "Answer what the specification forbids with ERROR even where it is harmless",
         values.optional_boolean)] = None
+    dialect: Annotated[Dialect | None, DIALECT] = None
     server_header: Annotated[str | None, Option(
         LISTENER, "The server header of CONNECTED, by which some clients choose their dialect",
         values.optional_words, "TEXT")] = None
+    bare_destination: Annotated[BareDestination | None, Option(
+        LISTENER, "What a destination is that starts with neither /queue nor /topic: topic, queue or error",
+        values.optional(values.one_of(get_args(BareDestination), "kind")), "KIND")] = None
+    delayed_expires: Annotated[DelayedExpires | None, Option(
+        LISTENER, "What expires is of a message for later: a time, or, as in ActiveMQ, a span from its delivery on",
+        values.optional(values.one_of(get_args(DelayedExpires), "meaning")), "MEANING")] = None
+    prefetch: Annotated[int | None, Option(
+        LISTENER, "Un-acknowledged messages a subscription may hold when the client does not say; 0 is no limit",
+        values.optional(values.whole_number), unit="messages")] = Field(None, ge=0, le=1_000_000)
+    prefetch_stomp10: Annotated[int | None, Option(
+        LISTENER, "The same for ack:client of STOMP 1.0 clients",
+        values.optional(values.whole_number), unit="messages")] = Field(None, ge=0, le=1_000_000)
     # fmt: on
 
     @property

@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from stompserver.config import values
-from stompserver.config.listeners import ListenerOptions
+from stompserver.config.listeners import BareDestination, DelayedExpires, Dialect, ListenerOptions
 from stompserver.config.option import Option, Table, attribute_of, folded, option_of
 from stompserver.config.policies import PolicyEntries
 
@@ -22,8 +22,6 @@ __all__ = [
     "folded", "key_of",
 ]  # fmt: skip
 
-BareDestination = Literal["topic", "queue", "error"]
-DelayedExpires = Literal["time", "span"]
 ManagementAccess = Literal["local", "all", "off"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -69,17 +67,17 @@ class Config(Table):
         " in ActiveMQ, a span: what was left of it at the SEND is left at each delivery",
         values.one_of(get_args(DelayedExpires), "meaning"), "MEANING")] = "time"
     prefetch: Annotated[int, Option(
-        KEEP, "Un-acknowledged messages a subscription may hold when the client does not say",
-        values.whole_number, unit="messages")] = Field(100, ge=1, le=1_000_000)
+        KEEP, "Un-acknowledged messages a subscription may hold when the client does not say; 0 is no limit",
+        values.whole_number, unit="messages")] = Field(100, ge=0, le=1_000_000)
     prefetch_stomp10: Annotated[int, Option(
         KEEP, "The same for ack:client of STOMP 1.0 clients; the original's was 1",
-        values.whole_number, unit="messages")] = Field(1, ge=1, le=1_000_000)
+        values.whole_number, unit="messages")] = Field(1, ge=0, le=1_000_000)
     max_redeliveries: Annotated[int, Option(
         KEEP, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever,"
         " never is not once",
         values.redeliveries, unit="times")] = Field(0, ge=values.NEVER)
     deadletter: Annotated[str, Option(
-        KEEP, "The dead letter queue",
+        KEEP, "The dead letter queue; % in it is the queue's name without /queue/",
         values.queue_destination, "QUEUE")] = "/queue/deadletter"
     monitor_interval: Annotated[float, Option(
         KEEP, "Time between the reports on /queue/monitor; 0 switches them off",
@@ -104,6 +102,10 @@ class Config(Table):
         values.number, "SECONDS", "seconds")] = Field(10.0, ge=0.1, le=86400)
 
     # Protocol
+    dialect: Annotated[Dialect, Option(
+        PROTOCOL, "What those are used to who come from another broker: original, rabbitmq, activemq, artemis or"
+        " apollo; one word that sets other options, as far as nobody sets them",
+        values.one_of(get_args(Dialect), "dialect"), "BROKER")] = "original"
     heart_beat: Annotated[tuple[int, int], Option(
         PROTOCOL, "The shortest heart-beat periods the server offers to send and asks of clients; 0 is none",
         values.two_periods, "SEND,RECEIVE", "milliseconds")] = (1000, 1000)

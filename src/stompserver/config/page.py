@@ -8,6 +8,7 @@ from pydantic.fields import FieldInfo
 
 from stompserver.config import values
 from stompserver.config.command_line import ACTIONS
+from stompserver.config.dialects import ORIGINAL, ROWS
 from stompserver.config.listeners import LISTENER_FIELDS
 from stompserver.config.options import FIELDS, OPTIONS, default_text, environment_name, flag_of
 
@@ -44,6 +45,21 @@ Two sections are only in the file: `listeners`, [below](#more-listeners), and `p
 destination, see [Policies](policies.md).
 """
 
+DIALECTS = """\
+## Dialects
+
+`dialect` is one word for those who come from another broker: it sets the options of its column, as far as nobody sets
+them by name, wherever that is. What is empty is as in the first column, which is the default. `stompserver --check`
+shows what came from it. The names of headers and destinations need no dialect: [all are known at
+once](dialects.md).
+"""
+
+DIALECTS_END = """\
+A listener may have a dialect of its own. It sets the options that listeners have (*), all of them, whatever the
+server sets; those of the listener itself count more. The others belong to queues, which all listeners share, so only
+the server's dialect sets them.
+"""
+
 LISTENERS = """\
 ## More listeners
 
@@ -58,18 +74,21 @@ listeners:
     host: "*"
     name: old PHP clients            # for the log
     server-header: apache-activemq/5.11
+  - port: 61616
+    dialect: artemis                 # see above
+    prefetch: 100                    # but not this
 ```
 """
 
 LISTENERS_END = """\
-SIGHUP takes over what changed in `strict`, `server-header` and `name`, for connections made from then on; a
-change of the addresses waits for a restart. Clients, destinations and limits are the same on all of them.
+SIGHUP takes over what changed, for connections made from then on; a change of the addresses waits for a restart.
+Clients, destinations and limits are the same on all of them.
 """
 
 
 def page() -> str:
     """The whole page, Markdown."""
-    return "\n".join([INTRODUCTION, *_tables(), *_listeners(), *_actions()])
+    return "\n".join([INTRODUCTION, *_tables(), *_dialects(), *_listeners(), *_actions()])
 
 
 def _tables() -> Iterator[str]:
@@ -130,6 +149,25 @@ def bounds_of(field: FieldInfo, text: Callable[[int], str]) -> str:
     if bounds.get("ge") == "never":
         return "never, or from 0"
     return f"from {bounds['ge']}" if bounds else ""
+
+
+def _dialects() -> Iterator[str]:
+    yield DIALECTS
+    words = list(ROWS)
+    yield "| option | " + " | ".join(words) + " |"
+    yield "|---" * (1 + len(words)) + "|"
+    for key in ROWS[ORIGINAL]:
+        cells = [_cell(ROWS[word].get(key)) for word in words]
+        star = " *" if key in LISTENER_FIELDS else ""
+        yield f"| `{key}`{star} | " + " | ".join(cells) + " |"
+    yield ""
+    yield DIALECTS_END
+
+
+def _cell(text: str | None) -> str:
+    if text is None:
+        return ""
+    return f"`{text}`" if text else "empty"
 
 
 def _listeners() -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from stompserver.config import values
+from stompserver.config import dialects, values
 from stompserver.config.file import Section
 from stompserver.config.listeners import ListenerOptions
 from stompserver.config.option import Table, attribute_of
@@ -55,6 +55,17 @@ def policies(sections: Sequence[Section]) -> tuple[PolicyEntries, list[str]]:
             warnings.append(f"{each.origin}: {where}: {text}")
         found.append((each.name, made))
     return tuple(found), warnings
+
+
+def with_dialect(section: Section) -> Section:
+    """A listener, and below what it sets itself what its dialect does."""
+    text, origin = section.given.get("dialect", (None, ""))
+    word = (text or "").strip().lower()
+    row = dialects.of_listener(word)
+    rest = {
+        key: (value, f"dialect {word}, {origin}") for key, value in row.items() if key not in section.given
+    }
+    return Section(section.name, section.origin, {**section.given, **rest})
 
 
 def listeners(sections: Sequence[Section]) -> tuple[ListenerOptions, ...]:

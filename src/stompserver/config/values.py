@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic_core import ErrorDetails
+
+Value = TypeVar("Value")
 
 UNITS = {
     "": 1, "b": 1,
@@ -215,6 +218,15 @@ def optional_words(value: object) -> str | None:
 def optional_boolean(value: object) -> bool | None:
     """True, false, or None for what is not given."""
     return None if value is None else boolean(value)
+
+
+def optional(parse: Callable[[object], Value]) -> Callable[[object], Value | None]:
+    """What ``parse`` makes of a value, or None for what is not given."""
+
+    def parse_given(value: object) -> Value | None:
+        return None if value is None else parse(value)
+
+    return parse_given
 
 
 def header_name(value: object) -> str:

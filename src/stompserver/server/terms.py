@@ -7,11 +7,15 @@ from typing import Final
 from stompserver import __version__
 from stompserver.broker.broker import Rules
 from stompserver.config import Config
+from stompserver.config.listeners import ListenerOptions
 from stompserver.server.policies import policies_of
 from stompserver.session.settings import Settings
 from stompserver.wire.parser import Limits
 
 NAME: Final = "stompserver/" + __version__
+
+SHARED: Final = frozenset(ListenerOptions.model_fields) & frozenset(Config.model_fields) - {"host", "port"}
+"""Options that a listener may have for its own clients."""
 
 
 class Terms:
@@ -68,19 +72,22 @@ def rules_of(config: Config) -> Rules:
 
 def _settings(config: Config) -> list[Settings]:
     """By listener: that of host and port, then those of ``listeners``."""
-    settings = [_settings_of(config, config.strict, config.server_header)]
+    settings = [_settings_of(config, "")]
     for each in config.listeners:
-        strict = config.strict if each.strict is None else each.strict
-        header = config.server_header if each.server_header is None else each.server_header
-        settings.append(_settings_of(config, strict, header))
+        own = config.model_copy(
+            update={name: value for name, value in each if value is not None and name in SHARED}
+        )
+        # As long as it is the broker's, it follows that one at a reload.
+        bare = own.bare_destination if own.bare_destination != config.bare_destination else ""
+        settings.append(_settings_of(own, bare))
     return settings
 
 
-def _settings_of(config: Config, strict: bool, server_header: str) -> Settings:
+def _settings_of(config: Config, bare: str) -> Settings:
     return Settings(
-        server=server_header or NAME,
+        server=config.server_header or NAME,
         authenticate=config.auth,
-        strict=strict,
+        strict=config.strict,
         before_login=Limits(config.max_body_before_login, config.max_headers, config.max_header_bytes),
         limits=Limits(config.max_body, config.max_headers, config.max_header_bytes),
         heart_beat=config.heart_beat,
@@ -95,4 +102,5 @@ def _settings_of(config: Config, strict: bool, server_header: str) -> Settings:
         transaction_timeout=config.transaction_timeout,
         management=config.management,
         delayed_spans=config.delayed_expires == "span",
+        bare=bare,
     )

@@ -13,12 +13,13 @@ class Settings:
     ``transaction_timeout`` (0: none) in s; ``prefetch`` and ``prefetch10`` (for 1.0 with ack:client) in messages;
     ``authenticate`` makes each CONNECT wait for the shell's answer, and without it all clients are ``anybody``;
     ``management`` says who may send to management destinations: local, all, off; ``delayed_spans`` that ``expires``
-    of a message for later is a span from its delivery on.
+    of a message for later is a span from its delivery on; ``bare`` is as in Naming, "" where it is the broker's.
     """
 
     __slots__ = (
         "anybody",
         "authenticate",
+        "bare",
         "before_login",
         "delayed_spans",
         "heart_beat",
@@ -57,6 +58,7 @@ class Settings:
         management: str = "local",
         anybody: Principal = ANYBODY,
         delayed_spans: bool = False,
+        bare: str = "",
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -76,3 +78,4 @@ class Settings:
         self.management = management
         self.anybody = anybody
         self.delayed_spans: bool = delayed_spans
+        self.bare = bare

@@ -1,0 +1,72 @@
+"""What ``dialect`` sets: for each broker that people come from, a row of options as they know them.
+
+A row is data: each value is written as in the configuration file, and holds where nobody sets that option. What is
+not in a row is as by default. The row of a listener has the options that listeners have, all of them; so a listener
+may have the ``original`` dialect where the server has another.
+
+What the others do was seen in frames of RabbitMQ 3.10.8 and ActiveMQ 5.17.2, and read of Artemis 2.32 and Apollo 1.7
+(their manuals, and frames in reports of their users).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stompserver.config.listeners import LISTENER_FIELDS
+
+ORIGINAL: Final = "original"
+"""The one whose row is the defaults: stompserver's own."""
+
+ROWS: Final[dict[str, dict[str, str]]] = {
+    ORIGINAL: {
+        "server-header": "",
+        "bare-destination": "topic",
+        "prefetch": "100",
+        "prefetch-stomp10": "1",
+        "deadletter": "/queue/deadletter",
+        "max-redeliveries": "0",
+        "delayed-expires": "time",
+    },
+    "rabbitmq": {
+        "server-header": "RabbitMQ/3.10.8",
+        "bare-destination": "queue",
+        "prefetch": "0",
+        "prefetch-stomp10": "0",
+    },
+    "activemq": {
+        "server-header": "ActiveMQ/5.17.2",
+        "bare-destination": "queue",
+        "prefetch": "1000",
+        "prefetch-stomp10": "1000",
+        "deadletter": "/queue/ActiveMQ.DLQ",
+        "delayed-expires": "span",
+    },
+    "artemis": {
+        "server-header": "ActiveMQ-Artemis/2.32.0",
+        "prefetch": "0",
+        "prefetch-stomp10": "0",
+        "deadletter": "/queue/DLQ",
+        "max-redeliveries": "9",
+    },
+    "apollo": {
+        "server-header": "apache-apollo/1.7.1",
+        "bare-destination": "error",
+        "prefetch": "655360",
+        "prefetch-stomp10": "655360",
+        "deadletter": "/queue/dlq.%",
+    },
+}
+"""By the word, the options of the server that it sets."""
+
+
+def of_server(word: str) -> dict[str, str]:
+    """The options of the server that a dialect sets; none where it is the original, or no word that is known."""
+    return {} if word == ORIGINAL else ROWS.get(word, {})
+
+
+def of_listener(word: str) -> dict[str, str]:
+    """The options of a listener that a dialect sets; none where it is no word that is known."""
+    if word not in ROWS:
+        return {}
+    row = {**ROWS[ORIGINAL], **ROWS[word]}
+    return {key: text for key, text in row.items() if key in LISTENER_FIELDS}
