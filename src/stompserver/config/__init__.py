@@ -1,8 +1,8 @@
 """Configuration: defaults < file < environment < command line, each option declared once in ``options``.
 
 ``option`` says what is known about an option, ``dialects`` which ones a word sets. Texts come from ``command_line``
-and ``file``, and become values in ``values``; ``sections`` reads the sections of the file whose tables are in ``policies`` and
-``listeners``. ``page`` and ``policies_page`` write the reference pages.
+and ``file``, and become values in ``values``; ``sections`` reads the sections of the file whose tables are in
+``policies`` and ``listeners``. ``page`` and ``policies_page`` write the reference pages.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from stompserver.broker.topics.unheard import unheard
 from stompserver.errors import ClientError
 from stompserver.session.by_message import ByMessage
 from stompserver.session.dialect import faults
+from stompserver.session.dialect.naming import Speaker
 from stompserver.session.events import Event, Warned
 from stompserver.session.principal import Principal
 from stompserver.session.reply import Reply
@@ -126,6 +127,11 @@ class Client(Consumer):
     def live(self) -> bool:
         """Whether the session has not ended, and is not about to."""
         return self.state <= CONNECTED
+
+    def speak(self, kind: str = "") -> Speaker:
+        """As whom it names destinations, bare ones being of that ``kind``, as in Speaker."""
+        own = self.settings.bare
+        return Speaker(self.id, self.login, own or self.broker.naming.bare, kind, own != "")
 
     def required(self, frame: Frame, name: str) -> str:
         """A header's value. Raises ProtocolError when it is not there, or empty."""

@@ -108,9 +108,14 @@ class Naming:
             return TOPIC
         if self.bare == "queue":
             return QUEUE
-        raise Refused(
-            f"Destination {name[:80]!r} is neither a queue nor a topic",
-            where="header destination",
-            rule="This server wants names that start with /queue or /topic (bare-destination: error)",
-            fix="Write /queue/" + name[:40].lstrip("/") + " or /topic/" + name[:40].lstrip("/") + ".",
-        )
+        raise neither(name)
+
+
+def neither(name: str) -> Refused:
+    """A bare name where those are errors."""
+    return Refused(
+        f"Destination {name[:80]!r} is neither a queue nor a topic",
+        where="header destination",
+        rule="This server wants names that start with /queue or /topic (bare-destination: error)",
+        fix="Write /queue/" + name[:40].lstrip("/") + " or /topic/" + name[:40].lstrip("/") + ".",
+    )

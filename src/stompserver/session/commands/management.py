@@ -18,7 +18,6 @@ from stompserver.manage.listing import Listing
 from stompserver.session import asking
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming, values
-from stompserver.session.dialect.naming import Speaker
 from stompserver.session.principal import BROWSE, MANAGE, VIEW
 from stompserver.session.reply import Reply
 
@@ -185,7 +184,7 @@ def _reply_to(session: Client, headers: dict[str, str]) -> str:
     text = headers.get("reply-to", "")
     if not text:
         return ""
-    name = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+    name = naming.resolve(text, session.speak()).name
     # Later nobody could be told that it is none, or none of the client's.
     session.broker.naming.kind(name)
     asking.to_answer(session, name)
@@ -395,7 +394,7 @@ def _name(session: Client, headers: dict[str, str]) -> str:
         )
     if not text.startswith("/"):
         text = "/queue/" + text
-    name = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare)).name
+    name = naming.resolve(text, session.speak()).name
     if name.startswith(DURABLE):
         fed = session.broker.fanout.durables.find(name)
         return fed.queue if fed is not None else name

@@ -17,7 +17,6 @@ from stompserver.session.commands import management, subscribing
 from stompserver.session.committing import Committing
 from stompserver.session.dialect import faults, lenience, naming, values
 from stompserver.session.dialect import headers as dialect
-from stompserver.session.dialect.naming import Speaker
 from stompserver.session.principal import SEND as SENDING
 from stompserver.session.reply import Reply
 
@@ -126,7 +125,7 @@ def _names(session: Client, message: Message) -> list[str]:
         return [text]
     names: list[str] = []
     kind = values.choice(headers, dialect.KIND[0], naming.TYPES)
-    speaker = Speaker(session.id, session.login, broker.naming.bare, kind)
+    speaker = session.speak(kind)
     parts = naming.split(text)
     if len(parts) > session.settings.max_destinations:
         raise faults.too_many_destinations(len(parts), session.settings.max_destinations)
@@ -177,7 +176,7 @@ def _expect_answers(session: Client, text: str) -> str:
     """The broker's name of a temporary destination that others may answer to. Who has not subscribed to it is, as
     RabbitMQ does it: the subscription's id is then the destination as the client calls it.
     """
-    target = naming.resolve(text, Speaker(session.id, session.login, session.broker.naming.bare))
+    target = naming.resolve(text, session.speak())
     name = target.name
     session.roster.own(session.id, name, session.settings.max_subscriptions)
     for subscription in session.subscriptions.values():

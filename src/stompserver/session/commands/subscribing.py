@@ -17,7 +17,7 @@ from stompserver.session import acks, asking
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, lenience, naming, values
 from stompserver.session.dialect import headers as dialect
-from stompserver.session.dialect.naming import Speaker, Target
+from stompserver.session.dialect.naming import Target
 from stompserver.session.events import Subscribed, Unsubscribed
 from stompserver.session.reply import Reply
 from stompserver.session.versions import BY_ACK_ID, V10
@@ -188,7 +188,7 @@ def _targets(session: Client, text: str, headers: dict[str, str]) -> list[Target
     kind = ""
     for name in dialect.SUBSCRIPTION_KIND:
         kind = kind or values.choice(headers, name, naming.TYPES)
-    speaker = Speaker(session.id, session.login, session.broker.naming.bare, kind)
+    speaker = session.speak(kind)
     targets: list[Target] = []
     parts = naming.split(text)
     if len(parts) > session.settings.max_destinations:

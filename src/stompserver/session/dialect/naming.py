@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stompserver.broker.names.destination import DURABLE, SYSTEM
+from stompserver.broker.names.destination import DURABLE, SYSTEM, neither
 from stompserver.broker.names.pattern import HIDDEN, levels_of
 from stompserver.errors import ProtocolError, Refused
 
@@ -148,17 +148,19 @@ class Target:
 
 
 class Speaker:
-    """Who names a destination: ``session`` and ``login`` (None: nobody), ``bare`` as in Naming, and ``kind``
-    of bare names (ANYCAST, MULTICAST or "": as ``bare`` says).
+    """Who names a destination: ``session`` and ``login`` (None: nobody), ``bare`` as in Naming, ``kind`` of bare
+    names (ANYCAST, MULTICAST or "": as ``bare`` says), and whether ``bare`` is its listener's ``own`` and not the
+    broker's.
     """
 
-    __slots__ = ("bare", "kind", "login", "session")
+    __slots__ = ("bare", "kind", "login", "own", "session")
 
-    def __init__(self, session: str, login: str | None, bare: str, kind: str = "") -> None:
+    def __init__(self, session: str, login: str | None, bare: str, kind: str = "", own: bool = False) -> None:
         self.session = session
         self.login = login
         self.bare = bare
         self.kind = kind
+        self.own = own
 
 
 def is_plain(text: str) -> bool:
@@ -241,8 +243,10 @@ def _canonical(text: str, speaker: Speaker) -> str:
         return _exchange(text)
     if text.startswith("/user/"):
         return _user(text, speaker)
-    if text.startswith("/") or text.startswith(SYSTEM):
+    if text.startswith(DURABLE) or text.startswith(SYSTEM):
         return text
+    if text.startswith("/"):
+        return _otherwise(text, speaker) if speaker.own else text
     return _bare(text, speaker)
 
 
@@ -317,7 +321,14 @@ def _bare(text: str, speaker: Speaker) -> str:
         return "/topic/" + text
     if speaker.bare == "queue":
         return "/queue/" + text
-    return text
+    return _otherwise(text, speaker) if speaker.own else text
+
+
+def _otherwise(text: str, speaker: Speaker) -> str:
+    """A bare name that is something else to the speaker than to the broker, which is told so by the name."""
+    if speaker.bare == "error":
+        raise neither(text)
+    return ("/queue/" if speaker.bare == "queue" else "/topic/") + text.lstrip("/")
 
 
 def level(text: str) -> str:
