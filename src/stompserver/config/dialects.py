@@ -23,30 +23,38 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "bare-destination": "topic",
         "prefetch": "100",
         "prefetch-stomp10": "1",
+        "nack": "again",
         "deadletter": "/queue/deadletter",
         "max-redeliveries": "0",
         "delayed-expires": "time",
+        "client-id-in-use": "takeover",
     },
     "rabbitmq": {
         "server-header": "RabbitMQ/3.10.8",
         "bare-destination": "queue",
         "prefetch": "0",
         "prefetch-stomp10": "0",
+        "client-id-in-use": "share",
     },
     "activemq": {
         "server-header": "ActiveMQ/5.17.2",
         "bare-destination": "queue",
         "prefetch": "1000",
         "prefetch-stomp10": "1000",
+        "nack": "deadletter",
         "deadletter": "/queue/ActiveMQ.DLQ",
         "delayed-expires": "span",
+        "client-id-in-use": "refuse",
     },
     "artemis": {
         "server-header": "ActiveMQ-Artemis/2.32.0",
         "prefetch": "0",
         "prefetch-stomp10": "0",
+        # There it is taken for an ACK, and the message is lost. Its consumer sees no difference.
+        "nack": "deadletter",
         "deadletter": "/queue/DLQ",
         "max-redeliveries": "9",
+        "client-id-in-use": "share",
     },
     "apollo": {
         "server-header": "apache-apollo/1.7.1",
@@ -54,6 +62,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "prefetch": "655360",
         "prefetch-stomp10": "655360",
         "deadletter": "/queue/dlq.%",
+        "client-id-in-use": "share",
     },
 }
 """By the word, the options of the server that it sets."""

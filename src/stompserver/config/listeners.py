@@ -13,7 +13,9 @@ from stompserver.config.option import Option, Table, fields_of, folded
 LISTENER = "Listeners"
 
 BareDestination = Literal["topic", "queue", "error"]
+ClientIdInUse = Literal["takeover", "refuse", "share"]
 DelayedExpires = Literal["time", "span"]
+Nack = Literal["again", "deadletter"]
 Dialect = Literal["original", "rabbitmq", "activemq", "artemis", "apollo"]
 
 DIALECT = Option(
@@ -54,6 +56,12 @@ class ListenerOptions(Table):
     prefetch_stomp10: Annotated[int | None, Option(
         LISTENER, "The same for ack:client of STOMP 1.0 clients",
         values.optional(values.whole_number), unit="messages")] = Field(None, ge=0, le=1_000_000)
+    nack: Annotated[Nack | None, Option(
+        LISTENER, "What becomes of a message when NACK does not say: again, or deadletter at once",
+        values.optional(values.one_of(get_args(Nack), "choice")), "CHOICE")] = None
+    client_id_in_use: Annotated[ClientIdInUse | None, Option(
+        LISTENER, "What becomes of a second connection with a client-id: takeover, refuse or share",
+        values.optional(values.one_of(get_args(ClientIdInUse), "choice")), "CHOICE")] = None
     # fmt: on
 
     @property

@@ -13,7 +13,14 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from stompserver.config import values
-from stompserver.config.listeners import BareDestination, DelayedExpires, Dialect, ListenerOptions
+from stompserver.config.listeners import (
+    BareDestination,
+    ClientIdInUse,
+    DelayedExpires,
+    Dialect,
+    ListenerOptions,
+    Nack,
+)
 from stompserver.config.option import Option, Table, attribute_of, folded, option_of
 from stompserver.config.policies import PolicyEntries
 
@@ -76,6 +83,9 @@ class Config(Table):
         KEEP, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever,"
         " never is not once",
         values.redeliveries, unit="times")] = Field(0, ge=values.NEVER)
+    nack: Annotated[Nack, Option(
+        KEEP, "What becomes of a message when neither NACK nor a policy says: again, or deadletter at once",
+        values.one_of(get_args(Nack), "choice"), "CHOICE")] = "again"
     deadletter: Annotated[str, Option(
         KEEP, "The dead letter queue; % in it is the queue's name without /queue/",
         values.queue_destination, "QUEUE")] = "/queue/deadletter"
@@ -97,6 +107,10 @@ class Config(Table):
     management: Annotated[ManagementAccess, Option(
         CLIENTS, "Who may send frames to management destinations: local (clients of this machine), all or off",
         values.one_of(get_args(ManagementAccess), "choice"), "WHO")] = "local"
+    client_id_in_use: Annotated[ClientIdInUse, Option(
+        CLIENTS, "What becomes of a second connection with a client-id: takeover (the first ends when the second"
+        " wants its durable subscription), refuse (ERROR to the second) or share",
+        values.one_of(get_args(ClientIdInUse), "choice"), "CHOICE")] = "takeover"
     login_timeout: Annotated[float, Option(
         CLIENTS, "How long a new connection may take to send CONNECT, and its login then to be checked",
         values.number, "SECONDS", "seconds")] = Field(10.0, ge=0.1, le=86400)

@@ -12,6 +12,7 @@ from stompserver.config import values
 from stompserver.config.option import Option, Table, fields_of, folded
 
 Expired = Literal["drop", "deadletter"]
+Nack = Literal["", "again", "deadletter"]
 Overflow = Literal["reject", "drop-head", "drop-tail", "dead-letter", "block"]
 Slow = Literal["disconnect", "drop-oldest", "block"]
 
@@ -47,6 +48,9 @@ class PolicyOptions(Table):
     deadletter: Annotated[str, Option(
         REDELIVERY, "The dead letter queue; % in it is the queue's name without /queue/; empty: drop such messages",
         values.optional_queue_destination, "QUEUE")] = "/queue/deadletter"
+    nack: Annotated[Nack, Option(
+        REDELIVERY, "What becomes of a message when NACK does not say: again, or deadletter at once",
+        values.optional_one_of(("again", "deadletter"), "choice"), "CHOICE")] = ""
     ack_timeout: Annotated[int, Option(
         REDELIVERY, "How long a message may stay un-acknowledged before it returns to the queue; 0 is for ever",
         values.duration, unit="time")] = Field(0, ge=0, le=CENTURY)
@@ -143,6 +147,8 @@ PolicyEntries = tuple[tuple[str, PolicyOptions], ...]
 POLICY_FIELDS: dict[str, tuple[FieldInfo, Option]] = fields_of(PolicyOptions)
 GLOBAL = frozenset({"max-redeliveries", "deadletter"})
 """Options of the server that hold where no pattern sets them."""
+OF_LISTENERS = frozenset({"nack"})
+"""Options of the listener that hold where no pattern sets them."""
 
 _TOPICS_ONLY = ("retain", "history-messages", "history-bytes", "history-age", "slow")
 _LEVEL = re.compile(r"[^./]+")
@@ -195,6 +201,8 @@ def contradiction(pattern: str, options: PolicyOptions) -> tuple[str, str] | Non
     if "deadletter" in given and not options.deadletter:
         if options.expired == "deadletter":
             return "expired", "there is no dead letter queue, since deadletter is empty"
+        if options.nack == "deadletter":
+            return "nack", "there is no dead letter queue, since deadletter is empty"
         if options.overflow == "dead-letter":
             return "overflow", "there is no dead letter queue, since deadletter is empty"
     if options.duplicate_time and "duplicate-window" in given and not options.duplicate_window:

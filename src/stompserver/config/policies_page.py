@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stompserver.config import values
 from stompserver.config.page import bounds_of
-from stompserver.config.policies import CENTURY, GLOBAL, POLICY_FIELDS, UNSET, value_as_text
+from stompserver.config.policies import CENTURY, GLOBAL, OF_LISTENERS, POLICY_FIELDS, UNSET, value_as_text
 
 INTRODUCTION = """\
 # Policies
@@ -106,6 +106,8 @@ def _row(key: str) -> str:
     if field.default == UNSET:
         shown = "not set"
     default = f"the server's `{key}`" if key in GLOBAL else f"`{shown}`" if shown else "empty"
+    if key in OF_LISTENERS:
+        default = f"the listener's `{key}`"
     unit = f" ({option.unit})" if option.unit and option.parse is not values.duration else ""
     allowed = bounds_of(field, lambda value: value_as_text(key, value))
     allowed = allowed.replace(f"0 to {value_as_text(key, CENTURY)}", "a time")

@@ -251,6 +251,12 @@ def one_of(known: Iterable[str], noun: str) -> Callable[[object], str]:
     return parse
 
 
+def optional_one_of(known: Iterable[str], noun: str) -> Callable[[object], str]:
+    """A parser for one of a few words, in any case, or nothing."""
+    parse = one_of(known, noun)
+    return lambda value: parse(value) if value not in (None, "") else ""
+
+
 def as_text(value: object) -> str:
     """A value as it would be written in a configuration file; parsing it gives the value back."""
     if value is None:

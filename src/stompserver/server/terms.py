@@ -103,4 +103,6 @@ def _settings_of(config: Config, bare: str) -> Settings:
         management=config.management,
         delayed_spans=config.delayed_expires == "span",
         bare=bare,
+        nack=config.nack,
+        client_ids=config.client_id_in_use,
     )

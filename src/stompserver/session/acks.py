@@ -6,6 +6,7 @@ from typing import Final
 
 from stompserver.broker.broker import ACK, NACK, Action
 from stompserver.broker.names.destination import MONITOR
+from stompserver.broker.queues.queue import queue_of
 from stompserver.broker.slices import BUDGET
 from stompserver.broker.subscription import AUTO, Delivery, Order, Subscription
 from stompserver.errors import ProtocolError
@@ -13,6 +14,7 @@ from stompserver.session.by_message import ByMessage
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, values
 from stompserver.session.reply import Reply
+from stompserver.session.settings import DEADLETTER
 from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
 from stompserver.wire.frame import Frame
 
@@ -58,7 +60,7 @@ def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
             deliveries = [found] if order is None else order.upto(found)
             session.broker.work += 2 * len(deliveries)
             return session.broker.touch(deliveries)
-        requeue = values.truth(headers.get("requeue"), True)
+        requeue = _comes_back(session, found, headers)
         reason = headers.get("reason", "")
         if "delay" in headers:
             delay = max(values.number(headers, "delay"), 0)
@@ -90,6 +92,18 @@ def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
     for subscription, same in parts.items():
         number = _settle(session, subscription, same, kind, requeue, delay, reason)
     return number
+
+
+def _comes_back(session: Client, delivery: Delivery, headers: dict[str, str]) -> bool:
+    """Whether a NACK with ``headers``, that names ``delivery``, wants its messages delivered again."""
+    asked = headers.get("requeue")
+    if asked is not None:
+        return values.truth(asked, True)
+    subscription = delivery.subscription
+    if "delay" in headers or subscription.wish.policy is not None:
+        # Its client has said how it is to be delivered again.
+        return True
+    return (queue_of(subscription).policy.nack or session.settings.nack) != DEADLETTER
 
 
 class _Later:

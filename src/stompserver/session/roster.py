@@ -9,6 +9,7 @@ from typing import Final
 from stompserver.broker.names.durable import Key, Parts
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming
+from stompserver.session.settings import REFUSE, SHARE
 from stompserver.session.talk import Talk
 
 MESSAGES: Final = 13
@@ -48,7 +49,7 @@ class Roster:
 
     def claim(self, session: Client) -> None:
         """Let ``session`` be a client of its ``client_id``, beside others of the same login. Raises Refused when
-        another login's is one.
+        another login's is one, or where its listener wants no second one.
         """
         id = session.client_id
         sessions = self._clients.get(id)
@@ -58,6 +59,8 @@ class Roster:
             if other is not session and other.live:
                 if other.login != session.login:
                     raise faults.client_id_in_use(id)
+                if session.settings.client_ids == REFUSE:
+                    raise faults.second_client_id(id)
                 break
         sessions[session] = None
 
@@ -72,6 +75,8 @@ class Roster:
         if not key.client or session not in self._clients.get(key.client, ()):
             # A client-id that only SUBSCRIBE has is shared.
             return
+        if session.settings.client_ids == SHARE:
+            return
         other = self._holders.get(key.parts)
         if other is not None and other is not session:
             self._forget(key)
@@ -80,6 +85,9 @@ class Roster:
 
     def hold(self, session: Client, key: Key) -> None:
         """``session`` has one more subscription to it."""
+        if session.settings.client_ids == SHARE:
+            # Nobody takes it over.
+            return
         if key.client and session in self._clients.get(key.client, ()):
             self._holders[key.parts] = session
             self._held[key.parts] = self._held.get(key.parts, 0) + 1

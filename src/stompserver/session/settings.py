@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from stompserver.session.principal import ANYBODY, Principal
 from stompserver.wire.parser import Limits
+
+AGAIN: Final = "again"
+DEADLETTER: Final = "deadletter"
+
+TAKEOVER: Final = "takeover"
+REFUSE: Final = "refuse"
+SHARE: Final = "share"
 
 
 class Settings:
@@ -14,6 +23,8 @@ class Settings:
     ``authenticate`` makes each CONNECT wait for the shell's answer, and without it all clients are ``anybody``;
     ``management`` says who may send to management destinations: local, all, off; ``delayed_spans`` that ``expires``
     of a message for later is a span from its delivery on; ``bare`` is as in Naming, "" where it is the broker's.
+    ``nack`` is what becomes of a message when neither NACK nor a policy says (AGAIN, DEADLETTER), ``client_ids`` what
+    becomes of a second connection with a client-id (TAKEOVER, REFUSE, SHARE).
     """
 
     __slots__ = (
@@ -21,6 +32,7 @@ class Settings:
         "authenticate",
         "bare",
         "before_login",
+        "client_ids",
         "delayed_spans",
         "heart_beat",
         "limits",
@@ -31,6 +43,7 @@ class Settings:
         "max_transaction_bytes",
         "max_transaction_frames",
         "max_transactions",
+        "nack",
         "prefetch",
         "prefetch10",
         "server",
@@ -59,6 +72,8 @@ class Settings:
         anybody: Principal = ANYBODY,
         delayed_spans: bool = False,
         bare: str = "",
+        nack: str = AGAIN,
+        client_ids: str = TAKEOVER,
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -79,3 +94,5 @@ class Settings:
         self.anybody = anybody
         self.delayed_spans: bool = delayed_spans
         self.bare = bare
+        self.nack = nack
+        self.client_ids = client_ids

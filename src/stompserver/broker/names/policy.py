@@ -42,6 +42,7 @@ NAMES: Final = (
     "max_redeliveries",
     "max_redelivery_delay",
     "max_ttl",
+    "nack",
     "overflow",
     "prefetch",
     "priorities",
@@ -63,7 +64,8 @@ class Policy:
     Redelivery: ``max_redeliveries`` (times, 0: for ever, below: never), ``redelivery_delay`` (ms, 0: none, below:
     nobody said) and ``max_redelivery_delay`` (ms, 0: none), ``redelivery_multiplier`` (of the delay, each time),
     ``redelivery_jitter`` (share of the delay, 0 to 1), ``deadletter`` (a queue's name, ``%`` in it stands for
-    the origin's name without ``/queue/``; "" drops), ``ack_timeout`` (ms, 0: none), ``strict_order`` (a message
+    the origin's name without ``/queue/``; "" drops), ``nack`` (``again`` or ``deadletter``; "": as the consumer's
+    listener has it), ``ack_timeout`` (ms, 0: none), ``strict_order`` (a message
     that waits for its redelivery holds back the whole queue).
 
     Time: ``ttl`` of messages that bring none and ``max_ttl`` (ms, 0: none), ``expired`` (``drop`` or
@@ -91,6 +93,7 @@ class Policy:
         self.max_redelivery_delay: int = 0
         self.redelivery_jitter: float = 0.0
         self.deadletter: str = "/queue/deadletter"
+        self.nack: str = ""
         self.ack_timeout: int = 0
         self.strict_order: bool = False
         self.ttl: int = 0

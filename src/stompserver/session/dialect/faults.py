@@ -320,6 +320,17 @@ def client_id_in_use(id: str) -> Refused:
     )
 
 
+def second_client_id(id: str) -> Refused:
+    """A client-id that another connection of the same login has, where that is not taken."""
+    return Refused(
+        f"Client id is in use {id[:80]!r}",
+        where="header client-id",
+        rule="A client-id names one live connection here (client-id-in-use: refuse)",
+        fix="Give each process a client-id of its own. That of a connection which broke is free as soon as the server"
+        " notices, for which heart-beats are good.",
+    )
+
+
 def client_id_taken(id: str) -> Refused:
     """To the connection that had a durable subscription of a client-id before."""
     return Refused(

@@ -1,0 +1,171 @@
+"""What an option chooses where brokers differ: a NACK that says no more, a second holder of a client-id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stompserver.broker.broker import Rules
+from stompserver.broker.names.pattern import Pattern
+from stompserver.broker.names.policy import Policies, Policy
+from stompserver.session.settings import Settings
+
+NewWorld = Callable[..., Any]
+DURABLE = "activemq.subscriptionName:n\n"
+
+
+def rules(**options: str) -> Rules:
+    """What a policy for /queue/a says, with /queue/dead as the dead letter queue of all."""
+    base = Policy().changed({"deadletter": "/queue/dead"})
+    return Rules(policies=Policies([(Pattern("/queue/a"), dict(options))] if options else [], base))
+
+
+def refused(peer: Any, more: str = "", queue: str = "/queue/a", ack: str = "client-individual") -> None:
+    """The one message of a queue is delivered, and refused by a NACK with ``more``."""
+    peer.publish(queue, b"x")
+    peer.subscribe(queue, ack)
+    (message,) = peer.read()
+    names = (
+        f"id:{message['ack']}\n"
+        if message.has("ack")
+        else f"message-id:{message['message-id']}\nsubscription:s\n"
+    )
+    peer.send(f"NACK\n{names}{more}\n\0".encode())
+
+
+def dead(world: Any) -> list[bytes]:
+    """What is in the dead letter queue."""
+    peer = world.connect("1.2")
+    peer.subscribe("/queue/dead")
+    return list(peer.messages())
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+@pytest.mark.parametrize("ack", ["client", "client-individual"])
+@pytest.mark.parametrize(
+    ("nack", "policy", "more", "buried"),
+    [
+        ("again", "", "", False),
+        ("deadletter", "", "", True),
+        ("again", "deadletter", "", True),
+        ("deadletter", "again", "", False),
+        ("deadletter", "", "requeue:true\n", False),
+        ("again", "", "requeue:false\n", True),
+        ("deadletter", "", "delay:500\n", False),
+    ],
+)
+def test_what_nack_means(
+    new_world: NewWorld, version: str, ack: str, nack: str, policy: str, more: str, buried: bool
+) -> None:
+    world = new_world(rules(nack=policy) if policy else rules(), nack=nack)
+    peer = world.connect(version)
+    refused(peer, more, ack=ack)
+    world.broker.tick(10**13)
+    again = peer.messages()
+    assert (again, dead(world)) == (([], [b"x"]) if buried else ([b"x"], []))
+
+
+def test_a_nack_in_a_transaction(new_world: NewWorld) -> None:
+    world = new_world(rules(), nack="deadletter")
+    peer = world.connect("1.2")
+    peer.send(b"BEGIN\ntransaction:t\n\n\0")
+    refused(peer, "transaction:t\n")
+    assert "/queue/dead" not in world.broker.queues
+    peer.send(b"COMMIT\ntransaction:t\n\n\0")
+    assert (dead(world), peer.messages()) == ([b"x"], [])
+
+
+def test_who_asks_for_redelivery_gets_it(new_world: NewWorld) -> None:
+    """A SUBSCRIBE that says how often something is to be tried again is not content with once."""
+    world = new_world(rules(), nack="deadletter")
+    peer = world.connect("1.2")
+    peer.publish("/queue/a", b"x")
+    peer.subscribe("/queue/a", "client", more="activemq.maximumRedeliveries:1\n")
+    for _ in range(2):
+        (message,) = peer.read()
+        peer.send(f"NACK\nid:{message['ack']}\n\n\0".encode())
+    assert (peer.messages(), dead(world)) == ([], [b"x"])
+
+
+def test_a_lost_connection_is_no_nack(new_world: NewWorld) -> None:
+    world = new_world(rules(), nack="deadletter")
+    peer = world.connect("1.2")
+    peer.publish("/queue/a", b"x")
+    peer.subscribe("/queue/a", "client")
+    peer.session.lost()
+    other = world.connect("1.2")
+    other.subscribe("/queue/a")
+    assert other.messages() == [b"x"]
+
+
+def test_a_dead_letter_that_is_refused_stays(new_world: NewWorld) -> None:
+    world = new_world(rules(), nack="deadletter")
+    peer = world.connect("1.2")
+    refused(peer, queue="/queue/dead")
+    assert peer.messages() == [b"x"]
+
+
+# A second holder of a client-id
+
+
+def connect(world: Any, login: str = "a") -> tuple[Any, Any]:
+    """A connection of the client me, and what it is answered."""
+    peer = world.stranger()
+    (reply,) = peer.ask(f"CONNECT\naccept-version:1.2\nhost:h\nclient-id:me\nlogin:{login}\n\n\0".encode())
+    return peer, reply
+
+
+def test_the_second_is_refused(new_world: NewWorld) -> None:
+    world = new_world(client_ids="refuse")
+    first, _ = connect(world)
+    second, error = connect(world)
+    assert (error.command, second.state, first.state) == ("ERROR", "failed", "connected")
+    assert "Client id is in use" in error["message"] and b"client-id-in-use: refuse" in error.body
+    second.session.lost()
+    first.subscribe("/topic/a", more=DURABLE)
+    first.session.lost()
+    third, reply = connect(world)
+    assert reply.command == "CONNECTED"
+    third.session.lost()
+    assert world.roster.clients("me") == [] and world.roster.holders == 0
+
+
+def test_both_have_the_durable_subscription(new_world: NewWorld) -> None:
+    world = new_world(client_ids="share")
+    (first, _), (second, reply) = connect(world), connect(world)
+    assert reply.command == "CONNECTED"
+    for peer in (first, second):
+        peer.subscribe("/topic/a", more=DURABLE)
+    first.publish("/topic/a", b"1", b"2", b"3", b"4")
+    assert sorted([*first.messages(), *second.messages()]) == [b"1", b"2", b"3", b"4"]
+    assert (first.state, second.state) == ("connected", "connected")
+    first.session.lost()
+    second.publish("/topic/a", b"5")
+    assert second.messages() == [b"5"]
+    second.session.lost()
+    assert world.roster.holders == 0 and not world.broker.memory.subscriptions.used
+
+
+def test_another_login_is_refused_even_so(new_world: NewWorld) -> None:
+    world = new_world(client_ids="share")
+    connect(world)
+    assert connect(world, "b")[1].command == "ERROR"
+
+
+def test_the_newcomers_listener_decides(new_world: NewWorld) -> None:
+    world = new_world(client_ids="takeover")
+    first, _ = connect(world)
+    first.subscribe("/topic/a", more=DURABLE)
+    world.settings = Settings(client_ids="share")
+    second, _ = connect(world)
+    second.subscribe("/topic/a", more=DURABLE)
+    assert first.state == "connected"
+    world.settings = Settings(client_ids="takeover")
+    third, _ = connect(world)
+    third.subscribe("/topic/a", more=DURABLE)
+    assert (first.state, second.state) == ("failed", "connected")
+    for peer in (first, second, third):
+        peer.session.lost()
+    assert world.roster.holders == 0
