@@ -220,7 +220,8 @@ def test_arguments_are_named_and_ignored_as_in_the_original(tmp_path: Path) -> N
         (["-p"], "command line -p: needs a value"),
         (["--debug=true"], "command line --debug: takes no value; write --debug or --no-debug"),
         (["--check=3"], "command line --check: takes no value"),
-        (["--c=3"], "command line --c: ambiguous; it could be --checkpoint, --client-id-in-use, --config, --configfile, --check"),
+        (["--c=3"], "command line --c: ambiguous; it could be --checkpoint, --client-id-in-use, --config, "
+         "--configfile, --check"),
         (["--x\ny"], "command line --x\\ny: no such option; try --help"),
         (["--heart-beat=1000"], "command line --heart-beat: heart-beat: '1000' is not two numbers of milliseconds "
          "such as 1000,1000 (at most a day)"),

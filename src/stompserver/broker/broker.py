@@ -17,6 +17,7 @@ from stompserver.broker.kept.jumps import Jumps
 from stompserver.broker.kept.pauses import Pauses
 from stompserver.broker.kept.properties import Properties
 from stompserver.broker.message import DUPLICATE, NORMAL_LANE, NUMBER, Message
+from stompserver.broker.moment import number_at
 from stompserver.broker.names.destination import DURABLE, MONITOR, QUEUE
 from stompserver.broker.names.pattern import is_pattern
 from stompserver.broker.names.rules import Rules, naming_of
@@ -136,6 +137,8 @@ class Broker(Desk):
         clock = self.clock
         clock.now = now
         clock.shift = now - steady
+        if self.rules.dated:
+            self.number = max(self.number, number_at(now))
         by: int = clock.shift - clock.known
         if not -JUMP < by < JUMP:
             self._follow(by)

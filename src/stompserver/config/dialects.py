@@ -26,6 +26,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "nack": "again",
         "deadletter": "/queue/deadletter",
         "max-redeliveries": "0",
+        "message-headers": "none",
         "delayed-expires": "time",
         "client-id-in-use": "takeover",
     },
@@ -34,6 +35,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "bare-destination": "queue",
         "prefetch": "0",
         "prefetch-stomp10": "0",
+        "message-headers": "redelivered",
         "client-id-in-use": "share",
     },
     "activemq": {
@@ -43,6 +45,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "prefetch-stomp10": "1000",
         "nack": "deadletter",
         "deadletter": "/queue/ActiveMQ.DLQ",
+        "message-headers": "timestamp,priority,expires",
         "delayed-expires": "span",
         "client-id-in-use": "refuse",
     },
@@ -54,6 +57,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "nack": "deadletter",
         "deadletter": "/queue/DLQ",
         "max-redeliveries": "9",
+        "message-headers": "redelivered,timestamp,priority,expires",
         "client-id-in-use": "share",
     },
     "apollo": {

@@ -18,6 +18,8 @@ DelayedExpires = Literal["time", "span"]
 Nack = Literal["again", "deadletter"]
 Dialect = Literal["original", "rabbitmq", "activemq", "artemis", "apollo"]
 
+MESSAGE_HEADERS = ("redelivered", "timestamp", "priority", "expires")
+
 DIALECT = Option(
     LISTENER, "What those are used to who come from another broker: one word that sets the options below",
     values.optional(values.one_of(get_args(Dialect), "dialect")), "BROKER",
@@ -59,6 +61,9 @@ class ListenerOptions(Table):
     nack: Annotated[Nack | None, Option(
         LISTENER, "What becomes of a message when NACK does not say: again, or deadletter at once",
         values.optional(values.one_of(get_args(Nack), "choice")), "CHOICE")] = None
+    message_headers: Annotated[tuple[str, ...] | None, Option(
+        LISTENER, f"Headers that each MESSAGE has, also where its sender gave none: {', '.join(MESSAGE_HEADERS)}",
+        values.optional(values.words_of(MESSAGE_HEADERS, "header")), "NAMES")] = None
     client_id_in_use: Annotated[ClientIdInUse | None, Option(
         LISTENER, "What becomes of a second connection with a client-id: takeover, refuse or share",
         values.optional(values.one_of(get_args(ClientIdInUse), "choice")), "CHOICE")] = None

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from stompserver.config import values
 from stompserver.config.listeners import (
+    MESSAGE_HEADERS,
     BareDestination,
     ClientIdInUse,
     DelayedExpires,
@@ -129,6 +130,10 @@ class Config(Table):
     server_header: Annotated[str, Option(
         PROTOCOL, "The server header of CONNECTED, by which clients choose a dialect; empty: stompserver/VERSION",
         values.words, "TEXT")] = ""
+    message_headers: Annotated[tuple[str, ...], Option(
+        PROTOCOL, f"Headers that each MESSAGE has, also where its sender gave none: {', '.join(MESSAGE_HEADERS)};"
+        " or none. redelivered is then false on a first delivery",
+        values.words_of(MESSAGE_HEADERS, "header"), "NAMES")] = ()
     linger: Annotated[float, Option(
         PROTOCOL, "How long an ERROR may take to reach its client before the connection is cut",
         values.number, "SECONDS", "seconds")] = Field(2.0, ge=0, le=3600)

@@ -251,6 +251,21 @@ def one_of(known: Iterable[str], noun: str) -> Callable[[object], str]:
     return parse
 
 
+def words_of(known: Iterable[str], noun: str) -> Callable[[object], tuple[str, ...]]:
+    """A parser for some of a few words, in any case, with commas between them; ``none`` or nothing for none."""
+    names = tuple(known)
+    parse_one = one_of((*names, "none"), noun)
+
+    def parse(value: object) -> tuple[str, ...]:
+        parts = value if isinstance(value, tuple) else words(value).split(",")
+        found = {parse_one(str(part).strip()) for part in parts if str(part).strip()}
+        if "none" in found and len(found) > 1:
+            raise ValueError(f"{shown(value)} is none and something else")
+        return tuple(name for name in names if name in found)
+
+    return parse
+
+
 def optional_one_of(known: Iterable[str], noun: str) -> Callable[[object], str]:
     """A parser for one of a few words, in any case, or nothing."""
     parse = one_of(known, noun)

@@ -13,6 +13,7 @@ from typing import Final
 from stompserver import migrate
 from stompserver.broker.broker import Broker
 from stompserver.broker.kept.jumps import JUMPS
+from stompserver.broker.moment import number_at
 from stompserver.broker.names.destination import MONITOR, SYSTEM
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.queues.window import Window
@@ -29,20 +30,15 @@ from stompserver.stores.lock import Lock
 
 log = logging.getLogger("stompserver")
 
-EPOCH: Final = 1577836800
-"""Seconds: 2020-01-01, from which message numbers are counted so that they stay short."""
-
 TOLD: Final = 1000
 """Queues of the store that are named in the log."""
 
 
 def first_number(now: float) -> int:
     """The first message number of a run started at ``now`` (Unix time, s): above all of earlier runs as long as
-    those sent fewer than 67 million messages a second; below 2**57 until the year 2088.
-
-    Counted in 1024ths of a second: a server that was killed may be back within the same second.
+    those sent fewer than 67 million messages a second. A server that was killed may be back within the same second.
     """
-    return max(1, int((now - EPOCH) * 1024)) << 16
+    return number_at(int(now * 1000))
 
 
 class Storage:

@@ -9,13 +9,22 @@ from stompserver.broker.broker import Rules
 from stompserver.config import Config
 from stompserver.config.listeners import ListenerOptions
 from stompserver.server.policies import policies_of
-from stompserver.session.settings import Settings
+from stompserver.session.settings import EXPIRES, PRIORITY, REDELIVERED, TIMESTAMP, Settings
 from stompserver.wire.parser import Limits
 
 NAME: Final = "stompserver/" + __version__
 
 SHARED: Final = frozenset(ListenerOptions.model_fields) & frozenset(Config.model_fields) - {"host", "port"}
 """Options that a listener may have for its own clients."""
+
+
+SHOWN: Final = {
+    "redelivered": REDELIVERED,
+    "timestamp": TIMESTAMP,
+    "priority": PRIORITY,
+    "expires": EXPIRES,
+}
+"""What ``message-headers`` may name."""
 
 
 class Terms:
@@ -50,6 +59,12 @@ class Terms:
         self.trace: bool = config.debug
 
 
+def _dated(config: Config) -> bool:
+    """Whether a client may be told when a message came."""
+    several = [config.message_headers, *[each.message_headers for each in config.listeners]]
+    return any("timestamp" in each for each in several if each is not None)
+
+
 def rules_of(config: Config) -> Rules:
     """The rules of a broker with these options."""
     return Rules(
@@ -67,6 +82,7 @@ def rules_of(config: Config) -> Rules:
         lag=config.slow_subscriber_limit,
         memory_limit=config.memory_limit,
         policies=policies_of(config),
+        dated=_dated(config),
     )
 
 
@@ -105,4 +121,5 @@ def _settings_of(config: Config, bare: str) -> Settings:
         bare=bare,
         nack=config.nack,
         client_ids=config.client_id_in_use,
+        shown=sum(SHOWN[name] for name in config.message_headers),
     )

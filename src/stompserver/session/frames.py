@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from stompserver.broker.message import Message
+from stompserver.broker.moment import came_at
 from stompserver.broker.subscription import Subscription
 from stompserver.errors import ClientError
 from stompserver.session.dialect import faults
+from stompserver.session.settings import EXPIRES, PRIORITY, REDELIVERED, TIMESTAMP
 from stompserver.session.versions import OFFERED
 from stompserver.wire.headers import Text, encode_block, encode_frame
 from stompserver.wire.native import encode_head, encode_relayed
@@ -42,8 +44,10 @@ def head(message: Message, text: Text) -> bytes:
     return variant
 
 
-def particular(subscription: Subscription, message: Message) -> bytes:
-    """The header lines that one delivery has before those that all share."""
+def particular(message: Message, shown: int) -> bytes:
+    """The header lines that one delivery has before those that all share: how often it was tried, and what ``shown``
+    asks for (a sum of REDELIVERED and the others) that its sender did not say.
+    """
     lines = ""
     attempts: int = message.attempts
     if attempts:
@@ -53,6 +57,16 @@ def particular(subscription: Subscription, message: Message) -> bytes:
         if "delivery-count" not in message.headers:
             lines += "delivery-count:" + count + "\n"
         lines += "JMSXDeliveryCount:" + count + "\n"
+    elif shown & REDELIVERED:
+        lines = "redelivered:false\n"
+    if shown & ~REDELIVERED:
+        said = message.headers
+        if shown & TIMESTAMP and "timestamp" not in said:
+            lines += f"timestamp:{came_at(message.number)}\n"
+        if shown & PRIORITY and "priority" not in said:
+            lines += f"priority:{message.priority}\n"
+        if shown & EXPIRES and "expires" not in said:
+            lines += f"expires:{message.expires}\n"
     return lines.encode()
 
 

@@ -14,6 +14,11 @@ TAKEOVER: Final = "takeover"
 REFUSE: Final = "refuse"
 SHARE: Final = "share"
 
+REDELIVERED: Final = 1
+TIMESTAMP: Final = 2
+PRIORITY: Final = 4
+EXPIRES: Final = 8
+
 
 class Settings:
     """What a session was told: plain values from the configuration.
@@ -24,7 +29,8 @@ class Settings:
     ``management`` says who may send to management destinations: local, all, off; ``delayed_spans`` that ``expires``
     of a message for later is a span from its delivery on; ``bare`` is as in Naming, "" where it is the broker's.
     ``nack`` is what becomes of a message when neither NACK nor a policy says (AGAIN, DEADLETTER), ``client_ids`` what
-    becomes of a second connection with a client-id (TAKEOVER, REFUSE, SHARE).
+    becomes of a second connection with a client-id (TAKEOVER, REFUSE, SHARE). ``shown`` are
+    headers that each MESSAGE has, as a sum of REDELIVERED, TIMESTAMP, PRIORITY and EXPIRES.
     """
 
     __slots__ = (
@@ -47,6 +53,7 @@ class Settings:
         "prefetch",
         "prefetch10",
         "server",
+        "shown",
         "strict",
         "transaction_timeout",
     )
@@ -74,6 +81,7 @@ class Settings:
         bare: str = "",
         nack: str = AGAIN,
         client_ids: str = TAKEOVER,
+        shown: int = 0,
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -96,3 +104,4 @@ class Settings:
         self.bare = bare
         self.nack = nack
         self.client_ids = client_ids
+        self.shown: int = shown

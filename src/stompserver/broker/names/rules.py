@@ -16,11 +16,13 @@ class Rules:
     their time; ``max_bytes``, ``max_levels`` and ``max_wildcards`` are those of Naming; ``lag`` is how many
     bytes a topic's subscriber may fall behind; ``memory_limit`` in bytes; ``max_selector_cost`` is what all
     selectors of a connection may cost for one message (50,000 is 50 ms at the very worst), and those of a
-    topic's durable subscriptions; ``policies`` say what holds for which destination.
+    topic's durable subscriptions; ``policies`` say what holds for which destination; ``dated`` that a message's
+    number is to tell when it came.
     """
 
     __slots__ = (
         "bare",
+        "dated",
         "deadletter",
         "idle_queues",
         "lag",
@@ -51,8 +53,10 @@ class Rules:
         max_levels: int = LEVELS,
         max_wildcards: int = WILDCARDS,
         max_selector_cost: int = 50_000,
+        dated: bool = False,
     ) -> None:
         self.bare = bare
+        self.dated = dated
         self.deadletter = deadletter
         self.max_bytes: int = max_bytes
         self.max_durables: int = max_durables

@@ -103,9 +103,8 @@ def subscribe_to(session: Client, target: Target, label: str) -> None:
     session.broker.naming.check_pattern(target.name)
     id = _id(session, label)
     prefix = _prefix(session, label, target)
-    wish = Wish(
-        id, target.name, AUTO, 0, label=label, shown=_shown(target), special=target.aliased, prefix=prefix
-    )
+    special = target.aliased or session.settings.shown != 0
+    wish = Wish(id, target.name, AUTO, 0, label=label, shown=_shown(target), special=special, prefix=prefix)
     _check_memory(session, _weight(session, wish))
     subscription = Subscription(session, wish)
     _register(session, id, subscription, Reply())
@@ -316,7 +315,7 @@ def _wish(
         retroactive=retroactive,
         pending=max(values.count(headers, dialect.PENDING), 0),
         shown=_shown(target),
-        special=composite or target.aliased or replay != "" or retroactive,
+        special=composite or target.aliased or replay != "" or retroactive or session.settings.shown != 0,
         prefix=_prefix(session, label, target, ack),
     )
 

@@ -338,7 +338,12 @@ HEADERS: Final = (
     Header(("reason",), "NACK", OBEYED, "kept with the dead letter"),
     Header(("touch",), "NACK", OBEYED, "`true`: it is not given back, its `ack-timeout` begins anew"),
     # MESSAGE, RECEIPT, ERROR
-    Header(("redelivered",), "MESSAGE", SENT, "`true`; a first delivery has none"),
+    Header(
+        ("redelivered",),
+        "MESSAGE",
+        SENT,
+        "`true`; a first delivery has none, or `false` by `message-headers`",
+    ),
     Header(
         ("delivery-count", "JMSXDeliveryCount"), "MESSAGE", SENT, "deliveries with this one; a first has none"
     ),
@@ -348,7 +353,12 @@ HEADERS: Final = (
         SENT,
         "as the sender had them",
     ),
-    Header(("timestamp",), "MESSAGE", SENT, "the broker's time in ms where the policy says `timestamp`"),
+    Header(
+        ("timestamp",),
+        "MESSAGE",
+        SENT,
+        "the broker's time in ms where the policy says `timestamp`, or `message-headers`",
+    ),
     Header(("JMSXUserID",), "MESSAGE", SENT, "the sender's login where the policy says `user`"),
     Header(("browser",), "MESSAGE", SENT, "`end`: the queue was seen to its end"),
     Header(("x-stream-offset",), "MESSAGE", SENT, "to those who asked for a replay"),
