@@ -491,7 +491,7 @@ def test_every_option_can_be_given_in_every_place(tmp_path: Path, key: str) -> N
     if text:
         assert by_variable.origins[key] == f"environment {environment_name(key)}"
     if key != "configfile":
-        (tmp_path / "stompserver.conf").write_text(f":{key}: {text}\n")
+        (tmp_path / "stompserver.conf").write_text(f":{key}: {values.quoted(text)}\n")
         by_file = load([], {}, tmp_path)
         assert getattr(by_file.config, attribute) == expected
         assert by_file.origins[key] == "stompserver.conf line 1"

@@ -169,3 +169,63 @@ def test_the_newcomers_listener_decides(new_world: NewWorld) -> None:
     for peer in (first, second, third):
         peer.session.lost()
     assert world.roster.holders == 0
+
+
+# Wildcards
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.2"])
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("*,#", "/topic/a.>"),
+        ("*,#", "/topic/**.b"),
+        ("*,>", "/queue/a.#"),
+        ("#", "/topic/*"),
+        ("", "/topic/*"),
+    ],
+)
+def test_a_wildcard_of_another_broker(new_world: NewWorld, version: str, words: str, name: str) -> None:
+    world = new_world(wildcards=frozenset(words.split(",")) - {""})
+    error = world.connect(version).fails(f"SUBSCRIBE\nid:1\ndestination:{name}\n\n\0".encode())
+    assert "no wildcard here" in error["message"]
+    assert f"The wildcards of this listener: {words.replace(',', ' and ') or 'none'}" in error.body.decode()
+
+
+@pytest.mark.parametrize("name", ["/topic/a.*", "/topic/#", "/topic/a.b>", "/topic/x*", "/topic/a"])
+def test_its_own_wildcards_and_plain_names(new_world: NewWorld, name: str) -> None:
+    peer = new_world(wildcards=frozenset("*#")).connect("1.2")
+    peer.subscribe(name)
+    assert (peer.read(), peer.state) == ([], "connected")
+
+
+# Bytes ahead
+
+
+@pytest.mark.parametrize(
+    ("more", "count"),
+    [
+        ("", 2),
+        ("prefetch-count:5\n", 5),
+        ("consumer-window-size:-1\n", 9),
+        ("consumer-window-size:35000\n", 4),
+        ("activemq.prefetchSize:0\n", 9),
+    ],
+)
+def test_a_window_for_who_says_nothing(new_world: NewWorld, more: str, count: int) -> None:
+    world = new_world(prefetch=0, prefetch_bytes=15_000)
+    peer = world.connect("1.2")
+    peer.publish("/queue/a", *[b"x" * 10_000] * 9)
+    peer.subscribe("/queue/a", "client-individual", more=more)
+    messages = peer.read()
+    assert len(messages) == count
+    if not more:
+        peer.send(f"ACK\nid:{messages[0]['ack']}\n\n\0".encode())
+        assert len(peer.read()) == 1
+
+
+def test_a_topic_has_no_window(new_world: NewWorld) -> None:
+    peer = new_world(prefetch=0, prefetch_bytes=10).connect("1.2")
+    peer.subscribe("/topic/a", "client")
+    peer.publish("/topic/a", *[b"x" * 10_000] * 9)
+    assert len(peer.read()) == 9

@@ -20,6 +20,8 @@ Dialect = Literal["original", "rabbitmq", "activemq", "artemis", "apollo"]
 
 MESSAGE_HEADERS = ("redelivered", "timestamp", "priority", "expires")
 
+WILDCARDS = ("*", ">", "#", "**")
+
 DIALECT = Option(
     LISTENER, "What those are used to who come from another broker: one word that sets the options below",
     values.optional(values.one_of(get_args(Dialect), "dialect")), "BROKER",
@@ -58,6 +60,14 @@ class ListenerOptions(Table):
     prefetch_stomp10: Annotated[int | None, Option(
         LISTENER, "The same for ack:client of STOMP 1.0 clients",
         values.optional(values.whole_number), unit="messages")] = Field(None, ge=0, le=1_000_000)
+    prefetch_bytes: Annotated[int | None, Option(
+        LISTENER, "Bytes of un-acknowledged messages a subscription may hold when the client does not say; 0 is no"
+        " limit",
+        values.optional(values.size), "SIZE", "bytes")] = Field(None, ge=0)
+    wildcards: Annotated[tuple[str, ...] | None, Option(
+        LISTENER, "What stands for levels in the pattern of a SUBSCRIBE: some of * (one), >, # and ** (any number);"
+        " in the file in quotes",
+        values.optional(values.words_of(WILDCARDS, "wildcard")), "WORDS")] = None
     nack: Annotated[Nack | None, Option(
         LISTENER, "What becomes of a message when NACK does not say: again, or deadletter at once",
         values.optional(values.one_of(get_args(Nack), "choice")), "CHOICE")] = None

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from stompserver.config import values
 from stompserver.config.listeners import (
     MESSAGE_HEADERS,
+    WILDCARDS,
     BareDestination,
     ClientIdInUse,
     DelayedExpires,
@@ -80,6 +81,14 @@ class Config(Table):
     prefetch_stomp10: Annotated[int, Option(
         KEEP, "The same for ack:client of STOMP 1.0 clients; the original's was 1",
         values.whole_number, unit="messages")] = Field(1, ge=0, le=1_000_000)
+    prefetch_bytes: Annotated[int, Option(
+        KEEP, "Bytes of un-acknowledged messages a subscription may hold when the client says nothing of the kind;"
+        " 0 is no limit",
+        values.size, "SIZE", "bytes")] = Field(0, ge=0)
+    priorities: Annotated[bool, Option(
+        KEEP, "Whether all queues deliver messages of a higher priority first: 0 to 9, and 4 for those that name"
+        " none",
+        values.boolean)] = False
     max_redeliveries: Annotated[int, Option(
         KEEP, "How often a message is delivered again before it goes to the dead letter queue; 0 is for ever,"
         " never is not once",
@@ -130,6 +139,10 @@ class Config(Table):
     server_header: Annotated[str, Option(
         PROTOCOL, "The server header of CONNECTED, by which clients choose a dialect; empty: stompserver/VERSION",
         values.words, "TEXT")] = ""
+    wildcards: Annotated[tuple[str, ...], Option(
+        PROTOCOL, "What stands for levels in the pattern of a SUBSCRIBE: some of * (one), >, # and ** (any number);"
+        " in the file in quotes",
+        values.words_of(WILDCARDS, "wildcard"), "WORDS")] = WILDCARDS
     message_headers: Annotated[tuple[str, ...], Option(
         PROTOCOL, f"Headers that each MESSAGE has, also where its sender gave none: {', '.join(MESSAGE_HEADERS)};"
         " or none. redelivered is then false on a first delivery",

@@ -145,7 +145,7 @@ PolicyEntries = tuple[tuple[str, PolicyOptions], ...]
 """Patterns with what they set, in the order of the file."""
 
 POLICY_FIELDS: dict[str, tuple[FieldInfo, Option]] = fields_of(PolicyOptions)
-GLOBAL = frozenset({"max-redeliveries", "deadletter"})
+GLOBAL = frozenset({"max-redeliveries", "deadletter", "priorities"})
 """Options of the server that hold where no pattern sets them."""
 OF_LISTENERS = frozenset({"nack"})
 """Options of the listener that hold where no pattern sets them."""

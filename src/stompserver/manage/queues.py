@@ -108,7 +108,16 @@ def redrive(broker: Broker, name: str = "", only: int = 0, most: int = 0) -> Red
     """A job that sends dead letters back from the queue ``name``, by default the configured one: that with the number
     ``only``, or at most ``most``, or all (0). Raises Refused when there is no such queue.
     """
-    return Redrive(broker, find(broker, name or broker.rules.deadletter), only, most)
+    if not name:
+        name = broker.rules.deadletter
+        if "%" in name:
+            raise Refused(
+                "Each queue has a dead letter queue of its own",
+                where="header queue",
+                rule=f"They are called {name[:80]} (deadletter), % being what the queue is called",
+                fix="Name the dead letter queue that is meant.",
+            )
+    return Redrive(broker, find(broker, name), only, most)
 
 
 def delete(broker: Broker, name: str) -> Delete:

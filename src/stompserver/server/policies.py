@@ -9,7 +9,7 @@ from stompserver.broker.names.policy import Policies, Policy, Value
 from stompserver.broker.queues.overflow import DEAD_LETTER
 from stompserver.config import Config, Loaded, values
 from stompserver.config.option import attribute_of
-from stompserver.config.policies import PolicyOptions, value_as_text
+from stompserver.config.policies import GLOBAL, PolicyOptions, value_as_text
 from stompserver.server.process.logs import one_line
 
 _COLUMN = 40
@@ -19,7 +19,7 @@ _ANY = "\0"
 
 def policies_of(config: Config) -> Policies:
     """The policies of a configuration; its options hold where no pattern sets them."""
-    base = Policy().changed({"max_redeliveries": config.max_redeliveries, "deadletter": config.deadletter})
+    base = Policy().changed({attribute_of(key): getattr(config, attribute_of(key)) for key in GLOBAL})
     return Policies([(Pattern(text), _set_by(options)) for text, options in config.policies], base)
 
 

@@ -121,5 +121,7 @@ def _settings_of(config: Config, bare: str) -> Settings:
         bare=bare,
         nack=config.nack,
         client_ids=config.client_id_in_use,
+        prefetch_bytes=config.prefetch_bytes,
+        wildcards=frozenset(config.wildcards),
         shown=sum(SHOWN[name] for name in config.message_headers),
     )

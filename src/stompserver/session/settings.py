@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from stompserver.broker.names.pattern import MARKS
 from stompserver.session.principal import ANYBODY, Principal
 from stompserver.wire.parser import Limits
 
@@ -30,7 +31,8 @@ class Settings:
     of a message for later is a span from its delivery on; ``bare`` is as in Naming, "" where it is the broker's.
     ``nack`` is what becomes of a message when neither NACK nor a policy says (AGAIN, DEADLETTER), ``client_ids`` what
     becomes of a second connection with a client-id (TAKEOVER, REFUSE, SHARE). ``shown`` are
-    headers that each MESSAGE has, as a sum of REDELIVERED, TIMESTAMP, PRIORITY and EXPIRES.
+    headers that each MESSAGE has, as a sum of REDELIVERED, TIMESTAMP, PRIORITY and EXPIRES. ``prefetch_bytes`` (0: no
+    limit) holds for who says nothing of either prefetch; ``wildcards`` are what may stand for levels in a pattern.
     """
 
     __slots__ = (
@@ -52,10 +54,12 @@ class Settings:
         "nack",
         "prefetch",
         "prefetch10",
+        "prefetch_bytes",
         "server",
         "shown",
         "strict",
         "transaction_timeout",
+        "wildcards",
     )
 
     def __init__(
@@ -82,6 +86,8 @@ class Settings:
         nack: str = AGAIN,
         client_ids: str = TAKEOVER,
         shown: int = 0,
+        prefetch_bytes: int = 0,
+        wildcards: frozenset[str] = MARKS,
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -105,3 +111,5 @@ class Settings:
         self.nack = nack
         self.client_ids = client_ids
         self.shown: int = shown
+        self.prefetch_bytes: int = prefetch_bytes
+        self.wildcards = wildcards

@@ -16,6 +16,9 @@ Specificity = tuple[int, int, int, int, str]
 
 _ONE: Final = "*"
 _MANY: Final = "#"
+MARKS: Final = frozenset(("*", ">", "#", "**"))
+"""Levels that are wildcards."""
+
 HIDDEN: Final = frozenset(("$temp", "$user"))
 """Levels that no wildcard stands for: what is below them belongs to one connection or one login."""
 
@@ -33,7 +36,7 @@ def is_pattern(name: str) -> bool:
     if "*" not in name and ">" not in name and "#" not in name and "{" not in name:
         return False
     for level in levels_of(name):
-        if level == "*" or level == ">" or level == "#" or level == "**":
+        if level in MARKS:
             return True
     return _expression_at(name) >= 0
 

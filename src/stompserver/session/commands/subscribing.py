@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stompserver.broker.names.destination import DURABLE as DURABLES
 from stompserver.broker.names.destination import MONITOR
 from stompserver.broker.names.durable import APOLLO, ARTEMIS, JMS, QUEUE_NAME, RABBITMQ, Key, Parts
-from stompserver.broker.names.pattern import is_pattern
+from stompserver.broker.names.pattern import MARKS, is_pattern, levels_of
 from stompserver.broker.queues.queue import COST
 from stompserver.broker.selectors.selector import TEXT, TREE, check_cost, compile_selector, too_costly
 from stompserver.broker.subscription import AUTO, CLIENT, Subscription, Wish
@@ -282,7 +282,7 @@ def _wish(
         ack = session.need_mark()
         if looks:
             ack = (acks.BROWSER_ACK if browser else acks.MONITOR_ACK) + "\n"
-    window = values.window(headers)
+    window = _window(session, queue or durable is not None, headers)
     selector = headers.get("selector", "")
     replay = values.replay(headers)
     retroactive = values.truth(headers.get("activemq.retroactive"), False)
@@ -327,6 +327,11 @@ def _enter(session: Client, target: Target) -> bool:
     name = target.name
     session.broker.naming.check(name)
     session.broker.naming.check_pattern(name)
+    allowed = session.settings.wildcards
+    if len(allowed) < len(MARKS) and is_pattern(name):
+        for level in levels_of(name):
+            if level in MARKS and level not in allowed:
+                raise faults.no_wildcard(target.shown, level, allowed)
     if naming.is_private(name):
         if not naming.owns(name, session.id, session.login):
             raise naming.foreign(target.shown)
@@ -371,6 +376,15 @@ def _credit(session: Client, name: str, queued: bool, mode: int, headers: dict[s
     if session.version is V10:
         return AUTO, 0
     return mode, values.prefetch(headers, 0)
+
+
+def _window(session: Client, queued: bool, headers: dict[str, str]) -> int:
+    """Bytes that it may hold; 0: as many as it likes."""
+    asked = values.window(headers)
+    if asked or not queued or not session.settings.prefetch_bytes:
+        return asked
+    said = values.named(headers, dialect.PREFETCH) or values.named(headers, dialect.WINDOW)
+    return session.settings.prefetch_bytes if not said else 0
 
 
 def _client(session: Client, headers: dict[str, str]) -> str:

@@ -310,6 +310,18 @@ def several_durables(id: str) -> Refused:
     )
 
 
+def no_wildcard(name: str, word: str, allowed: frozenset[str]) -> Refused:
+    """A pattern with a wildcard of another broker."""
+    known = " and ".join([each for each in ("*", ">", "#", "**") if each in allowed]) or "none"
+    meant = "one level" if word == "*" else "any number of levels"
+    return Refused(
+        f"Pattern {name[:80]!r} has {word} in it, which is no wildcard here",
+        where="header destination",
+        rule=f"The wildcards of this listener: {known} (wildcards)",
+        fix=f"Write what stands for {meant} here, or ask the administrator to add {word} to that option.",
+    )
+
+
 def client_id_in_use(id: str) -> Refused:
     """A client-id that another login has."""
     return Refused(
