@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stompserver import __version__
-from stompserver.config import Config, Loaded, command_line, load, values
+from stompserver.config import Config, Loaded, command_line, dialects, load, values
 from stompserver.config.command_line import ACTIONS, CommandLine
 from stompserver.config.options import OPTIONS, attribute_of, default_text, flag_of
 from stompserver.errors import ConfigError, StompserverError
@@ -191,6 +191,9 @@ def _listeners(loaded: Loaded) -> Iterator[str]:
             setting = f"{start}{key}: {values.quoted(text or '')}".rstrip()
             yield f"{setting:<40} # {one_line(origin)}"
             start = "    "
+        for key, text in dialects.of_server_alone(section.given.get("dialect", ("", ""))[0] or ""):
+            if OPTIONS[key].parse(text) != getattr(loaded.config, attribute_of(key)):
+                yield f"{f'    # {key}: {values.quoted(text)}':<40} # not so: queues are the same for all listeners"
 
 
 # --hash-password

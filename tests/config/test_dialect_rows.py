@@ -12,6 +12,7 @@ from stompserver.config.dialects import ORIGINAL, ROWS, of_listener
 from stompserver.config.listeners import LISTENER_FIELDS
 from stompserver.config.options import OPTIONS, Config, attribute_of
 from stompserver.errors import ConfigError
+from stompserver.server.terms import rules_of
 
 OTHERS = sorted(set(ROWS) - {ORIGINAL})
 
@@ -84,6 +85,18 @@ def test_a_listener_has_all_of_its_own(tmp_path: Path, word: str) -> None:
             "line 3: listeners: item 1: dialect: unknown dialect 'hornetq'; known: original, rabbitmq, ",
         ),
         (
+            "message-headers: none,redelivered\n",
+            "line 1: message-headers: 'none,redelivered' is none and something else",
+        ),
+        ("message-headers: redelivery\n", "unknown header 'redelivery'; known: redelivered, timestamp, "),
+        ('wildcards: "*,%"\n', "line 1: wildcards: unknown wildcard '%'; known: *, >, #, **, none"),
+        ("client-id-in-use: steal\n", "unknown choice 'steal'; known: takeover, refuse, share"),
+        ("nack: never\n", "line 1: nack: unknown choice 'never'; known: again, deadletter"),
+        (
+            "policies:\n  /queue/a:\n    deadletter: ''\n    nack: deadletter\n",
+            "line 4: policies: /queue/a: nack: there is no dead letter queue, since deadletter is empty",
+        ),
+        (
             "listeners:\n- port: 1\n  dialect: artemis\n  deadletter: /queue/x\n",
             "line 4: listeners: item 1: unknown option 'deadletter'",
         ),
@@ -111,3 +124,28 @@ def test_check_shows_what_it_set(
     assert "dialect: rabbitmq # stompserver.conf line 5" in shown
     assert "server-header: mine # stompserver.conf line 6" in shown
     assert "bare-destination: queue # dialect rabbitmq, stompserver.conf line 5" in shown
+    assert not any("not so" in line for line in shown)
+
+
+def test_check_shows_what_a_listener_cannot_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = "priorities: yes\nlisteners:\n- port: 1\n  dialect: artemis\n"
+    (tmp_path / "stompserver.conf").write_text(file)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--check"]) == 0
+    printed = capsys.readouterr().out
+    shown = [" ".join(line.split()) for line in printed.splitlines()]
+    assert "# deadletter: /queue/DLQ # not so: queues are the same for all listeners" in shown
+    assert "# max-redeliveries: 9 # not so: queues are the same for all listeners" in shown
+    assert not any("# priorities" in line for line in shown)
+    # What it prints is a configuration file that says the same, without a word.
+    again = loaded(tmp_path, printed)
+    assert again.config == loaded(tmp_path, file).config
+
+
+def test_a_dead_letter_queue_for_each_queue(tmp_path: Path) -> None:
+    rules = rules_of(loaded(tmp_path, "deadletter: /queue/dead.%\n").config)
+    policies = rules.policies
+    for name, grave in (("/queue/a", "/queue/dead.a"), ("/queue/dead.a", "/queue/dead.a")):
+        assert policies.deadletter_of(policies.find(name), name) == grave

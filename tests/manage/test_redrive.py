@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from stompserver.broker.broker import Rules
 from stompserver.broker.message import Message
 from stompserver.broker.subscription import INDIVIDUAL
+from stompserver.errors import Refused
 from stompserver.manage import queues
 
 DEAD = "/queue/deadletter"
@@ -82,3 +86,13 @@ def test_what_fails_again_meanwhile_is_not_sent_back_again(world: Any, new_clien
             break
     assert (job.over, job.moved, job.left, job.problem) == (True, 20, 0, "")
     assert world.counts() == {DEAD: 20}
+
+
+def test_where_each_queue_has_its_own_it_must_be_named(world: Any) -> None:
+    world.broker.adjust(Rules(deadletter="/queue/dead.%"))
+    with pytest.raises(Refused) as error:
+        queues.redrive(world.broker)
+    assert "/queue/dead.%" in error.value.explanation()
+    letters(world, 3)
+    world.settle()
+    assert redrive(world) == (3, 0, "")

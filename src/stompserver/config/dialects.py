@@ -87,6 +87,12 @@ def of_server(word: str) -> dict[str, str]:
     return {} if word == ORIGINAL else ROWS.get(word, {})
 
 
+def of_server_alone(word: str) -> list[tuple[str, str]]:
+    """What a dialect sets for a server and not for a listener, whose word it is in any case."""
+    row = ROWS.get(word.strip().lower(), {})
+    return [(key, text) for key, text in row.items() if key not in LISTENER_FIELDS]
+
+
 def of_listener(word: str) -> dict[str, str]:
     """The options of a listener that a dialect sets; none where it is no word that is known."""
     if word not in ROWS:
