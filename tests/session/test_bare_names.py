@@ -47,6 +47,20 @@ def test_a_topic(new_world: NewWorld, server: str) -> None:
     assert (message["destination"], message.body) == ("news", b"2")
 
 
+def test_at_a_reload_a_listener_keeps_what_it_says(new_world: NewWorld) -> None:
+    own, plain = two(new_world, "topic", "topic")
+    own.subscribe("news")
+    plain.publish("news", b"the same topic")
+    assert own.messages() == [b"the same topic"]
+    own.world.broker.adjust(Rules(bare="queue"))
+    own.subscribe("news", id="2")
+    plain.publish("news", b"to a queue")
+    own.publish("news", b"to a topic")
+    assert own.messages() == [b"to a topic"]
+    plain.subscribe("news")
+    assert plain.messages() == [b"to a queue"]
+
+
 @pytest.mark.parametrize("frame", [b"SEND\ndestination:a\n\nx\0", b"SUBSCRIBE\nid:1\ndestination:/a\n\n\0"])
 @pytest.mark.parametrize("server", ["queue", "topic"])
 def test_an_error(new_world: NewWorld, server: str, frame: bytes) -> None:

@@ -89,6 +89,15 @@ def test_who_asks_for_redelivery_gets_it(new_world: NewWorld) -> None:
     assert (peer.messages(), dead(world)) == ([], [b"x"])
 
 
+def test_a_topics_message_is_refused(new_world: NewWorld) -> None:
+    peer = new_world(rules(), nack="deadletter").connect("1.2")
+    peer.subscribe("/topic/a", "client")
+    peer.publish("/topic/a", b"x")
+    (message,) = peer.read()
+    peer.send(f"NACK\nid:{message['ack']}\n\n\0".encode())
+    assert (peer.messages(), dead(peer.world)) == ([], [b"x"])
+
+
 def test_a_lost_connection_is_no_nack(new_world: NewWorld) -> None:
     world = new_world(rules(), nack="deadletter")
     peer = world.connect("1.2")

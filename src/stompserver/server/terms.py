@@ -90,12 +90,8 @@ def _settings(config: Config) -> list[Settings]:
     """By listener: that of host and port, then those of ``listeners``."""
     settings = [_settings_of(config, "")]
     for each in config.listeners:
-        own = config.model_copy(
-            update={name: value for name, value in each if value is not None and name in SHARED}
-        )
-        # As long as it is the broker's, it follows that one at a reload.
-        bare = own.bare_destination if own.bare_destination != config.bare_destination else ""
-        settings.append(_settings_of(own, bare))
+        given = {name: value for name, value in each if name in SHARED and value is not None}
+        settings.append(_settings_of(config.model_copy(update=given), each.bare_destination or ""))
     return settings
 
 

@@ -131,7 +131,8 @@ class Client(Consumer):
     def speak(self, kind: str = "") -> Speaker:
         """As whom it names destinations, bare ones being of that ``kind``, as in Speaker."""
         own = self.settings.bare
-        return Speaker(self.id, self.login, own or self.broker.naming.bare, kind, own != "")
+        bare = self.broker.naming.bare
+        return Speaker(self.id, self.login, own or bare, kind, own != "" and own != bare)
 
     def required(self, frame: Frame, name: str) -> str:
         """A header's value. Raises ProtocolError when it is not there, or empty."""

@@ -133,11 +133,16 @@ def test_each_listener_has_its_own(start_server: Any, tmp_path: Path) -> None:
     plain.subscribe("/queue/deadletter", "dead")
     (dead,) = plain.take(1)
     assert dead.body == "to a queue" and not dead.has("timestamp") and not dead.has("priority")
-    # SIGHUP: another word, for connections from then on.
-    (tmp_path / "stompserver.conf").write_text(FILE.format("apollo"))
+    # SIGHUP: other words, for connections from then on; what is of queues, at once.
+    (tmp_path / "stompserver.conf").write_text("dialect: artemis\n" + FILE.format("apollo"))
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for_log("read again; changed: listeners")
+    server.wait_for_log("read again; changed: .*dialect.*, listeners")
     assert server_header(at["rabbit"]) == "apache-apollo/1.7.1"
-    rabbit.publish("orders", "still")
+    assert server_header(at[""]) == "mine"
+    active.leave()
+    rabbit.publish("orders", "late", "priority:1\n")
+    rabbit.publish("orders", "soon", "priority:9\n")
+    plain.subscribe("/queue/orders")
+    assert [plain.frame().body for _ in range(2)] == ["soon", "late"]
     for client in (plain, active, rabbit):
         client.close()
