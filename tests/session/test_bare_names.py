@@ -61,6 +61,18 @@ def test_at_a_reload_a_listener_keeps_what_it_says(new_world: NewWorld) -> None:
     assert plain.messages() == [b"to a queue"]
 
 
+def test_a_topic_that_nobody_hears(new_world: NewWorld) -> None:
+    own, plain = two(new_world, "queue", "topic")
+    for name in ("news", "/news"):
+        (receipt,) = own.ask(b"SEND\ndestination:%b\nreceipt:r\n\nx\0" % name.encode())
+        assert receipt["warning"].startswith(f"Bare name '{name}' is a topic, and nobody listens")
+    plain.subscribe("/topic/news")
+    for name in (b"news", b"topic/unheard", b"/topic/unheard", b"VirtualTopic.unheard", b"/queue/a"):
+        (receipt,) = own.ask(b"SEND\ndestination:%b\nreceipt:r\n\nx\0" % name)
+        assert not receipt.has("warning"), name
+    assert own.world.broker.fanout.unheard.messages == 2
+
+
 @pytest.mark.parametrize("frame", [b"SEND\ndestination:a\n\nx\0", b"SUBSCRIBE\nid:1\ndestination:/a\n\n\0"])
 @pytest.mark.parametrize("server", ["queue", "topic"])
 def test_an_error(new_world: NewWorld, server: str, frame: bytes) -> None:

@@ -102,6 +102,8 @@ def send(session: Client, message: Message, reply: Reply) -> int:
         session.queue_up(transaction, actions, message.size)
     elif len(actions) == 1 and plan is None:
         number = broker.send(message, session)
+        if session.settings.bare == "topic":
+            _note_unheard(session, message, text)
     elif actions:
         committing = Committing(session, actions, 0)
         number = broker.apply(actions, session, committer=committing)
@@ -114,6 +116,17 @@ def send(session: Client, message: Message, reply: Reply) -> int:
     session.tell_unheard(reply)
     session.answer(reply, number)
     return number
+
+
+def _note_unheard(session: Client, message: Message, text: str) -> None:
+    """Note a ``message`` to a bare name, ``text``, that is a topic to the client alone, when nobody listens: its name
+    says now that it is one.
+    """
+    name = message.destination
+    if name != text and name == "/topic/" + text.lstrip("/") and not text.startswith("VirtualTopic."):
+        fanout = session.broker.fanout
+        if fanout.find(message) is None:
+            fanout.unheard.note(text, session)
 
 
 def _names(session: Client, message: Message) -> list[str]:
