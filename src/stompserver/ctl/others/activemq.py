@@ -115,9 +115,7 @@ class _Broker:
         out, broker = self._out, self._broker
         out.options = {
             "queue": "memory" if broker.attributes.get("persistent") == "false" else "lmdb",
-            "bare-destination": "queue",
-            "deadletter": f"/queue/{DLQ}",
-            "delayed-expires": "span",
+            "dialect": "activemq",
         }
         for entry in broker.all("policyEntry"):
             self._entry(entry)

@@ -94,7 +94,7 @@ class _Definitions:
 
     def read(self) -> Fragment:
         """All of it."""
-        self._out.options = {"queue": "lmdb", "bare-destination": "queue"}
+        self._out.options = {"queue": "lmdb", "dialect": "rabbitmq"}
         for policy in self._policies:
             self._policy(policy)
         for name, queue in self._queues.items():
