@@ -102,7 +102,7 @@ compile-check: $(VENV)/.stamp-lint
 		$(abspath $(BIN))/python setup.py --quiet translate && echo "mypyc takes the core"
 
 test-long: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --max-worker-restart 0 $(ARGS)
+	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 coverage: $(VENV)/.stamp-test
 	$(BIN)/python -m coverage erase

@@ -197,6 +197,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"STOMPSERVER_TEST_CORE is {CORE}, and {stompserver.__file__} is {core()}")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, whatever order chance gave: else one worker has it when the other is done."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["no_skip"] = NO_SKIP

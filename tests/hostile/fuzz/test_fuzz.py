@@ -22,6 +22,7 @@ def test_a_few_of_each_store() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.longest
 def test_for_minutes() -> None:
     seed = int(os.environ.get("FUZZ_SEED", time.time_ns() % 1_000_000_000))
     seconds = float(os.environ.get("FUZZ_SECONDS", "600"))
