@@ -385,8 +385,7 @@ def _asks(node: ast.AST) -> bool:
 
 FOUND = {
     "broker/queues/watch.py _join",
-    "broker/topics/fanout.py histories_of",
-    "broker/topics/fanout.py retained_of",
+    "broker/topics/choice.py has",
     "broker/topics/topic.py resolve",
     "session/asking.py _may_bury",
     "session/asking.py _to_create",

@@ -36,6 +36,7 @@ from stompserver.broker.slices import BUDGET
 from stompserver.broker.subscription import Consumer, Delivery, Granted, Subscription
 from stompserver.broker.topics.fanout import Fanout, pattern_sent_to
 from stompserver.broker.topics.feed import virtual_topic
+from stompserver.broker.topics.filling import Subscriber
 from stompserver.broker.topics.topic import Topic
 from stompserver.broker.transaction import ACK, NACK, SEND, Action, Needs
 from stompserver.errors import Refused
@@ -359,22 +360,27 @@ class Broker(Desk):
         restorer = self.restorers.get(name) or self.restorers.get(name[: name.find(":") + 1])
         return restorer(name, messages) if restorer is not None else [f"{name} is not known"]
 
-    def subscribe(self, subscription: Subscription) -> Granted:
+    def subscribe(self, subscription: Subscription, subscriber: Subscriber | None = None) -> Granted:
         """Register ``subscription``; it gets nothing of a queue's backlog before ``start``.
+
+        One that begins with very much that topics kept is granted at the position UNDER_WAY if somebody waits for it:
+        it is registered in slices, and ``subscriber`` hears of it.
 
         Raises Refused when the destination may not exist.
         """
         before: int = self.log.position
-        warning = self._register(subscription)
+        warning = self._register(subscription, subscriber)
+        if warning is None:
+            return Granted(UNDER_WAY, "")
         position: int = self.log.position
         # What others have sent meanwhile need not be durable before its client is told.
         return Granted(position if position > before else 0, warning)
 
-    def _register(self, subscription: Subscription) -> str:
+    def _register(self, subscription: Subscription, subscriber: Subscriber | None) -> str | None:
         wish = subscription.wish
         name = wish.destination
         if self.naming.kind(name) != QUEUE:
-            return self.fanout.subscribe(subscription)
+            return self.fanout.subscribe(subscription, subscriber)
         if is_pattern(name) and not virtual_topic(name):
             return self.watches.subscribe(subscription)
         warning = ""

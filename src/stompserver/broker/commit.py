@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
 from stompserver.broker import transaction
-from stompserver.broker.slices import BUDGET, Sliced
+from stompserver.broker.slices import BUDGET, Sliced, Waiting
 from stompserver.broker.transaction import EACH, LIGHT, Action, Needs
 from stompserver.errors import Refused
 
@@ -21,14 +21,10 @@ UNDER_WAY: Final = -1
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Committer(metaclass=ABCMeta):
+class Committer(Waiting):
     """Who waits for a transaction that is done in slices."""
 
     __slots__ = ()
-
-    @abstractmethod
-    def gone(self) -> bool:
-        """Whether nobody waits for it any more: then nothing of it is to be done."""
 
     @abstractmethod
     def begun(self) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from stompserver.broker.deadlines import Deadlines, Timed
+from stompserver.errors import Refused
 
 BUDGET: Final = 500
 """Things in one slice: rows, messages, queues."""
@@ -29,6 +30,21 @@ class Sliced(metaclass=ABCMeta):
     def finish(self) -> None:
         """The server ends: do now what must not be left undone."""
         return
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Waiting(metaclass=ABCMeta):
+    """Who waits for something that is done in slices."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def gone(self) -> bool:
+        """Whether nobody waits for it any more; it is not asked again then, and hears of nothing."""
+
+    @abstractmethod
+    def refused(self, error: Refused) -> None:
+        """It cannot be done, and nothing of it was, or is left."""
 
 
 class Slices(Timed):

@@ -24,7 +24,7 @@ from stompserver.wire.frame import Frame
 from stompserver.wire.headers import Text
 
 if TYPE_CHECKING:
-    from stompserver.broker.commit import Committer
+    from stompserver.broker.slices import Waiting
     from stompserver.session.roster import Roster
 
 
@@ -48,7 +48,6 @@ class Client(Consumer):
         "_transactions",
         "broker",
         "by_message",
-        "committing",
         "happened",
         "id",
         "lapsed",
@@ -65,6 +64,7 @@ class Client(Consumer):
         "tolerated",
         "twins",
         "version",
+        "waiting",
     )
 
     def __init__(self, broker: Broker, roster: Roster, settings: Settings, id: str, local: bool) -> None:
@@ -87,8 +87,8 @@ class Client(Consumer):
         self.twins: dict[str, list[str]] = {}
         self.occupied: int = 0
         """How much is under way that was asked for: another frame that asks for such work waits for it."""
-        self.committing: Committer | None = None
-        """A COMMIT that takes more than a turn."""
+        self.waiting: Waiting | None = None
+        """What waits for a COMMIT, or a SUBSCRIBE, that takes more than a turn."""
         self.happened: list[Event] = []
         """Events that the shell has not taken."""
         self._made: int = 0
@@ -102,8 +102,8 @@ class Client(Consumer):
         """
 
     @abstractmethod
-    def wait_for(self, committing: Committer) -> None:
-        """Do nothing of what comes before ``committing`` is over."""
+    def wait_for(self, waiting: Waiting) -> None:
+        """Do nothing of what comes before what ``waiting`` waits for is over."""
 
     @abstractmethod
     def vacate(self) -> None:

@@ -67,5 +67,5 @@ class Committing(Committer):
 
     def _end(self) -> None:
         self._give()
-        self._session.committing = None
+        self._session.waiting = None
         self._session.vacate()

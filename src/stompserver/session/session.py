@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 from stompserver.broker.broker import ACK, NACK, Broker
-from stompserver.broker.commit import UNDER_WAY, Committer
+from stompserver.broker.commit import UNDER_WAY
 from stompserver.broker.message import OVERHEAD, Message
 from stompserver.broker.oplog import Debtor
 from stompserver.broker.queues.queue import blocks
-from stompserver.broker.slices import BUDGET
+from stompserver.broker.slices import BUDGET, Waiting
 from stompserver.broker.subscription import AUTO, INDIVIDUAL, Delivery, Subscription
 from stompserver.errors import ClientError
 from stompserver.manage.connection import Connection
@@ -175,10 +175,10 @@ class Session(Client, Talk):
         """Do one more step."""
         return self.state == CONNECTED and not self._stuck and self._step(_NOTHING)
 
-    def wait_for(self, committing: Committer) -> None:
-        """Do nothing of what comes before ``committing`` is over."""
+    def wait_for(self, waiting: Waiting) -> None:
+        """Do nothing of what comes before what ``waiting`` waits for is over."""
         self.occupied += 1
-        self.committing = committing
+        self.waiting = waiting
         self._stuck = True
         # The step is over.
         self.broker.work += STEP
@@ -431,9 +431,7 @@ class Session(Client, Talk):
     def closing(self) -> bool:
         """Whether nothing is left but to write what there is and to close."""
         return (
-            self.state > CONNECTED
-            and self._owed is None
-            and (self.committing is None or self.state != LEAVING)
+            self.state > CONNECTED and self._owed is None and (self.waiting is None or self.state != LEAVING)
         )
 
     @property

@@ -234,4 +234,4 @@ def test_a_replay_that_is_over_costs_nothing_more(memory_world: Any, new_client:
     assert sorted(client.take()) == sorted([b"0", b"1", b"2", b"1", b"2", b"3"])
     world.broker.drop(client)
     world.send("/topic/h.a", b"x")
-    assert not world.broker.fanout.replaying
+    assert not world.broker.fanout.replayed

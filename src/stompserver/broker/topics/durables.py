@@ -12,10 +12,9 @@ from stompserver.broker.names.durable import EARLIER, JMS, QUEUE_NAME, Key, Part
 from stompserver.broker.queues.overflow import BLOCK, over, refused
 from stompserver.broker.queues.queue import Queue
 from stompserver.broker.selectors.selector import too_costly
-from stompserver.broker.subscription import Consumer, Subscription
-from stompserver.broker.topics.feed import Fed, Feed, feed_of, virtual_topic
-from stompserver.broker.topics.history import History
-from stompserver.broker.topics.replay import Replay, Start
+from stompserver.broker.subscription import Consumer, Subscription, Wish
+from stompserver.broker.topics.feed import Change, Fed, Feed, feed_of, virtual_topic
+from stompserver.broker.topics.filling import Filling, Subscriber
 from stompserver.errors import ClientError, Refused
 
 if TYPE_CHECKING:
@@ -35,13 +34,13 @@ class Durables:
     __slots__ = (
         "_costs",
         "_count",
-        "_properties",
         "_short",
         "bringing",
         "desk",
         "fanout",
         "fed",
         "keys",
+        "properties",
         "register",
     )
 
@@ -51,7 +50,7 @@ class Durables:
         self.fed: dict[str, Fed] = {}
         self.keys: dict[Parts, Fed] = {}
         self.bringing: list[Fed] = []
-        self._properties = properties
+        self.properties = properties
         self._short: dict[str, list[Fed]] = {}
         """By what people may call them."""
         self._count: int = 0
@@ -290,20 +289,23 @@ class Durables:
 
     # Subscribing
 
-    def subscribe(self, subscription: Subscription) -> str:
+    def subscribe(self, subscription: Subscription, subscriber: Subscriber | None) -> str | None:
         """Let ``subscription`` have the queue of the durable subscription that it wishes for, made and fed when there
-        is none; return what of the wish it cannot have, "" for nothing. Raises Refused.
+        is none; return what of the wish it cannot have, "" for nothing; None when there is so much to copy that
+        ``subscriber`` waits for it. Raises Refused.
         """
-        desk = self.desk
+        change = self.plan(subscription)
+        self.check_change(change)
+        return Filling(self, subscription, change, subscriber).begin(change)
+
+    def plan(self, subscription: Subscription) -> Change:
+        """What is to be done for the wish of ``subscription``; nothing is done yet."""
         wish = subscription.wish
         key = wish.durable
         assert key is not None
-        warnings: list[str] = []
-        if wish.no_local and not subscription.consumer.client_id:
-            warnings.append("no-local has no effect on a durable subscription without client-id")
         name = self.queue_for(key, wish.topics)
-        there = name in desk.queues
-        passing = wish.auto_delete and (name.startswith(DURABLE) or not there)
+        there = name in self.desk.queues
+        passing = _passing(wish, name, not there)
         wanted = [
             Feed(
                 name,
@@ -316,99 +318,98 @@ class Durables:
             )
             for topic in wish.topics
         ]
-        fed = self.keys.get(key.parts)
-        earlier = self._earlier(key, wish.topics) if fed is None else None
+        old = self.keys.get(key.parts)
+        earlier = self._earlier(key, wish.topics) if old is None else None
         if earlier is not None and key.way == QUEUE_NAME and self._in_use(earlier):
             # Its messages go on to whoever has them now.
-            fed, earlier, wanted = earlier, None, []
-        old = fed if fed is not None else earlier
-        more, instead, anew = self._changes(key, old, wanted, earlier is not None, warnings)
-        self._check(more, instead)
-        with desk.log.transaction():
-            if anew and old is not None:
-                desk.delete(self.queue_of(old))
-            elif earlier is not None:
-                self._take_over(earlier, key)
-            for feed in instead if not anew else []:
-                if fed is not None:
-                    self._release(fed, feed)
-            for feed in more:
-                fed = self._bind(feed)
-            if fed is None:
-                fed = self.keys[key.parts]
-            queue = self.queue_of(fed)
-            if wish.properties is not None:
-                warnings.append(self._properties.ask(queue.name, wish.properties))
-            try:
-                if more:
-                    self._fill(queue, more, subscription)
-            except Refused:
-                if there and not anew:
-                    self._restore_feeds(fed, more, instead)
-                else:
-                    desk.delete(queue)
-                raise
+            old, earlier, wanted = earlier, None, []
+        change = Change(key, old if old is not None else earlier, earlier is not None)
+        if wish.no_local and not subscription.consumer.client_id:
+            change.warnings.append("no-local has no effect on a durable subscription without client-id")
+        self._compare(change, wanted)
+        change.fresh = not there or change.anew
+        if change.anew and change.old is not None:
+            change.spared = self.queue_of(change.old).held
+        return change
+
+    def check_change(self, change: Change) -> None:
+        """Raises Refused when there may not be what ``change`` makes."""
+        self._check(change.more, change.instead)
+
+    def make(self, change: Change) -> Queue:
+        """Do what is planned; return the queue, in which nothing of what its topics kept is yet."""
+        old, fed = change.old, self.keys.get(change.key.parts)
+        if change.anew and old is not None:
+            self.desk.delete(self.queue_of(old))
+        elif change.moves and old is not None:
+            self._take_over(old, change.key)
+        if not change.anew and fed is not None:
+            for feed in change.instead:
+                self._release(fed, feed)
+        for feed in change.more:
+            fed = self._bind(feed)
+        if fed is None:
+            fed = self.keys.get(change.key.parts)
+        if fed is None:
+            fed = old
+        assert fed is not None
+        return self.queue_of(fed)
+
+    def join(self, subscription: Subscription, queue: Queue, fresh: bool, warnings: list[str]) -> str:
+        """Let ``subscription`` have its turns at ``queue``; return ``warnings``, and what else cannot be had."""
         # The feeds have seen to these.
         subscription.selector = None
         subscription.no_local = False
-        if passing:
+        wish = subscription.wish
+        if _passing(wish, queue.name, fresh):
             queue.passing = True
         elif wish.auto_delete and not queue.passing:
             warnings.append(f"{queue.name[:80]} was there before, and stays when its last subscription ends")
         queue.add(subscription)
-        desk.use(queue)
+        self.desk.use(queue)
         return "; ".join([warning for warning in warnings if warning])
-
-    def _restore_feeds(self, fed: Fed, more: list[Feed], instead: list[Feed]) -> None:
-        """Let ``fed`` have what it had before: not ``more``, but ``instead``."""
-        for feed in more:
-            self._release(fed, feed)
-        for feed in instead:
-            self._bind(feed)
-        if not fed.feeds and fed.past is None:
-            queue = self.queue_of(fed)
-            queue.bound = False
-            del self.fed[fed.queue]
-            self._forget_key(fed)
-            self.desk.retire(queue)
 
     def _in_use(self, fed: Fed) -> bool:
         queue = self.queue_of(fed)
         return bool(queue.subscriptions) or queue.unacked > 0
 
-    def _changes(
-        self, key: Key, old: Fed | None, wanted: list[Feed], earlier: bool, warnings: list[str]
-    ) -> tuple[list[Feed], list[Feed], bool]:
-        """Which feeds are to be made, and in the place of which, so that ``old`` has what is ``wanted``; whether all
-        is begun anew, which drops what waits. ``earlier``: it is an earlier version's.
-        """
+    def _compare(self, change: Change, wanted: list[Feed]) -> None:
+        """See which feeds are to be made, and in the place of which, so that there is what is ``wanted``."""
+        old = change.old
         if old is None or not wanted or old.same(wanted):
-            return (wanted if old is None else []), [], False
+            if old is None:
+                change.more = wanted
+            return
         queue = self.queue_of(old)
+        held = len(queue.subscriptions) > 0 or old.filling
         new = [feed for feed in wanted if old.of(feed.topic) is None]
         changed = [feed for feed in wanted if feed not in new and not old.has_same(feed)]
-        if key.way == QUEUE_NAME:
+        if change.key.way == QUEUE_NAME:
             # As in RabbitMQ, what it had it keeps.
+            change.more = new
             if not changed:
-                return new, [], False
-            if not queue.subscriptions and old.past is None and not earlier:
+                return
+            if not held and old.past is None and not change.moves:
                 names = [feed.topic for feed in changed]
-                return new + changed, [feed for feed in old.feeds if feed.topic in names], False
-        elif earlier and not changed and len(new) + len(old.feeds) == len(wanted):
+                change.more = new + changed
+                change.instead = [feed for feed in old.feeds if feed.topic in names]
+                return
+        elif change.moves and not changed and len(new) + len(old.feeds) == len(wanted):
             # It was never fed by more than the first of several.
-            return new, [], False
-        elif not queue.subscriptions:
+            change.more = new
+            return
+        elif not held:
             # As in JMS: another topic, selector or noLocal is another subscription of the same name.
-            return wanted, old.feeds[:], True
-        else:
-            new = []
+            change.more = wanted
+            change.instead = old.feeds[:]
+            change.anew = True
+            return
         condition = old.condition()
-        warnings.append(
+        change.warnings.append(
             f"Durable subscription {old.name} goes on with its destination {','.join(old.topics())}"
             + (f" and selector {condition}" if condition else "")
-            + (": others are subscribed to it" if queue.subscriptions else " until what waits for it is here")
+            + (": others are subscribed to it" if held else " until what waits for it is here")
         )
-        return new, [], False
 
     def _take_over(self, earlier: Fed, key: Key) -> None:
         """What an earlier version made is known by ``key`` from now on."""
@@ -424,43 +425,13 @@ class Durables:
             self._release(earlier, feed)
             self._bind(feed.known_by(earlier.queue, key))
 
-    def _fill(self, queue: Queue, feeds: list[Feed], subscription: Subscription) -> None:
-        """Begin with what the topics of ``feeds`` kept. Raises Refused when there is no memory for that."""
-        desk = self.desk
-        wish = subscription.wish
-        kept: list[Message] = []
-        seen: set[int] = set()
-        histories: dict[str, History] = {}
-        for feed in feeds:
-            topic = self.fanout.topics[feed.topic]
-            if wish.replay or wish.retroactive:
-                for history in self.fanout.histories_of(topic, subscription.consumer):
-                    histories[history.queue] = history
-            else:
-                for message in self.fanout.retained_of(topic, subscription.consumer):
-                    if message.key not in seen:
-                        seen.add(message.key)
-                        kept.append(message)
-        if wish.replay or wish.retroactive:
-            start = Start(wish.replay or "first", desk.now)
-            kept = Replay(start, list(histories.values())).take(1 << 60, desk.now)
-        elif len(feeds) > 1:
-            kept.sort(key=_number)
-        kept = [message for message in kept if _taken(feeds, message)]
-        desk.memory.check(sum([message.size for message in kept]))
-        for message in kept:
-            twin = message.copy()
-            twin.extras = None
-            desk.place(twin)
-            desk.put(queue, twin)
-
     def forget(self, fed: Fed) -> int:
         """Delete a durable subscription and what waits for it; return the newest op's position.
 
         Raises Refused when somebody is subscribed to it.
         """
         desk = self.desk
-        if self.queue_of(fed).subscriptions or fed.heir is not None:
+        if self.queue_of(fed).subscriptions or fed.heir is not None or fed.filling:
             raise Refused(
                 f"Durable subscription {fed.name[:80]!r} is in use",
                 where="UNSUBSCRIBE",
@@ -510,23 +481,31 @@ class Durables:
 
     def deliver(self, feeds: list[Feed], message: Message, sender: Consumer | None) -> None:
         """Put a copy of ``message`` into the queue of each; ``sender`` may have to wait then."""
-        desk = self.desk
         for feed in feeds:
             twin = message.copy()
-            desk.place(twin)
-            if not feed.alone:
-                # These queues are like others: one consumer may have several of them, and must be able to tell the
-                # copies apart.
-                twin.number = twin.key & NUMBER
-                twin.head = None
-                twin.variants = None
+            filling = feed.filling
+            if filling is not None:
+                filling.coming.append((feed, twin))
+                self.desk.memory.used += twin.size
+                continue
             queue = self.queue_of(self.fed[feed.queue])
-            desk.put(queue, twin)
+            self.put(feed, queue, twin)
             if sender is not None and queue.policy.overflow == BLOCK and over(queue, 0, 0):
                 sender.choked = queue
             if feed.alone:
                 message.head = twin.head
                 message.variants = twin.variants
+
+    def put(self, feed: Feed, queue: Queue, twin: Message) -> None:
+        """Let ``queue`` have ``twin``, a copy of what was sent to the topic of ``feed``."""
+        self.desk.place(twin)
+        if not feed.alone:
+            # These queues are like others: one consumer may have several of them, and must be able to tell the
+            # copies apart.
+            twin.number = twin.key & NUMBER
+            twin.head = None
+            twin.variants = None
+        self.desk.put(queue, twin)
 
     def _restore(self, name: str, messages: list[Message]) -> list[str]:
         """Take back what the store has of an earlier run; return what of it cannot be used, as text."""
@@ -552,10 +531,6 @@ def _where(feed: Feed) -> str:
     return feed.topic if feed.pattern is None else ""
 
 
-def _number(message: Message) -> int:
-    return message.number
-
-
-def _taken(feeds: list[Feed], message: Message) -> bool:
-    """Whether one of ``feeds`` has ``message``, which a topic kept."""
-    return any(feed.has(message.destination) and feed.takes(message, None) for feed in feeds)
+def _passing(wish: Wish, name: str, fresh: bool) -> bool:
+    """Whether the queue ``name`` goes with its last subscription; where others may use it, only when ``fresh``."""
+    return wish.auto_delete and (name.startswith(DURABLE) or fresh)

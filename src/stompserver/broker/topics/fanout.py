@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Final
 from stompserver.broker.deadlines import Timed
 from stompserver.broker.kept.properties import Properties
 from stompserver.broker.message import Message
-from stompserver.broker.names.pattern import is_pattern
+from stompserver.broker.names.pattern import Pattern, is_pattern
 from stompserver.broker.names.wildcards import Wildcards
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.queues.shared import Shared
 from stompserver.broker.subscription import AUTO, Consumer, Subscription, Wish
+from stompserver.broker.topics.choice import Choice
 from stompserver.broker.topics.durables import Durables
 from stompserver.broker.topics.feed import Feed
+from stompserver.broker.topics.filling import Subscriber
 from stompserver.broker.topics.history import HISTORY, History, wanted
 from stompserver.broker.topics.mailbox import DISCONNECT, MUCH, Mailbox
 from stompserver.broker.topics.replay import Replay, Start
@@ -33,6 +35,12 @@ PASSING: int = 10_000
 
 HISTORIES: int = 10_000
 """Topics that may have a history; the one that was unused for longest gives way to another."""
+
+LETTING_GO: Final = 8
+"""Topics that are let go of in one unit of work."""
+
+STEPS: Final = 16
+"""Levels that are compared in one unit of work."""
 
 AGING: Final = 1000
 HOUR: Final = 3_600_000
@@ -54,7 +62,7 @@ class Fanout:
         "epoch",
         "histories",
         "passing",
-        "replaying",
+        "replayed",
         "resolved",
         "retained",
         "topics",
@@ -78,8 +86,8 @@ class Fanout:
         self.unheard = Unheard(desk)
         self.histories: dict[str, History] = {}
         """By the names of their topics, the longest unused first."""
-        self.replaying: dict[Mailbox, None] = {}
-        """Those of which some topics may have to look out for what a replay comes to."""
+        self.replayed = False
+        """Whether a replay is over for which some topics look out still."""
         self._aging = _Aging(self)
         desk.restorers[HISTORY] = self._restore
 
@@ -92,8 +100,9 @@ class Fanout:
         """
         desk = self.desk
         name = message.destination
-        if self.replaying:
-            self._see_replays()
+        if self.replayed:
+            self.replayed = False
+            self.change()
         topic = self.find(message)
         if topic is None:
             desk.assign(message)
@@ -127,14 +136,6 @@ class Fanout:
             elif retain == "remove":
                 self.retained.remove(name)
         return desk.log.position
-
-    def _see_replays(self) -> None:
-        """Topics need not look out for replays that are over."""
-        over = [box for box in self.replaying if box.replay is None]
-        for box in over:
-            del self.replaying[box]
-        if over:
-            self.change()
 
     def find(self, message: Message) -> Topic | None:
         """The topic of ``message``, with its lists made; None when nobody wants it. Raises Refused for a pattern."""
@@ -207,7 +208,7 @@ class Fanout:
         policy = self.desk.rules.policies.find(name)
         keeps = policy.retain or (message.extras is not None and "retain" in message.extras)
         history = wanted(policy)
-        found = bool(self.wildcards.texts) and bool(self.wildcards.find(name))
+        found = len(self._patterns(name)) > 0
         if not keeps and not history and not found:
             return None
         topic = Topic(name, policy)
@@ -229,14 +230,26 @@ class Fanout:
             self._forget_history(topic.name)
             history = None
         topic.history = history
-        patterns = [self.topics[text] for text in self.wildcards.find(topic.name)]
+        patterns = [self.topics[text] for text in self._patterns(topic.name)]
         topic.resolve(patterns, self.epoch)
         if patterns:
             self.resolved[topic.name] = topic
+            # Whether each may have it was asked.
+            self.desk.work += topic.effort()
+
+    def _patterns(self, name: str) -> list[str]:
+        """Those that ``name`` fits."""
+        if not self.wildcards.texts:
+            return []
+        before: int = self.wildcards.steps
+        found = self.wildcards.find(name)
+        self.desk.work += (self.wildcards.steps - before) // STEPS
+        return found
 
     def change(self) -> None:
         """There are other patterns, or other rules: let go of what was made of the old ones."""
         self.epoch += 1
+        self.desk.work += (len(self.resolved) + len(self.passing)) // LETTING_GO
         for topic in self.resolved.values():
             topic.change()
         self.resolved.clear()
@@ -275,15 +288,16 @@ class Fanout:
 
     # Subscribing
 
-    def subscribe(self, subscription: Subscription) -> str:
+    def subscribe(self, subscription: Subscription, subscriber: Subscriber | None = None) -> str | None:
         """Register ``subscription`` to a topic, a pattern of topics, or durably; return what of its wish it cannot
-        have, "" for nothing. Raises Refused.
+        have, "" for nothing; None when ``subscriber`` waits for it. Raises Refused.
         """
         desk = self.desk
         wish = subscription.wish
         warning = "A topic has nothing to browse: messages come when they are sent" if wish.browser else ""
         if wish.durable is not None:
-            return self.durables.subscribe(subscription) or warning
+            answer: str | None = self.durables.subscribe(subscription, subscriber)
+            return answer if answer is None else answer or warning
         name = wish.destination
         start: Start | None = None
         if wish.replay or wish.retroactive:
@@ -294,10 +308,10 @@ class Fanout:
         if own or self._asks_much(topic, wish):
             box = Mailbox(subscription, self.boxes, topic.policy, desk.rules.lag)
             if start is not None:
-                histories = self.histories_of(topic, subscription.consumer)
+                histories = self.histories_near(name, topic.pattern)
                 if histories:
-                    box.replay = Replay(start, histories)
-                    self.replaying[box] = None
+                    choice = self._choice(topic, subscription.consumer)
+                    box.begin(Replay(start, desk.number, histories, choice), self._end_replay)
                 elif topic.pattern is None and not wanted(topic.policy):
                     warning = f"{name} has no history to replay (policy history-messages)"
         topic.add(subscription, box)
@@ -306,12 +320,13 @@ class Fanout:
         return warning
 
     def _asks_much(self, topic: Topic, wish: Wish) -> bool:
-        """Whether a selector is to be asked of so much that was kept that it is done in slices: what comes meanwhile
-        waits for that.
+        """Whether so much was kept that is to be compared with a pattern, and asked by a selector, that it is done in
+        slices: what comes meanwhile waits for that.
         """
-        if topic.pattern is None or wish.selector is None:
+        if topic.pattern is None:
             return False
-        return len(self.retained.register.entries) * wish.selector.cost > MUCH
+        cost: int = wish.selector.cost if wish.selector is not None else 0
+        return len(self.retained.register.entries) * cost + self.retained.effort > MUCH
 
     def topic(self, name: str) -> Topic:
         topic = self.topics.get(name)
@@ -327,44 +342,44 @@ class Fanout:
             self.wildcards.add(topic.pattern)
         self.change()
 
-    def histories_of(self, topic: Topic, consumer: Consumer) -> list[History]:
-        """Those of ``topic``, or of all topics that it has as a pattern and ``consumer`` may hear."""
-        if topic.pattern is None:
-            history = self.histories.get(topic.name)
-            return [history] if history is not None else []
-        return [
-            history
-            for name, history in self.histories.items()
-            if topic.pattern.matches(name) and consumer.may_consume(name)
-        ]
+    def histories_near(self, name: str, pattern: Pattern | None) -> list[History]:
+        """That of the topic ``name``, or those that may fit it as a ``pattern``."""
+        if pattern is not None:
+            return list(self.histories.values())
+        history = self.histories.get(name)
+        return [history] if history is not None else []
 
-    def retained_of(self, topic: Topic, consumer: Consumer) -> list[Message]:
-        """The retained messages of ``topic``, likewise."""
-        kept = self.retained.find(topic.name, topic.pattern)
-        if topic.pattern is None:
-            return kept
-        return [message for message in kept if consumer.may_consume(message.destination)]
+    def _choice(self, topic: Topic, consumer: Consumer) -> Choice:
+        choice = Choice(consumer)
+        choice.add(topic.name, topic.pattern)
+        return choice
 
     def start(self, subscription: Subscription) -> None:
         """Deliver what the topic kept for ``subscription``."""
         topic = self.topics[subscription.destination]
+        choice = self._choice(topic, subscription.consumer)
         box = subscription.queue
         if isinstance(box, Mailbox):
             if box.replay is None:
-                box.fill(self.retained_of(topic, subscription.consumer))
+                box.fill(self.retained.near(choice), choice)
             box.dispatch()
             return
-        for message in self.retained_of(topic, subscription.consumer):
+        for message in self.retained.find(choice):
             if subscription.selector is None or subscription.selector.matches(message):
                 subscription.consumer.deliver(subscription, message)
+
+    def _end_replay(self, box: Mailbox, found: bool) -> None:
+        """The replay of ``box`` is over; where no history was ``found`` for it, it gets what else was kept."""
+        self.replayed = True
+        owner = box.owner
+        if not found and owner is not None:
+            choice = self._choice(self.topics[owner.destination], owner.consumer)
+            box.fill(self.retained.near(choice), choice)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Deliver nothing more to ``subscription``, which has a topic."""
         topic = self.topics[subscription.destination]
         topic.discard(subscription)
-        box = subscription.queue
-        if isinstance(box, Mailbox):
-            self.replaying.pop(box, None)
         self.retire(topic)
 
     def retire(self, topic: Topic) -> None:

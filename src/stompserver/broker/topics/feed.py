@@ -3,7 +3,7 @@ topic."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.message import OVERHEAD, Message
 from stompserver.broker.names.destination import DURABLE
@@ -11,6 +11,9 @@ from stompserver.broker.names.durable import EARLIER, Key
 from stompserver.broker.names.pattern import Pattern, is_pattern
 from stompserver.broker.selectors.selector import TEXT, TREE, Selector, compile_selector
 from stompserver.broker.subscription import Consumer
+
+if TYPE_CHECKING:
+    from stompserver.broker.topics.filling import Filling
 
 FEED: Final = 1500
 """Bytes of memory that a feed takes beside its names and selector, with what the register keeps of it."""
@@ -30,10 +33,22 @@ class Feed:
 
     With ``no_local`` it gets nothing that a connection with ``client_id`` sent. ``key`` is what the durable
     subscription is known by whose queue it is, None for a consumer group's of a virtual topic; with ``passing`` it
-    goes with its last subscription. ``entry`` is its name in the register, "" for none yet.
+    goes with its last subscription. ``entry`` is its name in the register, "" for none yet; ``filling`` is there
+    while its queue gets what its topic kept first.
     """
 
-    __slots__ = ("client_id", "entry", "key", "no_local", "passing", "pattern", "queue", "selector", "topic")
+    __slots__ = (
+        "client_id",
+        "entry",
+        "filling",
+        "key",
+        "no_local",
+        "passing",
+        "pattern",
+        "queue",
+        "selector",
+        "topic",
+    )
 
     def __init__(
         self,
@@ -54,6 +69,7 @@ class Feed:
         self.key: Key | None = key
         self.passing: bool = passing
         self.entry: str = ""
+        self.filling: Filling | None = None
 
     def known_by(self, queue: str, key: Key) -> Feed:
         """The same for another ``queue``, or under another ``key``."""
@@ -155,15 +171,16 @@ class Fed:
 
     ``key`` is what it is known by as a durable subscription, None for a consumer group of virtual topics alone.
     ``past`` is an earlier version's queue of the same subscription, while what waits there is brought here and its
-    topic feeds that still, and ``heir`` is this one to that.
+    topic feeds that still, and ``heir`` is this one to that. It is ``filling`` while it gets what its topics kept.
     """
 
-    __slots__ = ("feeds", "heir", "key", "past", "queue")
+    __slots__ = ("feeds", "filling", "heir", "key", "past", "queue")
 
     def __init__(self, queue: str, key: Key | None) -> None:
         self.queue = queue
         self.key: Key | None = key
         self.feeds: list[Feed] = []
+        self.filling = False
         self.past: Fed | None = None
         self.heir: Fed | None = None
 
@@ -207,6 +224,27 @@ class Fed:
         """Whether it has what ``wanted`` asks for of its topic."""
         mine = self.of(wanted.topic)
         return mine is not None and mine.same(wanted)
+
+
+class Change:
+    """What becomes of the durable subscription ``key`` that somebody wishes for: ``old`` is what there is of it,
+    which ``moves`` when an earlier version made it. It gets the feeds ``more`` in the place of ``instead``, or all
+    of it is begun ``anew``, which drops what waits. ``warnings`` say what cannot be had as wished. ``fresh``: there
+    is no queue of it yet; ``spared`` are bytes of the memory that are given back first.
+    """
+
+    __slots__ = ("anew", "fresh", "instead", "key", "more", "moves", "old", "spared", "warnings")
+
+    def __init__(self, key: Key, old: Fed | None, moves: bool) -> None:
+        self.key = key
+        self.old: Fed | None = old
+        self.moves = moves
+        self.more: list[Feed] = []
+        self.instead: list[Feed] = []
+        self.anew = False
+        self.fresh = False
+        self.spared: int = 0
+        self.warnings: list[str] = []
 
 
 def virtual_topic(queue: str) -> str:

@@ -29,9 +29,10 @@ class History:
     offsets go on from it.
     """
 
-    __slots__ = ("bytes", "clock", "log", "memory", "messages", "offset", "policy", "queue", "start")
+    __slots__ = ("bytes", "clock", "log", "memory", "messages", "offset", "policy", "queue", "start", "topic")
 
     def __init__(self, topic: str, log: OpLog, memory: Memory, clock: Clock, policy: Policy) -> None:
+        self.topic = topic
         self.queue: str = HISTORY + topic
         self.log = log
         self.memory = memory
@@ -117,28 +118,31 @@ class History:
             self._admit(message)
             self.offset = max(self.offset, offset_of(message) + 1)
 
-    # Places: numbers of messages, which grow with time over all topics; a place is before what comes after it.
+    # Places: numbers of messages, which grow with time over all topics; a place is before what comes after it. They
+    # are asked for some time after somebody wanted to know, when ``last`` was the newest number: what has come since
+    # is behind them.
 
     def newest(self) -> int:
         """The place of the newest message; 0 when there is none."""
         return self.messages[-1].number if len(self) else 0
 
-    def before_offset(self, offset: int) -> int:
+    def before_offset(self, offset: int, last: int) -> int:
         """The place before the message with that offset, or before the next there is."""
-        return self._before(bisect_left(self.messages, offset, self.start, key=offset_of))
+        return self._before(bisect_left(self.messages, offset, self.start, key=offset_of), last)
 
-    def before_time(self, when: int) -> int:
+    def before_time(self, when: int, last: int) -> int:
         """The place before what was sent at ``when`` (Unix ms) or later."""
-        return self._before(bisect_left(self.messages, when, self.start, key=time_of))
+        return self._before(bisect_left(self.messages, when, self.start, key=time_of), last)
 
-    def before_last(self) -> int:
+    def before_last(self, last: int) -> int:
         """The place before the newest message."""
-        return self._before(max(self.start, len(self.messages) - 1))
+        index = bisect_right(self.messages, last, self.start, key=number_of) - 1
+        return self._before(max(self.start, index), last)
 
-    def _before(self, index: int) -> int:
+    def _before(self, index: int, last: int) -> int:
         if index >= len(self.messages):
-            return self.newest()
-        return self.messages[index].number - 1
+            return last
+        return min(self.messages[index].number - 1, last)
 
     def following(self, place: int) -> int:
         """The number of the first message after ``place``; 0 when there is none."""
@@ -146,20 +150,22 @@ class History:
             return 0
         return self.messages[bisect_right(self.messages, place, self.start, key=number_of)].number
 
-    def between(self, place: int, last: int, most: int, now: int) -> list[Message]:
-        """Up to ``most`` messages after ``place``, up to the place ``last``, none that is too old or expired at
-        ``now`` (Unix ms).
+    def between(self, place: int, last: int, most: int, now: int) -> tuple[list[Message], int]:
+        """Look at up to ``most`` messages after ``place``, up to the place ``last``: those that are not too old or
+        expired at ``now`` (Unix ms), and the place that was reached.
         """
         found: list[Message] = []
         at: int = bisect_right(self.messages, place, self.start, key=number_of)
-        while at < len(self.messages) and len(found) < most:
+        end: int = min(len(self.messages), at + most)
+        while at < end:
             message = self.messages[at]
             if message.number > last:
                 break
             at += 1
+            place = message.number
             if not self.clock.is_over(message) and not self._too_old(message, now):
                 found.append(message)
-        return found
+        return found, place if at == end and at < len(self.messages) else max(place, last)
 
 
 def number_of(message: Message) -> int:

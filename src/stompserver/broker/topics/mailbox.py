@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from stompserver.broker.message import OVERHEAD, Message
@@ -13,6 +14,7 @@ from stompserver.broker.queues.shared import Shared
 from stompserver.broker.selectors.selector import Selector
 from stompserver.broker.slices import Sliced
 from stompserver.broker.subscription import Consumer, Subscription
+from stompserver.broker.topics.choice import Choice
 from stompserver.broker.topics.replay import Replay
 
 DISCONNECT: Final = "disconnect"
@@ -42,7 +44,18 @@ class Mailbox(Queue):
     It lives no longer than the subscription: what mailboxes share has a log that records nothing, and no window.
     """
 
-    __slots__ = ("lag", "no_local", "owner", "owner_rank", "pending", "reading", "replay", "selector", "slow")
+    __slots__ = (
+        "_over",
+        "lag",
+        "no_local",
+        "owner",
+        "owner_rank",
+        "pending",
+        "reading",
+        "replay",
+        "selector",
+        "slow",
+    )
 
     def __init__(self, owner: Subscription, shared: Shared, policy: Policy, lag: int) -> None:
         super().__init__(owner.destination, shared, policy)
@@ -59,6 +72,7 @@ class Mailbox(Queue):
         self.selector: Selector | None = owner.selector
         owner.selector = None
         self.replay: Replay | None = None
+        self._over: Callable[[Mailbox, bool], None] | None = None
         self.reading = False
         """Whether more of the replay is looked through soon."""
         self.add(owner)
@@ -105,6 +119,13 @@ class Mailbox(Queue):
         if owner is not None and self.slow == DISCONNECT and self.bytes - newest > self.lag:
             owner.consumer.lag(owner)
 
+    def begin(self, replay: Replay, over: Callable[[Mailbox, bool], None]) -> None:
+        """Deliver what ``replay`` has first; ``over`` is called when it has nothing more, with whether there was a
+        history for it at all.
+        """
+        self.replay = replay
+        self._over = over
+
     def dispatch(self, subscription: Subscription | None = None) -> None:
         """Deliver what is here, then what a replay still has."""
         super().dispatch(subscription)
@@ -117,6 +138,9 @@ class Mailbox(Queue):
         """
         pages: int = max(1, min(PAGES, ASKED // (PAGE * (1 + self._cost))))
         most: int = max(1, min(PAGE, ASKED // (1 + self._cost)))
+        replay = self.replay
+        if replay is not None and not replay.look(ASKED):
+            pages = 0
         while self.replay is not None and not self.waiting:
             if not pages:
                 if not self.reading:
@@ -125,8 +149,8 @@ class Mailbox(Queue):
                 return True
             pages -= 1
             page = self.replay.take(most, self.clock.now)
-            if not page:
-                self.replay = None
+            if not page and self.replay.over:
+                self._end_replay(self.replay)
                 break
             for message in page:
                 if self.selector is None or self.selector.matches(message):
@@ -135,26 +159,34 @@ class Mailbox(Queue):
         self.reading = False
         return False
 
+    def _end_replay(self, replay: Replay) -> None:
+        self.replay = None
+        over = self._over
+        self._over = None
+        if over is not None:
+            over(self, len(replay.histories) > 0)
+
     @property
     def _cost(self) -> int:
         return self.selector.cost if self.selector is not None else 0
 
-    def fill(self, messages: list[Message]) -> None:
-        """Take those of ``messages``, the oldest first, that its owner wants, in slices where asking that is much
-        work; nothing is delivered before that.
+    def fill(self, messages: list[Message], choice: Choice) -> None:
+        """Take those of ``messages``, the oldest first, that ``choice`` has and its owner wants, in slices where
+        asking that is much work; nothing is delivered before that.
         """
-        filling = _Filling(self, messages)
+        filling = _Filling(self, messages, choice)
         if filling.ask():
             self.block()
             self.slices.add(filling)
 
-    def ask(self, left: deque[Message]) -> bool:
+    def ask(self, left: deque[Message], choice: Choice) -> bool:
         """Take some of ``left``; whether there are more."""
-        most: int = max(1, ASKED // (1 + self._cost))
+        most: int = ASKED
         while left and most > 0 and not self.deleted:
-            most -= 1
             message = left.popleft()
-            if self.clock.is_over(message) or not self.wants(message, None):
+            name = message.destination
+            most -= self._cost + choice.effort(name)
+            if self.clock.is_over(message) or not choice.has(name) or not self.wants(message, None):
                 continue
             if self.blocked:
                 # Nothing is delivered yet, so nobody is slow.
@@ -166,6 +198,7 @@ class Mailbox(Queue):
     def close(self) -> None:
         """Deliver nothing more; what waits is let go."""
         self.replay = None
+        self._over = None
         self.abandon()
         self.waiting = 0
         self.held = 0
@@ -190,15 +223,16 @@ class _Reading(Sliced):
 class _Filling(Sliced):
     """Asks a mailbox which of what a topic kept it wants."""
 
-    __slots__ = ("_box", "_left")
+    __slots__ = ("_box", "_choice", "_left")
 
-    def __init__(self, box: Mailbox, messages: list[Message]) -> None:
+    def __init__(self, box: Mailbox, messages: list[Message], choice: Choice) -> None:
         self._box = box
+        self._choice = choice
         self._left = deque(messages)
 
     def ask(self) -> bool:
         """Ask of some; whether there are more."""
-        return self._box.ask(self._left)
+        return self._box.ask(self._left, self._choice)
 
     def slice(self, budget: int) -> bool:
         """Ask of some; with the last one it delivers."""

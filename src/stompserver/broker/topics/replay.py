@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heappop, heappush
 from typing import Final
 
 from stompserver.broker.message import Message
+from stompserver.broker.topics.choice import Choice
 from stompserver.broker.topics.history import History
 from stompserver.errors import Refused
+
+PLACING: Final = 4
+"""Units of work that it counts for to find the place in a history."""
 
 _FIRST: Final = 0
 _LAST: Final = 1
@@ -62,18 +67,20 @@ class Start:
             self.kind = _TIME
             self.value = now - ago
 
-    def place(self, history: History) -> int:
-        """The place in ``history`` after which the replay starts."""
+    def place(self, history: History, last: int) -> int:
+        """The place in ``history`` after which the replay starts that was asked for when ``last`` was the number of
+        the newest message.
+        """
         kind: int = self.kind
         if kind == _FIRST:
             return 0
         if kind == _LAST:
-            return history.before_last()
+            return history.before_last(last)
         if kind == _OFFSET:
-            return history.before_offset(self.value)
+            return history.before_offset(self.value, last)
         if kind == _TIME:
-            return history.before_time(self.value)
-        return history.newest()
+            return history.before_time(self.value, last)
+        return last
 
 
 class Cursor:
@@ -90,17 +97,41 @@ class Replay:
     """Goes through histories in the order in which messages were sent to all of them together; a step is a message,
     however many histories there are.
 
-    What is sent meanwhile is found at the end of the histories, so nobody needs to deliver it.
+    What is sent meanwhile is found at the end of the histories, so nobody needs to deliver it. It is of those of
+    ``histories`` that ``choice`` has (None: of all), from ``start`` on, as that was when ``last`` was the number of
+    the newest message.
     """
 
-    __slots__ = ("_going", "_through", "histories", "steps")
+    __slots__ = (
+        "_choice",
+        "_going",
+        "_last",
+        "_left",
+        "_start",
+        "_through",
+        "_upto",
+        "histories",
+        "over",
+        "steps",
+    )
 
-    def __init__(self, start: Start, histories: list[History]) -> None:
+    def __init__(
+        self, start: Start, last: int, histories: list[History], choice: Choice | None = None
+    ) -> None:
         self.histories = set(histories)
-        self._through = [Cursor(history, start.place(history)) for history in histories]
+        self._left = deque(histories)
+        """Those that were not looked at yet."""
+        self._choice = choice
+        self._start = start
+        self._last: int = last
+        self._through: list[Cursor] = []
         """In histories that had nothing more when they were last looked at."""
         self._going: list[tuple[int, int, Cursor]] = []
         """A heap of the others, with the number of the message that each comes to, and one that no other has."""
+        self._upto: int = last
+        """Number up to which none of those that are through has anything."""
+        self.over = False
+        """Whether nothing was left at the end of the last ``take``."""
         self.steps: int = 0
         """How often a history was looked at."""
 
@@ -108,23 +139,54 @@ class Replay:
         """Whether what is sent to the topic of ``history`` comes by this replay."""
         return history in self.histories
 
+    def look(self, budget: int) -> bool:
+        """See which histories it is of, with about ``budget`` units of work; whether that is known of all."""
+        choice = self._choice
+        left = self._left
+        while left and budget > 0:
+            history = left.popleft()
+            budget -= PLACING
+            if choice is not None:
+                budget -= choice.effort(history.topic)
+                if not choice.has(history.topic):
+                    self.histories.discard(history)
+                    continue
+            self._line_up(Cursor(history, self._start.place(history, self._last)))
+        return not left
+
     def take(self, most: int, now: int) -> list[Message]:
-        """The next messages, up to ``most``; none at the end."""
+        """The next messages, up to ``most``, when all histories were looked at. None are no sign that it is ``over``:
+        what has expired counts too.
+        """
+        self.over = False
+        fresh = False
+        found: list[Message] = []
+        going = self._going
+        while most > 0:
+            if not going or going[0][0] > self._upto:
+                if not fresh:
+                    fresh = True
+                    self._look_again()
+                    continue
+                self.over = True
+                break
+            cursor = heappop(going)[2]
+            # As many as come before what any other has, or may have had since it was looked at.
+            last: int = min(going[0][0] if going else self._upto, self._upto)
+            run, cursor.place = cursor.history.between(cursor.place, last, most, now)
+            found.extend(run)
+            most -= max(1, len(run))
+            self._line_up(cursor)
+        return found
+
+    def _look_again(self) -> None:
+        """See what has come into the histories that had nothing more."""
         through = self._through
         self._through = []
         for cursor in through:
             self._line_up(cursor)
-        found: list[Message] = []
-        going = self._going
-        while going and len(found) < most:
-            cursor = heappop(going)[2]
-            # As many as come before what any other has.
-            last: int = going[0][0] if going else cursor.history.newest()
-            run = cursor.history.between(cursor.place, last, most - len(found), now)
-            found.extend(run)
-            cursor.place = run[-1].number if run else max(cursor.place, last)
-            self._line_up(cursor)
-        return found
+        for _, _, cursor in self._going:
+            self._upto = max(self._upto, cursor.history.newest())
 
     def _line_up(self, cursor: Cursor) -> None:
         following: int = cursor.history.following(cursor.place)

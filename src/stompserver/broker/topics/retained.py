@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stompserver.broker.kept.register import Register
 from stompserver.broker.message import Message
 from stompserver.broker.names.destination import SYSTEM
-from stompserver.broker.names.pattern import Pattern
+from stompserver.broker.topics.choice import Choice, effort_of
 from stompserver.errors import Refused
 
 if TYPE_CHECKING:
@@ -25,14 +25,17 @@ SIGN: Final = "ActiveMQ.Retained"
 
 
 class Retained:
-    """At most one message a topic, and MOST in all; ``share`` is what they may take of the memory."""
+    """At most one message a topic, and MOST in all; ``share`` is what they may take of the memory. ``effort`` is what
+    it counts for to compare the names of all with a pattern, in units of work (``Desk.work``).
+    """
 
-    __slots__ = ("_clock", "register", "share")
+    __slots__ = ("_clock", "effort", "register", "share")
 
     def __init__(self, desk: Desk) -> None:
         self._clock = desk.clock
         self.register = Register(desk, RETAINED, self._restore)
         self.share = desk.memory.retained
+        self.effort: int = 0
 
     def check(self, topic: str, size: int, more: int = 1) -> None:
         """Raises Refused when ``topic`` has none and cannot have one, because there would be ``more`` than there are;
@@ -84,6 +87,7 @@ class Retained:
         """Let what ``prepare`` made be the one of ``topic``."""
         self._release(topic)
         self.share.take(kept.size)
+        self.effort += effort_of(topic)
         self.register.set(topic, kept)
 
     def remove(self, topic: str) -> None:
@@ -95,29 +99,40 @@ class Retained:
         old = self.register.entries.get(topic)
         if old is not None:
             self.share.give(old.size)
+            self.effort -= effort_of(topic)
 
     def _restore(self, name: str, messages: list[Message]) -> list[str]:
         """Take back what the store has of an earlier run."""
         for message in messages:
-            self._release((message.extras or {}).get("name", ""))
+            topic = (message.extras or {}).get("name", "")
+            self._release(topic)
             self.share.take(message.size)
+            self.effort += effort_of(topic)
             self.register.restore([message])
         return []
 
-    def find(self, topic: str, pattern: Pattern | None) -> list[Message]:
-        """Those of ``topic``, or of all that ``pattern`` has, without what has expired; in the order in which they
-        were sent.
+    def find(self, choice: Choice) -> list[Message]:
+        """Those that ``choice`` has, without what has expired; in the order in which they were sent."""
+        if choice.patterns:
+            found = [message for name, message in self.register.entries.items() if choice.has(name)]
+            found.sort(key=_number)
+        else:
+            found = self.near(choice)
+        return [message for message in found if not self._clock.is_over(message)]
+
+    def near(self, choice: Choice, after: int = 0) -> list[Message]:
+        """Those that ``choice`` may have, which is to be asked of each; with numbers above ``after``, in the order in
+        which they were sent.
         """
         entries = self.register.entries
-        if not entries:
-            return []
-        if pattern is None:
-            one = entries.get(topic)
-            found = [one] if one is not None else []
+        if choice.patterns:
+            found = [message for message in entries.values() if message.number > after]
         else:
-            found = [message for name, message in entries.items() if pattern.matches(name)]
-            found.sort(key=_number)
-        return [message for message in found if not self._clock.is_over(message)]
+            found = [
+                entries[name] for name in choice.names if name in entries and entries[name].number > after
+            ]
+        found.sort(key=_number)
+        return found
 
 
 def _number(message: Message) -> int:

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from stompserver.broker.names.destination import DURABLE as DURABLES
 from stompserver.broker.names.destination import MONITOR
 from stompserver.broker.names.durable import APOLLO, ARTEMIS, JMS, QUEUE_NAME, RABBITMQ, Key, Parts
 from stompserver.broker.names.pattern import MARKS, is_pattern, levels_of
-from stompserver.broker.queues.queue import COST
-from stompserver.broker.selectors.selector import TEXT, TREE, check_cost, compile_selector, too_costly
+from stompserver.broker.selectors.selector import check_cost, compile_selector, too_costly
 from stompserver.broker.subscription import AUTO, CLIENT, Subscription, Wish
 from stompserver.broker.topics.feed import Fed
-from stompserver.manage.bring import Bringing
 from stompserver.session import acks, asking
 from stompserver.session.client import Client
+from stompserver.session.commands import entering
 from stompserver.session.dialect import faults, lenience, naming, values
 from stompserver.session.dialect import headers as dialect
 from stompserver.session.dialect.naming import Target
-from stompserver.session.events import Subscribed, Unsubscribed
+from stompserver.session.events import Unsubscribed
 from stompserver.session.reply import Reply
 from stompserver.session.versions import BY_ACK_ID, V10
 from stompserver.wire.frame import Frame
-
-if TYPE_CHECKING:
-    from stompserver.broker.broker import Broker
-
-PLAIN: Final = 1000
-"""Bytes of memory that a subscription takes beside its names (measured: 600 to 900)."""
-
-ORDER: Final = 700
-"""Bytes more that one with ack:client takes, for the order of what it was given."""
 
 _OPTIONS: Final = frozenset(
     (
@@ -71,29 +61,14 @@ def subscribe(session: Client, frame: Frame, reply: Reply) -> int:
     if mode is None:
         raise faults.unknown_ack_mode(asked)
     targets = _targets(session, text, headers)
-    position: int = 0
-    made: list[Subscription] = []
     _check_room(session, len(targets))
     session.client_id = _client(session, headers)
     # All that can be wrong with one of them comes before the first is done.
     parts = _parts(session, frame, headers, targets)
     wishes = [_wish(session, frame, reply, id, mode, part, len(targets) > 1) for part in parts]
     _check_selectors(session, wishes)
-    _check_memory(session, sum([_weight(session, wish) for wish in wishes]))
-    for wish in wishes:
-        subscription = Subscription(session, wish)
-        if made and made[0].order is not None and subscription.order is not None:
-            # ACK of one message means all before it of the same id, from whichever destination.
-            subscription.order = made[0].order
-        # Nobody but us sees the names of a composite's other parts; ids have no NUL in them.
-        granted = _register(session, id + "\0" + str(len(made)) if made else id, subscription, reply)
-        position = max(position, granted)
-        made.append(subscription)
-    session.answer(reply, position)
-    for subscription in made:
-        session.broker.start(subscription)
-    bring(session.broker)
-    return position
+    _check_memory(session, sum([entering.weight(session, wish) for wish in wishes]))
+    return entering.Entering(session, id, wishes).start(reply)
 
 
 def subscribe_to(session: Client, target: Target, label: str) -> None:
@@ -105,10 +80,8 @@ def subscribe_to(session: Client, target: Target, label: str) -> None:
     prefix = _prefix(session, label, target)
     special = target.aliased or session.settings.shown != 0
     wish = Wish(id, target.name, AUTO, 0, label=label, shown=_shown(target), special=special, prefix=prefix)
-    _check_memory(session, _weight(session, wish))
-    subscription = Subscription(session, wish)
-    _register(session, id, subscription, Reply())
-    session.broker.start(subscription)
+    _check_memory(session, entering.weight(session, wish))
+    entering.Entering(session, id, [wish]).start(Reply())
 
 
 def _id(session: Client, label: str) -> str:
@@ -148,37 +121,6 @@ def _check_memory(session: Client, size: int) -> None:
     share = session.broker.memory.subscriptions
     if not share.fits(size):
         raise faults.subscriptions_too_large(size, share.most)
-
-
-def _weight(session: Client, wish: Wish) -> int:
-    """Bytes of memory that a subscription takes."""
-    size: int = PLAIN + 4 * len(wish.label) + sum([len(topic) for topic in wish.topics])
-    if wish.mode == CLIENT:
-        size += ORDER
-    if wish.mode != AUTO and wish.durable is None and not session.broker.is_queue(wish.destination):
-        # A queue of its own.
-        size += COST
-    if wish.selector is not None:
-        size += TREE + TEXT * len(wish.selector.text)
-    return size
-
-
-def _register(session: Client, key: str, subscription: Subscription, reply: Reply) -> int:
-    """Make ``subscription`` known to the broker, and to the session by ``key``; return up to where the log must be
-    durable before its client is told.
-    """
-    durable = subscription.wish.durable
-    if durable is not None:
-        session.roster.take(session, durable)
-    granted = session.broker.subscribe(subscription)
-    session.subscriptions[key] = subscription
-    if durable is not None:
-        session.roster.hold(session, durable)
-    subscription.weight = _weight(session, subscription.wish)
-    session.broker.memory.subscriptions.take(subscription.weight)
-    session.happened.append(Subscribed(subscription.destination))
-    session.warn(reply, granted.warning)
-    return granted.position
 
 
 def _targets(session: Client, text: str, headers: dict[str, str]) -> list[Target]:
@@ -449,13 +391,6 @@ def _check_durable(session: Client, queue: str) -> None:
     session.broker.naming.check(queue)
     if is_pattern(queue) or queue == MONITOR or naming.temp_owner(queue):
         raise faults.no_queue_name(queue)
-
-
-def bring(broker: Broker) -> None:
-    """Begin to bring what waits in queues of an earlier version to where it belongs now."""
-    durables = broker.fanout.durables
-    while durables.bringing:
-        Bringing(broker, durables.bringing.pop()).start()
 
 
 def unsubscribe(session: Client, frame: Frame, reply: Reply) -> int:
