@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stompserver.broker.broker import Broker, Rules
+from stompserver.broker.commit import UNDER_WAY
 from stompserver.broker.message import Message
 from stompserver.broker.names.destination import SYSTEM
 from stompserver.broker.names.durable import APOLLO, Key
@@ -15,7 +16,9 @@ from stompserver.broker.names.policy import Policies
 from stompserver.broker.oplog import DROP, MARK, PUT, REMOVE, OpLog
 from stompserver.broker.queues.window import Window
 from stompserver.broker.selectors.selector import compile_selector
-from stompserver.broker.subscription import AUTO, Consumer, Delivery, Subscription, Wish
+from stompserver.broker.subscription import AUTO, Consumer, Delivery, Granted, Subscription, Wish
+from stompserver.broker.topics.filling import Subscriber
+from stompserver.errors import Refused
 
 
 class Client(Consumer):
@@ -57,6 +60,39 @@ class Client(Consumer):
 
     def expired(self, delivery: Delivery) -> None:
         pytest.fail("no lease ends here")
+
+
+class Entering(Subscriber):
+    """Who waits for ``subscription``: until it is there, or there was an ``error``."""
+
+    def __init__(self, world: World, subscription: Subscription) -> None:
+        self.world = world
+        self.subscription = subscription
+        self.waiting = True
+        self.lost = False
+        self.warning = ""
+        self.error: Refused | None = None
+
+    def begin(self) -> None:
+        granted = self.world.broker.subscribe(self.subscription, self)
+        if granted.position != UNDER_WAY:
+            self.granted(granted)
+
+    def gone(self) -> bool:
+        assert self.waiting
+        self.waiting = not self.lost
+        return self.lost
+
+    def granted(self, granted: Granted) -> None:
+        assert self.waiting and granted.position <= self.world.broker.log.position
+        self.waiting = False
+        self.warning = granted.warning
+        self.world.enter(self.subscription)
+
+    def refused(self, error: Refused) -> None:
+        assert self.waiting
+        self.waiting = False
+        self.error = error
 
 
 class World:
@@ -154,20 +190,33 @@ class World:
     def send(self, destination: str, body: bytes = b"", sender: Consumer | None = None, **given: Any) -> int:
         return self.broker.send(self.message(destination, body, **given), sender)
 
-    def subscribe(
+    def wished(
         self, client: Client, destination: str, mode: int = AUTO, prefetch: int = 0, **wishes: Any
     ) -> Subscription:
         self.count += 1
-        if "durable" in wishes:
+        if isinstance(wishes.get("durable"), str):
             wishes["durable"] = Key(APOLLO, wishes["durable"])
         if "selector" in wishes:
             wishes["selector"] = compile_selector(wishes["selector"])
-        subscription = Subscription(client, Wish(str(self.count), destination, mode, prefetch, **wishes))
+        return Subscription(client, Wish(str(self.count), destination, mode, prefetch, **wishes))
+
+    def subscribe(self, client: Client, destination: str, *given: Any, **wishes: Any) -> Subscription:
+        subscription = self.wished(client, destination, *given, **wishes)
         self.granted = self.broker.subscribe(subscription)
-        client.subscriptions[subscription.id] = subscription
+        self.enter(subscription)
+        return subscription
+
+    def enter(self, subscription: Subscription) -> None:
+        """It is there: its client gets what waits."""
+        subscription.consumer.subscriptions[subscription.id] = subscription
         self.broker.start(subscription)
         self.feed()
-        return subscription
+
+    def begin(self, client: Client, destination: str, *given: Any, **wishes: Any) -> Entering:
+        """Subscribe as a client does that can wait for it."""
+        entering = Entering(self, self.wished(client, destination, *given, **wishes))
+        entering.begin()
+        return entering
 
     def unsubscribe(self, subscription: Subscription) -> None:
         del subscription.consumer.subscriptions[subscription.id]
