@@ -145,5 +145,7 @@ class Commit(Sliced):
 
     def finish(self) -> None:
         """What is half done is done; what has not begun is not."""
+        if not self._doing:
+            self._committer.dropped()
         while self._doing and self.slice(BUDGET):
             pass

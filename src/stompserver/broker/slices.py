@@ -46,6 +46,10 @@ class Waiting(metaclass=ABCMeta):
     def refused(self, error: Refused) -> None:
         """It cannot be done, and nothing of it was, or is left."""
 
+    def dropped(self) -> None:
+        """The server ends, and nothing of it is done: nobody is to wait for it."""
+        return
+
 
 class Slices(Timed):
     """What is under way: one slice a ms, of each work in turn, so that a turn of the loop is short however much there

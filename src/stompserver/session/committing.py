@@ -61,6 +61,10 @@ class Committing(Committer):
             self._session.fail(error, self._reply.receipt)
         self._end()
 
+    def dropped(self) -> None:
+        """The connection may end."""
+        self._end()
+
     def _give(self) -> None:
         self._share.give(self._taken)
         self._taken = 0

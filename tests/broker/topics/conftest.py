@@ -94,6 +94,10 @@ class Entering(Subscriber):
         self.waiting = False
         self.error = error
 
+    def dropped(self) -> None:
+        assert self.waiting
+        self.waiting = False
+
 
 class World:
     """``policies`` maps patterns to options. What was committed is in ``stored``, by queue and key."""

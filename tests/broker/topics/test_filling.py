@@ -278,8 +278,9 @@ def test_the_server_ends_meanwhile(stored_world: Any, new_client: Any) -> None:
     world = keep(stored_world)
     world.begin(new_client(), TOPIC, INDIVIDUAL, durable="done", replay="first")
     world.pass_time(1)
-    world.begin(new_client(), TOPIC, durable="not begun", replay="first")
+    not_begun = world.begin(new_client(), TOPIC, durable="not begun", replay="first")
     world.broker.slices.finish()
+    assert not not_begun.waiting
     world.restart()
     assert list(world.broker.fanout.durables.fed) == ["/dsub/done"]
     world.subscribe(client := new_client(), TOPIC, durable="done")

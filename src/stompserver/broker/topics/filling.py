@@ -349,6 +349,8 @@ class Filling(Sliced):
 
     def finish(self) -> None:
         """What is half copied is copied; what is only looked for is not there."""
+        if self._made is None and self._subscriber is not None:
+            self._subscriber.dropped()
         while self._made is not None and self.slice(BUDGET):
             pass
 

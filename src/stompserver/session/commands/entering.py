@@ -127,6 +127,10 @@ class Entering(Subscriber):
             self._session.fail(error, self._reply.receipt)
         self._release()
 
+    def dropped(self) -> None:
+        """The connection may end."""
+        self._release()
+
     def _release(self) -> None:
         """The session waits no more."""
         session = self._session
