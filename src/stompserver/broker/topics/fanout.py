@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.deadlines import Timed
@@ -11,13 +12,15 @@ from stompserver.broker.names.pattern import Pattern, is_pattern
 from stompserver.broker.names.wildcards import Wildcards
 from stompserver.broker.oplog import OpLog
 from stompserver.broker.queues.shared import Shared
+from stompserver.broker.slices import BUDGET, Sliced
 from stompserver.broker.subscription import AUTO, Consumer, Subscription, Wish
 from stompserver.broker.topics.choice import Choice
 from stompserver.broker.topics.durables import Durables
 from stompserver.broker.topics.feed import Feed
 from stompserver.broker.topics.filling import Subscriber
 from stompserver.broker.topics.history import HISTORY, History, wanted
-from stompserver.broker.topics.mailbox import DISCONNECT, MUCH, Mailbox
+from stompserver.broker.topics.mailbox import DISCONNECT, Mailbox
+from stompserver.broker.topics.remembering import MUCH, Fillings
 from stompserver.broker.topics.replay import Replay, Start
 from stompserver.broker.topics.retained import Retained
 from stompserver.broker.topics.topic import Topic
@@ -56,6 +59,7 @@ class Fanout:
 
     __slots__ = (
         "_aging",
+        "_fillings",
         "boxes",
         "desk",
         "durables",
@@ -84,6 +88,7 @@ class Fanout:
         self.durables = Durables(desk, self, properties)
         self.retained = Retained(desk)
         self.unheard = Unheard(desk)
+        self._fillings = Fillings(self.retained, desk)
         self.histories: dict[str, History] = {}
         """By the names of their topics, the longest unused first."""
         self.replayed = False
@@ -172,34 +177,49 @@ class Fanout:
         desk = self.desk
         twin = history.prepare(message, desk.now)
         desk.place(twin)
-        history.add(twin, desk.now)
+        history.add(twin)
         if history.policy.history_age:
             self._watch_age(history)
         # The one that was unused for longest is the first.
         name = message.destination
         self.histories[name] = self.histories.pop(name)
-        share = desk.memory.histories
-        while share.exceeded:
+        if not self.shrink(history, BUDGET):
+            desk.slices.add(_Forgetting(self, deque([history])))
+
+    def shrink(self, history: History, budget: int) -> int:
+        """Forget what is too much in ``history``, and in all of them for it, with about ``budget`` messages; return
+        how much of that is left: 0 when there may be more to forget.
+        """
+        budget = history.trim(self.desk.now, budget)
+        share = self.desk.memory.histories
+        while share.exceeded and budget > 0:
             if len(history) > 1:
                 history.forget_oldest()
+                budget -= 1
             elif len(self.histories) > 1:
                 # Many topics with one message each.
-                self._forget_history(next(iter(self.histories)))
+                name = next(iter(self.histories))
+                budget -= len(self.histories[name])
+                self._forget_history(name)
             else:
                 break
+        return max(budget, 0)
 
     def _watch_age(self, history: History) -> None:
         """See that what becomes too old is forgotten also when nothing new is sent."""
         if not self._aging.live:
             self.desk.deadlines.after(max(AGING, min(history.policy.history_age, HOUR)), self._aging)
 
-    def forget_old(self, now: int) -> None:
+    def forget_old(self) -> None:
         """Forget what is too old in all histories."""
-        for history in self.histories.values():
-            if history.policy.history_age:
-                history.trim(now)
-                if len(history) > 1:
-                    self._watch_age(history)
+        forgetting = _Forgetting(self, deque(self.histories.values()))
+        if forgetting.slice(BUDGET):
+            self.desk.slices.add(forgetting)
+
+    def age(self, history: History) -> None:
+        """What is too old in ``history`` was forgotten: look again when something can be."""
+        if history.policy.history_age and len(history) > 1:
+            self._watch_age(history)
 
     def _unheard(self, name: str, message: Message) -> Topic | None:
         """A topic for a message to a name that nobody subscribes to, if it is to be kept, or patterns have it."""
@@ -273,13 +293,16 @@ class Fanout:
         if len(self.histories) >= HISTORIES:
             self._forget_history(next(iter(self.histories)))
         history = History(topic.name, self.desk.log, self.desk.memory, self.desk.clock, topic.policy)
+        history.born = self.desk.number
         topic.history = self.histories[topic.name] = history
         self.passing.pop(topic.name, None)
         return history
 
     def _forget_history(self, name: str) -> None:
         history = self.histories.pop(name)
-        history.clear()
+        rest = history.clear()
+        if rest is not None:
+            self.desk.slices.add(rest)
         topic = self.topics.get(name)
         if topic is not None:
             topic.history = None
@@ -325,8 +348,7 @@ class Fanout:
         """
         if topic.pattern is None:
             return False
-        cost: int = wish.selector.cost if wish.selector is not None else 0
-        return len(self.retained.register.entries) * cost + self.retained.effort > MUCH
+        return self.retained.work(wish.selector) > MUCH
 
     def topic(self, name: str) -> Topic:
         topic = self.topics.get(name)
@@ -361,7 +383,7 @@ class Fanout:
         box = subscription.queue
         if isinstance(box, Mailbox):
             if box.replay is None:
-                box.fill(self.retained.near(choice), choice)
+                self._fillings.fill(box, choice)
             box.dispatch()
             return
         for message in self.retained.find(choice):
@@ -373,8 +395,7 @@ class Fanout:
         self.replayed = True
         owner = box.owner
         if not found and owner is not None:
-            choice = self._choice(self.topics[owner.destination], owner.consumer)
-            box.fill(self.retained.near(choice), choice)
+            self._fillings.fill(box, self._choice(self.topics[owner.destination], owner.consumer))
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Deliver nothing more to ``subscription``, which has a topic."""
@@ -408,6 +429,30 @@ class Fanout:
         return []
 
 
+class _Forgetting(Sliced):
+    """Forgets what is too much, or too old, in ``histories``."""
+
+    __slots__ = ("_fanout", "_histories")
+
+    def __init__(self, fanout: Fanout, histories: deque[History]) -> None:
+        self._fanout = fanout
+        self._histories = histories
+
+    def slice(self, budget: int) -> bool:
+        """Forget some, in some of them."""
+        histories = self._histories
+        while histories and budget > 0:
+            history = histories[0]
+            if self._fanout.histories.get(history.topic) is history:
+                budget = self._fanout.shrink(history, budget)
+                if not budget:
+                    return True
+                self._fanout.age(history)
+            histories.popleft()
+            budget -= 1
+        return len(histories) > 0
+
+
 class _Aging(Timed):
     """The next look at what is too old; one for all histories."""
 
@@ -418,7 +463,7 @@ class _Aging(Timed):
         self._fanout = fanout
 
     def due(self, now: int) -> None:
-        self._fanout.forget_old(self._fanout.desk.now)
+        self._fanout.forget_old()
 
 
 def retention(topic: Topic, message: Message) -> str:

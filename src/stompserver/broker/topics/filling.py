@@ -81,18 +81,14 @@ class Findings:
         self._aside: int = 0
         """As much of that as is set aside."""
         self._after: int = desk.number
-        """The number of the newest message there was when it was last looked which topics retain one."""
+        """The number of the newest message there was when it was last looked which topics kept something."""
         self._left: deque[Message] = deque()
         """Retained messages that were not looked at."""
         self._replay: Replay | None = None
         if start is None:
             self._left.extend(fanout.retained.near(self._choice))
             return
-        histories: dict[str, History] = {}
-        for feed in feeds:
-            for history in fanout.histories_near(feed.topic, feed.pattern):
-                histories[history.topic] = history
-        self._replay = Replay(start, desk.number, list(histories.values()), self._choice)
+        self._replay = Replay(start, desk.number, self._histories(-1), self._choice)
 
     def look(self, spared: int) -> bool:
         """Find some; whether that is all there is now. Raises Refused when there is no room for the copies, with
@@ -116,11 +112,29 @@ class Findings:
         while budget > 0:
             page = replay.take(max(1, min(PAGE, budget // (1 + self._cost))), self._desk.now)
             if not page and replay.over:
-                return True
+                if self._after == self._desk.number:
+                    return True
+                # Those that have begun since.
+                fresh = self._histories(self._after)
+                self._after = self._desk.number
+                if not fresh:
+                    return True
+                replay.add(fresh)
+                if not replay.look(budget):
+                    return False
             budget -= 1
             for message in page:
                 budget -= self._see(message)
         return False
+
+    def _histories(self, after: int) -> list[History]:
+        """Those that may be of the topics, and that began after the message with that number."""
+        found: dict[str, History] = {}
+        for feed in self.feeds:
+            for history in self._fanout.histories_near(feed.topic, feed.pattern):
+                if history.born > after:
+                    found[history.topic] = history
+        return list(found.values())
 
     def _look_round(self) -> bool:
         clock = self._desk.clock

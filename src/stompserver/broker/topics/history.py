@@ -11,6 +11,7 @@ from stompserver.broker.message import Message
 from stompserver.broker.names.destination import SYSTEM
 from stompserver.broker.names.policy import Policy
 from stompserver.broker.oplog import OpLog
+from stompserver.broker.slices import BUDGET, Sliced
 
 HISTORY: Final = SYSTEM + "history:"
 """What the system queue of a topic's history begins with."""
@@ -29,10 +30,24 @@ class History:
     offsets go on from it.
     """
 
-    __slots__ = ("bytes", "clock", "log", "memory", "messages", "offset", "policy", "queue", "start", "topic")
+    __slots__ = (
+        "born",
+        "bytes",
+        "clock",
+        "log",
+        "memory",
+        "messages",
+        "offset",
+        "policy",
+        "queue",
+        "start",
+        "topic",
+    )
 
     def __init__(self, topic: str, log: OpLog, memory: Memory, clock: Clock, policy: Policy) -> None:
         self.topic = topic
+        self.born: int = 0
+        """The number of the newest message there was when it began in this run."""
         self.queue: str = HISTORY + topic
         self.log = log
         self.memory = memory
@@ -62,23 +77,24 @@ class History:
         extras[_TIME] = str(now)
         return twin
 
-    def add(self, twin: Message, now: int) -> None:
-        """Remember what ``prepare`` made, and forget what is too much then."""
+    def add(self, twin: Message) -> None:
+        """Remember what ``prepare`` made; there may be too much then."""
         self._admit(twin)
         self.log.put(self.queue, twin)
-        self.trim(now)
 
     def _admit(self, message: Message) -> None:
         self.messages.append(message)
         self.bytes += message.size
         self.memory.histories.take(message.size)
 
-    def trim(self, now: int) -> None:
-        """Forget what is too much, or too old at ``now``; but never the newest."""
+    def trim(self, now: int, budget: int) -> int:
+        """Forget what is too much, or too old at ``now``, but never the newest, and no more than ``budget`` messages;
+        return how many more there could have been.
+        """
         policy = self.policy
         most: int = policy.history_messages
         room: int = policy.history_bytes
-        while len(self.messages) - self.start > 1:
+        while budget > 0 and len(self.messages) - self.start > 1:
             oldest = self.messages[self.start]
             if not (
                 0 < most < len(self.messages) - self.start
@@ -87,6 +103,8 @@ class History:
             ):
                 break
             self.forget_oldest()
+            budget -= 1
+        return budget
 
     def _too_old(self, message: Message, now: int) -> bool:
         age: int = self.policy.history_age
@@ -104,12 +122,21 @@ class History:
             self.start = 0
         return oldest.size
 
-    def clear(self) -> None:
-        """Forget everything."""
-        while len(self.messages) > self.start:
-            self.forget_oldest()
-        self.messages.clear()
+    def clear(self) -> Sliced | None:
+        """Forget everything; what there is to be done for that still, when that is much."""
+        messages = self.messages
+        much = len(self) > BUDGET
+        if much:
+            self.memory.histories.give(self.bytes)
+            self.log.drop(self.queue)
+            self.bytes = 0
+            self.messages = []
+        else:
+            while len(messages) > self.start:
+                self.forget_oldest()
+            messages.clear()
         self.start = 0
+        return _Release(messages) if much else None
 
     def restore(self, messages: list[Message]) -> None:
         """Take back what the store has of an earlier run."""
@@ -166,6 +193,20 @@ class History:
             if not self.clock.is_over(message) and not self._too_old(message, now):
                 found.append(message)
         return found, place if at == end and at < len(self.messages) else max(place, last)
+
+
+class _Release(Sliced):
+    """Lets go of ``messages``, which nobody looks at any more."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+
+    def slice(self, budget: int) -> bool:
+        """Let go of some."""
+        del self._messages[-4 * budget :]
+        return len(self._messages) > 0
 
 
 def number_of(message: Message) -> int:

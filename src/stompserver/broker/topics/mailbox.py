@@ -30,9 +30,6 @@ PAGES: Final = 8
 ASKED: Final = 4000
 """Units of work of a selector (``Selector.cost``) in one go: some milliseconds."""
 
-MUCH: Final = 20_000
-"""Units above which a selector is asked of what was kept by a mailbox, in slices, and not at once."""
-
 
 class Mailbox(Queue):
     """``owner``'s alone, and in memory alone: credit, redelivery and order are a queue's.
@@ -170,15 +167,6 @@ class Mailbox(Queue):
     def _cost(self) -> int:
         return self.selector.cost if self.selector is not None else 0
 
-    def fill(self, messages: list[Message], choice: Choice) -> None:
-        """Take those of ``messages``, the oldest first, that ``choice`` has and its owner wants, in slices where
-        asking that is much work; nothing is delivered before that.
-        """
-        filling = _Filling(self, messages, choice)
-        if filling.ask():
-            self.block()
-            self.slices.add(filling)
-
     def ask(self, left: deque[Message], choice: Choice) -> bool:
         """Take some of ``left``; whether there are more."""
         most: int = ASKED
@@ -218,27 +206,3 @@ class _Reading(Sliced):
     def slice(self, budget: int) -> bool:
         """Look through some of it."""
         return not self._box.deleted and self._box.read_on()
-
-
-class _Filling(Sliced):
-    """Asks a mailbox which of what a topic kept it wants."""
-
-    __slots__ = ("_box", "_choice", "_left")
-
-    def __init__(self, box: Mailbox, messages: list[Message], choice: Choice) -> None:
-        self._box = box
-        self._choice = choice
-        self._left = deque(messages)
-
-    def ask(self) -> bool:
-        """Ask of some; whether there are more."""
-        return self._box.ask(self._left, self._choice)
-
-    def slice(self, budget: int) -> bool:
-        """Ask of some; with the last one it delivers."""
-        if self.ask():
-            return True
-        if not self._box.deleted:
-            self._box.unblock()
-            self._box.dispatch()
-        return False

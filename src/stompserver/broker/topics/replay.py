@@ -139,6 +139,11 @@ class Replay:
         """Whether what is sent to the topic of ``history`` comes by this replay."""
         return history in self.histories
 
+    def add(self, histories: list[History]) -> None:
+        """There are these, too."""
+        self.histories.update(histories)
+        self._left.extend(histories)
+
     def look(self, budget: int) -> bool:
         """See which histories it is of, with about ``budget`` units of work; whether that is known of all."""
         choice = self._choice

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from stompserver.broker.kept.register import Register
 from stompserver.broker.message import Message
 from stompserver.broker.names.destination import SYSTEM
+from stompserver.broker.oplog import FOREVER
+from stompserver.broker.selectors.selector import Selector
 from stompserver.broker.topics.choice import Choice, effort_of
 from stompserver.errors import Refused
 
@@ -29,10 +31,11 @@ class Retained:
     it counts for to compare the names of all with a pattern, in units of work (``Desk.work``).
     """
 
-    __slots__ = ("_clock", "effort", "register", "share")
+    __slots__ = ("_clock", "_desk", "effort", "register", "share")
 
     def __init__(self, desk: Desk) -> None:
         self._clock = desk.clock
+        self._desk = desk
         self.register = Register(desk, RETAINED, self._restore)
         self.share = desk.memory.retained
         self.effort: int = 0
@@ -69,6 +72,7 @@ class Retained:
 
     def _forget_expired(self) -> None:
         """Nobody is given these any more."""
+        self._desk.work += len(self.register.entries) // 4
         for topic, message in list(self.register.entries.items()):
             if self._clock.is_over(message):
                 self.remove(topic)
@@ -120,19 +124,23 @@ class Retained:
             found = self.near(choice)
         return [message for message in found if not self._clock.is_over(message)]
 
-    def near(self, choice: Choice, after: int = 0) -> list[Message]:
-        """Those that ``choice`` may have, which is to be asked of each; with numbers above ``after``, in the order in
-        which they were sent.
+    def near(self, choice: Choice, after: int = 0, upto: int = FOREVER) -> list[Message]:
+        """Those that ``choice`` may have, which is to be asked of each; with numbers above ``after`` and not above
+        ``upto``, in the order in which they were sent.
         """
         entries = self.register.entries
         if choice.patterns:
-            found = [message for message in entries.values() if message.number > after]
+            near = list(entries.values())
         else:
-            found = [
-                entries[name] for name in choice.names if name in entries and entries[name].number > after
-            ]
+            near = [entries[name] for name in choice.names if name in entries]
+        found = [message for message in near if after < message.number <= upto]
         found.sort(key=_number)
         return found
+
+    def work(self, selector: Selector | None) -> int:
+        """What it counts for to compare all with a pattern, and ask a ``selector`` of them, in units of work."""
+        cost: int = selector.cost if selector is not None else 0
+        return len(self.register.entries) * cost + self.effort
 
 
 def _number(message: Message) -> int:
