@@ -36,6 +36,9 @@ class Waiting(Committer):
     def refused(self, error: Refused) -> None:
         self.said.append(str(error))
 
+    def dropped(self) -> None:
+        self.said.append("dropped")
+
 
 @pytest.fixture
 def broker(new_consumer: Any) -> Broker:
@@ -158,3 +161,14 @@ def test_the_end_of_the_server_finishes_what_is_half_done(broker: Broker) -> Non
     assert (half.said, none.said) == (["begun", "applied"], [])
     assert broker.enqueued == SENDS
     assert not broker.log.held
+
+
+def test_the_server_ends_before_its_turn(broker: Broker) -> None:
+    first, second = Waiting(), Waiting()
+    for waiting in (first, second):
+        assert broker.apply(sends(), committer=waiting) == UNDER_WAY
+    while first.said != ["begun"]:
+        broker.tick(broker.now + 1)
+    broker.slices.finish()
+    assert (first.said, second.said) == (["begun", "applied"], ["dropped"])
+    assert broker.enqueued == SENDS
