@@ -40,7 +40,7 @@ class Delete(Job):
             return True
         if self._purge is not None:
             self.removed = self._purge.removed
-        if queue.subscriptions:
+        if self.broker.fanout.durables.used(queue):
             self.end("somebody subscribed to it meanwhile")
             return False
         if not queue.deleted:

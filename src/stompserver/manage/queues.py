@@ -125,9 +125,10 @@ def delete(broker: Broker, name: str) -> Delete:
     when there is none, or somebody is subscribed to it.
     """
     found = find(broker, name)
-    if found.subscriptions and name.startswith(DURABLE):
+    used = broker.fanout.durables.used(found)
+    if used and name.startswith(DURABLE):
         durables.delete(broker, name)
-    if found.subscriptions:
+    if used:
         raise Refused(
             f"Queue {name[:80]} is in use",
             where="header queue",

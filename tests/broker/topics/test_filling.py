@@ -13,6 +13,8 @@ from stompserver.broker.subscription import AUTO, INDIVIDUAL
 from stompserver.broker.topics import filling
 from stompserver.broker.topics.mailbox import ASKED
 from stompserver.errors import Refused
+from stompserver.manage import queues
+from stompserver.manage.delete import Delete
 
 MANY = 100
 PART = 10
@@ -243,6 +245,34 @@ def test_there_is_no_room_any_more_in_the_middle(kept: Any, new_client: Any) -> 
     turns(world, entering)
     assert "memory" in str(entering.error)
     assert memory.used == memory.histories.used and "/dsub/x" not in world.broker.queues
+
+
+def test_lists_of_what_is_looked_at_count(world: Any, new_client: Any) -> None:
+    many = 200
+    for number in range(many):
+        world.send(f"/topic/r.{number}", retain="set")
+    memory = world.broker.memory
+    before = memory.used
+    entering = world.begin(new_client(), "/topic/r.>", durable="x", selector=COSTLY)
+    assert memory.used == before + many * filling.LISTED
+    entering.lost = True
+    settled(world)
+    assert memory.used == before
+    world.subscribe(new_client(), "/topic/r.>", durable="x", selector="n = 1")
+    assert memory.used == before
+
+
+def test_management_does_not_delete_it_meanwhile(kept: Any, new_client: Any) -> None:
+    world, client = kept, new_client()
+    entering = world.begin(client, TOPIC, durable="x", replay="first")
+    world.pass_time(1)
+    with pytest.raises(Refused, match="in use"):
+        queues.delete(world.broker, "/dsub/x")
+    job = Delete(world.broker, world.broker.queues["/dsub/x"])
+    assert not job.step(1000)
+    assert "meanwhile" in job.problem
+    turns(world, entering)
+    assert client.take() == numbers(0, MANY)
 
 
 def test_a_changed_one_begins_anew(kept: Any, new_client: Any) -> None:

@@ -381,7 +381,7 @@ class Durables:
                 change.more = wanted
             return
         queue = self.queue_of(old)
-        held = len(queue.subscriptions) > 0 or old.filling
+        held = self.used(queue)
         new = [feed for feed in wanted if old.of(feed.topic) is None]
         changed = [feed for feed in wanted if feed not in new and not old.has_same(feed)]
         if change.key.way == QUEUE_NAME:
@@ -425,13 +425,18 @@ class Durables:
             self._release(earlier, feed)
             self._bind(feed.known_by(earlier.queue, key))
 
+    def used(self, queue: Queue) -> bool:
+        """Whether somebody is subscribed to ``queue``, or about to be: it is being filled."""
+        fed = self.fed.get(queue.name)
+        return len(queue.subscriptions) > 0 or (fed is not None and fed.filling)
+
     def forget(self, fed: Fed) -> int:
         """Delete a durable subscription and what waits for it; return the newest op's position.
 
         Raises Refused when somebody is subscribed to it.
         """
         desk = self.desk
-        if self.queue_of(fed).subscriptions or fed.heir is not None or fed.filling:
+        if self.used(self.queue_of(fed)) or fed.heir is not None:
             raise Refused(
                 f"Durable subscription {fed.name[:80]!r} is in use",
                 where="UNSUBSCRIBE",

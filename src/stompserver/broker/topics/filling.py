@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 COPIES: int = 4_000
 """Copies of messages that are made at once, and in a slice if there are more."""
 
+LISTED: Final = 100
+"""Bytes of memory that a topic, of which something was kept, takes in a list of those to be looked at."""
+
 LIGHT: Final = 8
 """Units of ``Desk.work`` that take as long as a copy."""
 
@@ -60,6 +63,7 @@ class Findings:
         "_desk",
         "_fanout",
         "_left",
+        "_listed",
         "_replay",
         "feeds",
         "kept",
@@ -84,11 +88,16 @@ class Findings:
         """The number of the newest message there was when it was last looked which topics kept something."""
         self._left: deque[Message] = deque()
         """Retained messages that were not looked at."""
+        self._listed: int = 0
+        """What it takes to list what is to be looked at."""
         self._replay: Replay | None = None
         if start is None:
             self._left.extend(fanout.retained.near(self._choice))
+            self._listed = LISTED * len(self._left)
             return
-        self._replay = Replay(start, desk.number, self._histories(-1), self._choice)
+        histories = self._histories(-1)
+        self._listed = LISTED * len(histories)
+        self._replay = Replay(start, desk.number, histories, self._choice)
 
     def look(self, spared: int) -> bool:
         """Find some; whether that is all there is now. Raises Refused when there is no room for the copies, with
@@ -98,10 +107,11 @@ class Findings:
         memory = self._desk.memory
         memory.used -= self._aside
         self._aside = 0
-        if self._bytes:
-            memory.check(self._bytes - spared)
+        aside: int = self._bytes + self._listed
+        if aside:
+            memory.check(aside - spared)
             self._desk.check_storage(self._bytes)
-        self._aside = self._bytes
+        self._aside = aside
         memory.used += self._aside
         return over
 
@@ -180,6 +190,7 @@ class Findings:
         self._desk.memory.used -= self._aside
         self._aside = 0
         self._bytes = 0
+        self._listed = 0
         self.kept.clear()
         self._left.clear()
 
@@ -247,6 +258,7 @@ class Filling(Sliced):
             queue = self._bind(change)
             while findings.kept:
                 self._copy(queue)
+            findings.drop()
             return self._join(queue)
 
     def slice(self, budget: int) -> bool:
