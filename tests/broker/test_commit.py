@@ -158,17 +158,6 @@ def test_the_end_of_the_server_finishes_what_is_half_done(broker: Broker) -> Non
         now += 1
         broker.tick(now)
     broker.slices.finish()
-    assert (half.said, none.said) == (["begun", "applied"], [])
+    assert (half.said, none.said) == (["begun", "applied"], ["dropped"])
     assert broker.enqueued == SENDS
     assert not broker.log.held
-
-
-def test_the_server_ends_before_its_turn(broker: Broker) -> None:
-    first, second = Waiting(), Waiting()
-    for waiting in (first, second):
-        assert broker.apply(sends(), committer=waiting) == UNDER_WAY
-    while first.said != ["begun"]:
-        broker.tick(broker.now + 1)
-    broker.slices.finish()
-    assert (first.said, second.said) == (["begun", "applied"], ["dropped"])
-    assert broker.enqueued == SENDS

@@ -14,7 +14,7 @@ from stompserver.broker.queues.queue import Queue
 from stompserver.broker.selectors.selector import too_costly
 from stompserver.broker.subscription import Consumer, Subscription, Wish
 from stompserver.broker.topics.feed import Change, Fed, Feed, feed_of, virtual_topic
-from stompserver.broker.topics.filling import Filling, Subscriber
+from stompserver.broker.topics.filling import Feeder, Filling, Kept, Subscriber
 from stompserver.errors import ClientError, Refused
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DURABLES: Final = SYSTEM + "durables"
 """The system queue with what feeds which queue."""
 
 
-class Durables:
+class Durables(Feeder):
     """``fed`` has the queues by their names, ``keys`` those of durable subscriptions by the parts of what they are
     known by; also in ``register``, so that they outlive the server. ``bringing`` has queues of an earlier version
     from which somebody has to bring what waits to their heirs.
@@ -34,13 +34,13 @@ class Durables:
     __slots__ = (
         "_costs",
         "_count",
+        "_properties",
         "_short",
         "bringing",
         "desk",
         "fanout",
         "fed",
         "keys",
-        "properties",
         "register",
     )
 
@@ -50,7 +50,7 @@ class Durables:
         self.fed: dict[str, Fed] = {}
         self.keys: dict[Parts, Fed] = {}
         self.bringing: list[Fed] = []
-        self.properties = properties
+        self._properties = properties
         self._short: dict[str, list[Fed]] = {}
         """By what people may call them."""
         self._count: int = 0
@@ -296,7 +296,8 @@ class Durables:
         """
         change = self.plan(subscription)
         self.check_change(change)
-        return Filling(self, subscription, change, subscriber).begin(change)
+        kept = Kept(self.fanout.retained, self.fanout.histories)
+        return Filling(self.desk, self, kept, subscription, change, subscriber).begin(change)
 
     def plan(self, subscription: Subscription) -> Change:
         """What is to be done for the wish of ``subscription``; nothing is done yet."""
@@ -336,8 +337,8 @@ class Durables:
         """Raises Refused when there may not be what ``change`` makes."""
         self._check(change.more, change.instead)
 
-    def make(self, change: Change) -> Queue:
-        """Do what is planned; return the queue, in which nothing of what its topics kept is yet."""
+    def make(self, change: Change, properties: dict[str, str] | None) -> Fed:
+        """Do what is planned, and ask for ``properties`` of the queue. What its topics kept is not there yet."""
         old, fed = change.old, self.keys.get(change.key.parts)
         if change.anew and old is not None:
             self.desk.delete(self.queue_of(old))
@@ -353,7 +354,14 @@ class Durables:
         if fed is None:
             fed = old
         assert fed is not None
-        return self.queue_of(fed)
+        queue = self.queue_of(fed)
+        if properties is not None:
+            change.warnings.append(self._properties.ask(queue.name, properties))
+        return fed
+
+    def lives(self, fed: Fed) -> bool:
+        """Whether that is not deleted."""
+        return self.fed.get(fed.queue) is fed
 
     def join(self, subscription: Subscription, queue: Queue, fresh: bool, warnings: list[str]) -> str:
         """Let ``subscription`` have its turns at ``queue``; return ``warnings``, and what else cannot be had."""
@@ -488,9 +496,9 @@ class Durables:
         """Put a copy of ``message`` into the queue of each; ``sender`` may have to wait then."""
         for feed in feeds:
             twin = message.copy()
-            filling = feed.filling
-            if filling is not None:
-                filling.coming.append((feed, twin))
+            coming = feed.coming
+            if coming is not None:
+                coming.append((feed, twin))
                 self.desk.memory.used += twin.size
                 continue
             queue = self.queue_of(self.fed[feed.queue])

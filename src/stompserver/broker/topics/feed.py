@@ -3,7 +3,8 @@ topic."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from typing import Final
 
 from stompserver.broker.message import OVERHEAD, Message
 from stompserver.broker.names.destination import DURABLE
@@ -11,9 +12,6 @@ from stompserver.broker.names.durable import EARLIER, Key
 from stompserver.broker.names.pattern import Pattern, is_pattern
 from stompserver.broker.selectors.selector import TEXT, TREE, Selector, compile_selector
 from stompserver.broker.subscription import Consumer
-
-if TYPE_CHECKING:
-    from stompserver.broker.topics.filling import Filling
 
 FEED: Final = 1500
 """Bytes of memory that a feed takes beside its names and selector, with what the register keeps of it."""
@@ -33,14 +31,14 @@ class Feed:
 
     With ``no_local`` it gets nothing that a connection with ``client_id`` sent. ``key`` is what the durable
     subscription is known by whose queue it is, None for a consumer group's of a virtual topic; with ``passing`` it
-    goes with its last subscription. ``entry`` is its name in the register, "" for none yet; ``filling`` is there
-    while its queue gets what its topic kept first.
+    goes with its last subscription. ``entry`` is its name in the register, "" for none yet; ``coming`` is there
+    while its queue gets what its topic kept first: what is sent meanwhile waits there, with the feed that it came by.
     """
 
     __slots__ = (
         "client_id",
+        "coming",
         "entry",
-        "filling",
         "key",
         "no_local",
         "passing",
@@ -69,7 +67,7 @@ class Feed:
         self.key: Key | None = key
         self.passing: bool = passing
         self.entry: str = ""
-        self.filling: Filling | None = None
+        self.coming: deque[tuple[Feed, Message]] | None = None
 
     def known_by(self, queue: str, key: Key) -> Feed:
         """The same for another ``queue``, or under another ``key``."""

@@ -3,7 +3,7 @@ slices."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,6 @@ from stompserver.broker.slices import BUDGET, Sliced, Waiting
 from stompserver.broker.subscription import Granted, Subscription
 from stompserver.broker.topics.choice import Choice
 from stompserver.broker.topics.feed import Feed
-from stompserver.broker.topics.history import History
 from stompserver.broker.topics.mailbox import ASKED, PAGE
 from stompserver.broker.topics.replay import Replay, Start
 from stompserver.errors import Refused
@@ -22,9 +21,9 @@ from stompserver.errors import Refused
 if TYPE_CHECKING:
     from stompserver.broker.desk import Desk
     from stompserver.broker.queues.queue import Queue
-    from stompserver.broker.topics.durables import Durables
-    from stompserver.broker.topics.fanout import Fanout
     from stompserver.broker.topics.feed import Change, Fed
+    from stompserver.broker.topics.history import History
+    from stompserver.broker.topics.retained import Retained
 
 
 # Not Final, because a test lowers it: compiled, a Final is written into the code.
@@ -49,6 +48,59 @@ class Subscriber(Waiting):
         """The subscription is there; it gets what waits when it is started."""
 
 
+class Feeder(metaclass=ABCMeta):
+    """What a filling may use of all durable subscriptions."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def plan(self, subscription: Subscription) -> Change:
+        """What is to be done for the wish of ``subscription``; nothing is done yet."""
+
+    @abstractmethod
+    def check_change(self, change: Change) -> None:
+        """Raises Refused when there may not be what ``change`` makes."""
+
+    @abstractmethod
+    def make(self, change: Change, properties: dict[str, str] | None) -> Fed:
+        """Do what is planned, and ask for ``properties`` of the queue."""
+
+    @abstractmethod
+    def join(self, subscription: Subscription, queue: Queue, fresh: bool, warnings: list[str]) -> str:
+        """Let ``subscription`` have its turns at ``queue``; return ``warnings``, and what else cannot be had."""
+
+    @abstractmethod
+    def put(self, feed: Feed, queue: Queue, twin: Message) -> None:
+        """Let ``queue`` have ``twin``, a copy of what was sent to the topic of ``feed``."""
+
+    @abstractmethod
+    def queue_of(self, fed: Fed) -> Queue:
+        """The queue of ``fed``."""
+
+    @abstractmethod
+    def lives(self, fed: Fed) -> bool:
+        """Whether that is not deleted."""
+
+
+class Kept:
+    """What topics keep: ``retained`` messages, and ``histories`` by the names of topics."""
+
+    __slots__ = ("histories", "retained")
+
+    def __init__(self, retained: Retained, histories: dict[str, History]) -> None:
+        self.retained = retained
+        self.histories = histories
+
+    def near(self, choice: Choice, after: int) -> list[History]:
+        """Those that ``choice`` may have, and that began after the message with that number."""
+        histories = self.histories
+        if choice.patterns:
+            near = list(histories.values())
+        else:
+            near = [histories[name] for name in choice.names if name in histories]
+        return [history for history in near if history.born > after]
+
+
 class Findings:
     """What was kept of the topics of ``feeds`` and is wanted: by their histories, where ``start`` says from where on,
     else what they retain. ``kept`` has it in its order, and memory is set aside for the copies.
@@ -61,19 +113,19 @@ class Findings:
         "_choice",
         "_cost",
         "_desk",
-        "_fanout",
         "_left",
         "_listed",
         "_replay",
+        "_source",
         "feeds",
         "kept",
     )
 
     def __init__(
-        self, desk: Desk, fanout: Fanout, feeds: list[Feed], subscription: Subscription, start: Start | None
+        self, desk: Desk, source: Kept, feeds: list[Feed], subscription: Subscription, start: Start | None
     ) -> None:
         self._desk = desk
-        self._fanout = fanout
+        self._source = source
         self.feeds = feeds
         self._choice = Choice(subscription.consumer)
         for feed in feeds:
@@ -92,10 +144,10 @@ class Findings:
         """What it takes to list what is to be looked at."""
         self._replay: Replay | None = None
         if start is None:
-            self._left.extend(fanout.retained.near(self._choice))
+            self._left.extend(source.retained.near(self._choice))
             self._listed = LISTED * len(self._left)
             return
-        histories = self._histories(-1)
+        histories = source.near(self._choice, -1)
         self._listed = LISTED * len(histories)
         self._replay = Replay(start, desk.number, histories, self._choice)
 
@@ -125,7 +177,7 @@ class Findings:
                 if self._after == self._desk.number:
                     return True
                 # Those that have begun since.
-                fresh = self._histories(self._after)
+                fresh = self._source.near(self._choice, self._after)
                 self._after = self._desk.number
                 if not fresh:
                     return True
@@ -137,15 +189,6 @@ class Findings:
                 budget -= self._see(message)
         return False
 
-    def _histories(self, after: int) -> list[History]:
-        """Those that may be of the topics, and that began after the message with that number."""
-        found: dict[str, History] = {}
-        for feed in self.feeds:
-            for history in self._fanout.histories_near(feed.topic, feed.pattern):
-                if history.born > after:
-                    found[history.topic] = history
-        return list(found.values())
-
     def _look_round(self) -> bool:
         clock = self._desk.clock
         budget: int = ASKED
@@ -154,9 +197,9 @@ class Findings:
                 if self._after == self._desk.number:
                     return True
                 # What has been retained since.
-                self._left.extend(self._fanout.retained.near(self._choice, self._after))
+                self._left.extend(self._source.retained.near(self._choice, self._after))
                 self._after = self._desk.number
-                budget -= len(self._fanout.retained.register.entries) // 8
+                budget -= len(self._source.retained.register.entries) // 8
                 continue
             message = self._left.popleft()
             budget -= self._choice.effort(message.destination)
@@ -205,41 +248,52 @@ class Filling(Sliced):
     """
 
     __slots__ = (
+        "_coming",
         "_desk",
-        "_durables",
+        "_feeder",
         "_findings",
+        "_found",
         "_fresh",
+        "_kept",
         "_made",
         "_spared",
         "_start",
         "_subscriber",
         "_subscription",
         "_warnings",
-        "coming",
     )
 
     def __init__(
-        self, durables: Durables, subscription: Subscription, change: Change, subscriber: Subscriber | None
+        self,
+        desk: Desk,
+        feeder: Feeder,
+        kept: Kept,
+        subscription: Subscription,
+        change: Change,
+        subscriber: Subscriber | None,
     ) -> None:
-        self._durables = durables
-        self._desk = durables.desk
+        self._desk = desk
+        self._feeder = feeder
+        self._kept = kept
         self._subscription = subscription
         self._subscriber = subscriber
         wish = subscription.wish
         self._start: Start | None = None
         if change.more and (wish.replay or wish.retroactive):
-            self._start = Start(wish.replay or "first", durables.desk.now)
+            self._start = Start(wish.replay or "first", desk.now)
         self._findings = self._search(change.more)
         self._spared: int = change.spared
+        self._found = False
+        """Whether all was found when it was looked last."""
         self._made: Fed | None = None
         self._fresh = False
         """Whether there was no such queue before."""
         self._warnings: list[str] = []
-        self.coming: deque[tuple[Feed, Message]] = deque()
+        self._coming: deque[tuple[Feed, Message]] = deque()
         """What was sent since it was bound, to be put behind the copies; it counts as memory."""
 
     def _search(self, feeds: list[Feed]) -> Findings:
-        return Findings(self._desk, self._durables.fanout, feeds, self._subscription, self._start)
+        return Findings(self._desk, self._kept, feeds, self._subscription, self._start)
 
     def begin(self, change: Change) -> str | None:
         """Do it, and return what cannot be had as wished, or begin with it (None). Raises Refused."""
@@ -255,7 +309,7 @@ class Filling(Sliced):
             self._desk.slices.add(self)
             return None
         with self._desk.log.transaction():
-            queue = self._bind(change)
+            queue = self._feeder.queue_of(self._bind(change))
             while findings.kept:
                 self._copy(queue)
             findings.drop()
@@ -275,30 +329,35 @@ class Filling(Sliced):
             findings.drop()
             return False
         try:
-            if not findings.look(self._spared) or self._desk.log.held:
+            # While another transaction is held there is no need to look again and again.
+            if self._desk.log.held and self._found:
+                return True
+            self._found = findings.look(self._spared)
+            if not self._found or self._desk.log.held:
                 return True
             # Others may have changed what there was.
-            change = self._durables.plan(self._subscription)
+            change = self._feeder.plan(self._subscription)
             self._spared = change.spared
             if not _alike(change.more, findings.feeds):
                 findings.drop()
                 self._findings = self._search(change.more)
+                self._found = False
                 return True
-            self._durables.check_change(change)
+            self._feeder.check_change(change)
         except Refused as error:
             findings.drop()
             subscriber.refused(error)
             return False
         self._desk.log.hold()
         try:
-            queue = self._bind(change)
+            made = self._bind(change)
         except BaseException:
             self._desk.log.release()
             raise
-        made = self._made = self._durables.fed[queue.name]
+        self._made = made
         made.filling = True
         for feed in change.more:
-            feed.filling = self
+            feed.coming = self._coming
         return self._go_on(made)
 
     def _go_on(self, made: Fed) -> bool:
@@ -308,24 +367,20 @@ class Filling(Sliced):
             self._desk.log.release()
             raise
 
-    def _bind(self, change: Change) -> Queue:
+    def _bind(self, change: Change) -> Fed:
         self._fresh = change.fresh
-        queue = self._durables.make(change)
         self._warnings = change.warnings
-        wish = self._subscription.wish
-        if wish.properties is not None:
-            self._warnings.append(self._durables.properties.ask(queue.name, wish.properties))
-        return queue
+        return self._feeder.make(change, self._subscription.wish.properties)
 
     def _fill(self, made: Fed) -> bool:
         """Copy some, and end it with the last."""
         desk = self._desk
-        queue = self._durables.queue_of(made) if self._durables.fed.get(made.queue) is made else None
-        if queue is None:
+        if not self._feeder.lives(made):
             self._stop(made)
             if self._subscriber is not None:
                 self._subscriber.refused(_deleted(made))
             return False
+        queue = self._feeder.queue_of(made)
         if self._subscriber is not None and self._subscriber.gone():
             self._subscriber = None
             if self._fresh and not queue.subscriptions and not queue.unacked:
@@ -333,15 +388,15 @@ class Filling(Sliced):
                 self._stop(made)
                 return False
         left: int = COPIES
-        while left > 0 and (self._findings.kept or self.coming):
+        while left > 0 and (self._findings.kept or self._coming):
             left -= 1 + queue.effort() // LIGHT
             if self._findings.kept:
                 self._copy(queue)
             else:
-                feed, message = self.coming.popleft()
+                feed, message = self._coming.popleft()
                 desk.memory.used -= message.size
-                self._durables.put(feed, queue, message)
-        if self._findings.kept or self.coming:
+                self._feeder.put(feed, queue, message)
+        if self._findings.kept or self._coming:
             return True
         warning = ""
         if self._subscriber is not None:
@@ -358,19 +413,19 @@ class Filling(Sliced):
         self._desk.put(queue, twin)
 
     def _join(self, queue: Queue) -> str:
-        return self._durables.join(self._subscription, queue, self._fresh, self._warnings)
+        return self._feeder.join(self._subscription, queue, self._fresh, self._warnings)
 
     def _stop(self, made: Fed) -> None:
         """It is over, whatever came of it."""
         for feed in self._findings.feeds:
-            feed.filling = None
+            feed.coming = None
         for feed in made.feeds:
-            feed.filling = None
+            feed.coming = None
         made.filling = False
         self._findings.drop()
-        for _, message in self.coming:
+        for _, message in self._coming:
             self._desk.memory.used -= message.size
-        self.coming.clear()
+        self._coming.clear()
         self._desk.log.release()
 
     def finish(self) -> None:
