@@ -169,21 +169,17 @@ class Findings:
 
     def _look_back(self, replay: Replay) -> bool:
         budget: int = ASKED
+        if self._after != self._desk.number:
+            # Those that have begun since, before anything of others is found that came later.
+            replay.add(self._source.near(self._choice, self._after))
+            self._after = self._desk.number
+            budget -= len(self._source.histories) // 8
         if not replay.look(budget):
             return False
         while budget > 0:
             page = replay.take(max(1, min(PAGE, budget // (1 + self._cost))), self._desk.now)
             if not page and replay.over:
-                if self._after == self._desk.number:
-                    return True
-                # Those that have begun since.
-                fresh = self._source.near(self._choice, self._after)
-                self._after = self._desk.number
-                if not fresh:
-                    return True
-                replay.add(fresh)
-                if not replay.look(budget):
-                    return False
+                return True
             budget -= 1
             for message in page:
                 budget -= self._see(message)
