@@ -110,8 +110,10 @@ class Model:
     def full(self, name: str) -> bool:
         return not self.fits(name, [b"x" * 9])
 
-    def sends(self, parts: list[tuple[Send, str, bytes]], room: int, in_use: set[str], queues: int) -> None:
-        """Raise TooMuch when these do not fit."""
+    def sends(
+        self, parts: list[tuple[Send, str, bytes]], room: int, in_use: set[str], queues: int, alone: bool
+    ) -> None:
+        """Raise TooMuch when these do not fit; ``alone``: it is one, not in a transaction."""
         entering: dict[str, list[bytes]] = {}
         fresh: set[str] = set()
         topics = set(self.retained)
@@ -123,7 +125,9 @@ class Model:
                 bytes += size
                 continue
             if name.startswith("/queue/"):
-                fresh.add(name)
+                # For what is too late no queue is made.
+                if not (send.late and alone):
+                    fresh.add(name)
                 if not send.late:
                     entering.setdefault(name, []).append(body)
                     bytes += size if send.persistent else 0
@@ -322,7 +326,8 @@ class House:
         after = deepcopy(model)
         try:
             real = after.originals(all_sends)
-            after.sends([each for at, each in enumerate(all_sends) if at in real], room, in_use, queues)
+            sends = [each for at, each in enumerate(all_sends) if at in real]
+            after.sends(sends, room, in_use, queues, len(actions) == 1)
             for kind, *what in done:
                 if kind != "send":
                     after.settle(kind, *what)
