@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+from contextlib import suppress
 from typing import NamedTuple
 
 LIMIT = 20.0  # seconds after which a missing answer is a failure; never waited for when all is well
@@ -108,6 +109,14 @@ class Client:
 
     def close(self) -> None:
         self.socket.close()
+
+    def part(self) -> None:
+        """Close, and wait until the server has seen that; may be closed already."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+            while self.socket.recv(1 << 16):
+                pass
+        self.close()
 
     def leave(self) -> None:
         """DISCONNECT, and wait until the server is done with it."""

@@ -49,7 +49,7 @@ class HandLoop(asyncio.SelectorEventLoop):
     def advance(self, seconds: float) -> None:
         """Move time, and run what became due."""
         self.now += seconds
-        self.turn(4)
+        self.turn(6)
 
     def timers(self) -> int:
         """Callbacks that wait for their time."""
@@ -257,7 +257,7 @@ class Shell:
             wire = connection.transport
             assert isinstance(wire, Wire)
             wire.drop()
-        self.turn(4)
+        self.turn(6)
         waiting = sum(queue.bytes for queue in self.server.broker.queues.values())
         assert self.used == waiting, f"{self.used} bytes are counted, queues hold {waiting}"
         assert not self.server.connections
