@@ -326,17 +326,22 @@ class Fanout:
         if wish.replay or wish.retroactive:
             start = Start(wish.replay or "first", desk.now)
         topic = self.topic(name)
+        replay: Replay | None = None
+        if start is not None:
+            histories = self.histories_near(name, topic.pattern)
+            if histories:
+                replay = Replay(start, desk.number, histories, self._choice(topic, subscription.consumer))
+                if not desk.memory.subscriptions.fits(replay.weight):
+                    self.retire(topic)
+                    raise replayed_too_much(len(histories), desk.memory.subscriptions.most)
         box: Mailbox | None = None
         own = wish.mode != AUTO or start is not None or wish.pending > 0 or topic.policy.slow != DISCONNECT
         if own or self._asks_much(topic, wish):
             box = Mailbox(subscription, self.boxes, topic.policy, desk.rules.lag)
-            if start is not None:
-                histories = self.histories_near(name, topic.pattern)
-                if histories:
-                    choice = self._choice(topic, subscription.consumer)
-                    box.begin(Replay(start, desk.number, histories, choice), self._end_replay)
-                elif topic.pattern is None and not wanted(topic.policy):
-                    warning = f"{name} has no history to replay (policy history-messages)"
+            if replay is not None:
+                box.begin(replay, self._end_replay)
+            elif start is not None and topic.pattern is None and not wanted(topic.policy):
+                warning = f"{name} has no history to replay (policy history-messages)"
         topic.add(subscription, box)
         if topic.pattern is not None:
             self.widen(topic)
@@ -478,4 +483,16 @@ def pattern_sent_to(name: str) -> Refused:
         where="header destination",
         rule="Wildcards (*, >, #, **) are for subscribing",
         fix="Send to the destination's full name.",
+    )
+
+
+def replayed_too_much(histories: int, most: int) -> Refused:
+    """What one is told who asks for a replay while many are under way."""
+    return Refused(
+        "Too much is replayed at once",
+        where="header x-stream-offset",
+        rule=f"This server takes {most} bytes for subscriptions and what is replayed to them (3/32 of memory-limit);"
+        f" a pattern is compared with each topic that has a history, of which there are {histories}",
+        fix="Subscribe again when other replays are over, name the topics instead of a pattern, or ask the"
+        " administrator to raise that option.",
     )

@@ -121,6 +121,7 @@ class Mailbox(Queue):
         history for it at all.
         """
         self.replay = replay
+        self.memory.subscriptions.take(replay.weight)
         self._over = over
 
     def dispatch(self, subscription: Subscription | None = None) -> None:
@@ -156,8 +157,13 @@ class Mailbox(Queue):
         self.reading = False
         return False
 
+    def _let_go_of_replay(self) -> None:
+        if self.replay is not None:
+            self.memory.subscriptions.give(self.replay.weight)
+            self.replay = None
+
     def _end_replay(self, replay: Replay) -> None:
-        self.replay = None
+        self._let_go_of_replay()
         over = self._over
         self._over = None
         if over is not None:
@@ -185,7 +191,7 @@ class Mailbox(Queue):
 
     def close(self) -> None:
         """Deliver nothing more; what waits is let go."""
-        self.replay = None
+        self._let_go_of_replay()
         self._over = None
         self.abandon()
         self.waiting = 0
