@@ -51,6 +51,23 @@ def test_a_line_as_it_is_documented() -> None:
     assert "body" not in row
 
 
+def test_what_came_back_and_does_not_count() -> None:
+    message = Message("/queue/a", {}, b"", 1000, True)
+    message.key = message.number = 7
+    message.attempts = 2**31 - 1
+    line = exchange.line("/queue/b", message)
+    row = json.loads(line)
+    assert row["redelivered"] is True
+    assert "attempts" not in row
+    ((_, back),) = read(HEAD, line)
+    assert (back.attempts, back.tried) == (2**31 - 1, 0)
+
+
+def test_more_attempts_than_are_counted() -> None:
+    ((_, message),) = read(HEAD, json.dumps(ROW | {"attempts": 2**40}))
+    assert message.attempts == message.tried == 2**31 - 2
+
+
 text = st.text(st.characters(exclude_characters="\0"), max_size=20)
 
 

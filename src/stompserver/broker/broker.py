@@ -12,6 +12,7 @@ from stompserver.broker.dead import letter as deadletter
 from stompserver.broker.deadlines import JUMP
 from stompserver.broker.departure import Departure
 from stompserver.broker.desk import Desk
+from stompserver.broker.in_work import in_work
 from stompserver.broker.kept import duplicates
 from stompserver.broker.kept.jumps import Jumps
 from stompserver.broker.kept.pauses import Pauses
@@ -578,8 +579,8 @@ class Broker(Desk):
                 self.watches.resume(subscription)
 
     def drop(self, consumer: Consumer) -> int:
-        """``consumer`` is gone: end its subscriptions and put back what it has not settled; in slices where that is
-        much.
+        """``consumer`` is gone: end its subscriptions and put back what it has not settled, of which only what can
+        have been in work counts as an attempt; in slices where that is much.
         """
         consumer.ready = False
         subscriptions = list(consumer.subscriptions.values())
@@ -587,9 +588,10 @@ class Broker(Desk):
         consumer.stalled = []
         deliveries = list(consumer.deliveries.values())
         consumer.deliveries.clear()
+        counting = in_work(deliveries)
         wide = len(subscriptions) > MANY or self.watches.width(subscriptions) > BUDGET
         if wide or len(deliveries) > BUDGET:
-            departure = Departure(self, self.returns, deliveries)
+            departure = Departure(self, self.returns, deliveries, counting=counting)
             if wide:
                 departure.end(subscriptions, self._leave)
             else:
@@ -604,7 +606,7 @@ class Broker(Desk):
         # Whoever comes after it gets what it had first.
         for delivery in deliveries:
             if not delivery.settled:
-                self.returns.give_back(delivery, True)
+                self.returns.give_back(delivery, True, counts=delivery in counting)
                 had = queue_of(delivery.subscription)
                 queues[had.name] = had
         for queue in queues.values():

@@ -21,11 +21,22 @@ END: Final = 10
 
 class Departure(Sliced):
     """Puts ``deliveries`` back into their queues, one queue after the other. A queue that gets more than one slice of
-    them delivers nothing until all are there: what comes back goes in its order. ``then`` is called at the end; the
-    rest is as Broker.nack has it.
+    them delivers nothing until all are there: what comes back goes in its order. ``then`` is called at the end; of
+    ``counting`` alone (None: of all) the return counts as an attempt; the rest is as Broker.nack has it.
     """
 
-    __slots__ = ("_cause", "_delay", "_desk", "_end", "_ending", "_requeue", "_returns", "_then", "_todo")
+    __slots__ = (
+        "_cause",
+        "_counting",
+        "_delay",
+        "_desk",
+        "_end",
+        "_ending",
+        "_requeue",
+        "_returns",
+        "_then",
+        "_todo",
+    )
 
     def __init__(
         self,
@@ -36,6 +47,7 @@ class Departure(Sliced):
         delay: int = -1,
         cause: str = "",
         then: Callable[[], None] | None = None,
+        counting: set[Delivery] | None = None,
     ) -> None:
         self._desk = desk
         self._returns = returns
@@ -43,6 +55,7 @@ class Departure(Sliced):
         self._delay: int = delay
         self._cause = cause
         self._then = then
+        self._counting = counting
         self._ending: deque[Subscription] = deque()
         self._end: Callable[[Subscription], None] | None = None
         found: dict[Queue, deque[Delivery]] = {}
@@ -75,7 +88,8 @@ class Departure(Sliced):
                 delivery = rest.popleft()
                 budget -= 1
                 if not delivery.settled:
-                    self._returns.give_back(delivery, self._requeue, self._delay, self._cause)
+                    counts = self._counting is None or delivery in self._counting
+                    self._returns.give_back(delivery, self._requeue, self._delay, self._cause, counts)
             if not rest:
                 todo.popleft()
                 if part.blocks:

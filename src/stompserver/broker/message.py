@@ -28,6 +28,12 @@ DATED: Final = "dated"
 DUPLICATE: Final = "dedup"
 """In ``extras``: the id by which its sender lets it be known again, until its SEND is accepted."""
 
+SPARED: Final = 2**31 - 1
+"""As ``attempts``: it was delivered before, and none of that counts. Where something counts nothing needs to say that
+it was delivered before, so this one number is enough, and whoever asks whether it was asks for no more than that
+there are attempts. It is the largest that stores have to keep.
+"""
+
 WAITING: Final = 0
 RESERVED: Final = 1
 OUT: Final = 2
@@ -42,13 +48,14 @@ class Message:
     """One message. Treated as unchangeable once sent, but for what the broker itself counts.
 
     ``number`` names it (the ``message-id`` header) and ``key`` is its place in the queue; both are given by the
-    broker, once, for life. ``attempts`` counts deliveries that came back. ``exceptions`` is the original's
-    ``max-exceptions`` (-1: none). ``size`` is in bytes, as counted against the memory limit; ``stored`` tells that
-    the op log has it. ``priority`` is 0 to 9 (what RabbitMQ counts is in its header), ``expires`` Unix time in ms (0:
-    never), by the clock of when it came (see ``Clock``), ``group`` the message group (empty: none). ``extras`` are
-    further properties that stores keep and nobody is sent. ``state`` is the queue's: WAITING, RESERVED (for one
-    subscription or a group), OUT (handed out, or held back for a time) or DEAD (it left); ``failed`` is when a
-    delivery first came back (Unix ms, 0: none did).
+    broker, once, for life. ``attempts`` counts deliveries that came back and count, see ``tried``; it is SPARED
+    where some came back and none counts, so that it is 0 only for what never came back. ``exceptions`` is the
+    original's ``max-exceptions`` (-1: none). ``size`` is in bytes, as counted against the memory limit; ``stored``
+    tells that the op log has it. ``priority`` is 0 to 9 (what RabbitMQ counts is in its header), ``expires`` Unix
+    time in ms (0: never), by the clock of when it came (see ``Clock``), ``group`` the message group (empty: none).
+    ``extras`` are further properties that stores keep and nobody is sent. ``state`` is the queue's: WAITING, RESERVED
+    (for one subscription or a group), OUT (handed out, or held back for a time) or DEAD (it left); ``failed`` is when
+    a delivery first came back that counts (Unix ms, 0: none did).
     ``lines`` are its header lines but the destination's as its sender wrote them, where nothing
     in them is escaped and nobody set ``headers``; content-length is one of them.
     ``head`` and ``variants`` are the consumer's: the encoded header block shared by all deliveries, opaque to
@@ -109,6 +116,17 @@ class Message:
         self.stored = False
         self.head: bytes | None = None
         self.variants: dict[str, bytes] | None = None
+
+    @property
+    def tried(self) -> int:
+        """How many deliveries came back and count."""
+        return 0 if self.attempts == SPARED else self.attempts
+
+    def try_again(self, now: int) -> None:
+        """A delivery came back, and counts; ``now`` is Unix time in ms."""
+        self.attempts = min(self.tried + 1, SPARED - 1)
+        if not self.failed:
+            self.failed = now
 
     @property
     def headers(self) -> dict[str, str]:

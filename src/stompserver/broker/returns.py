@@ -53,8 +53,12 @@ class Returns(Keeper):
             delivery.subscription.consumer.expired(delivery)
         queue_of(deliveries[0].subscription).dispatch()
 
-    def give_back(self, delivery: Delivery, requeue: bool, delay: int = -1, cause: str = "") -> None:
-        """One message of these; nothing is delivered before the next ``dispatch`` of its queue."""
+    def give_back(
+        self, delivery: Delivery, requeue: bool, delay: int = -1, cause: str = "", counts: bool = True
+    ) -> None:
+        """One message of these; nothing is delivered before the next ``dispatch`` of its queue. Unless it
+        ``counts`` it cannot have been in work, and comes back without one attempt more.
+        """
         desk = self._desk
         queue = queue_of(delivery.subscription)
         message = delivery.message
@@ -65,6 +69,9 @@ class Returns(Keeper):
         if desk.queues.get(queue.name) is not queue and not delivery.subscription.of_topic:
             # The queue was deleted.
             queue.settle(delivery)
+            return
+        if not counts:
+            queue.spare(delivery)
             return
         policy = delivery.subscription.wish.policy or queue.policy
         spent = self._spent(message, policy)
@@ -81,7 +88,7 @@ class Returns(Keeper):
         """Whether one more return is too many (the original counted max-exceptions in the same way). A subscription's
         limit may be -1: none at all, where a policy's 0 is no limit.
         """
-        attempts: int = message.attempts
+        attempts: int = message.tried
         limit: int = policy.max_redeliveries
         return 0 <= message.exceptions <= attempts or 0 < limit <= attempts or limit < 0
 

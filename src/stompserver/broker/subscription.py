@@ -164,19 +164,36 @@ class Delivery:
     """A message handed to a subscription that must settle it, under ``name``, the consumer's for it.
 
     ``held`` names the transaction that will settle it; ``due`` is when its lease ends (ms of the
-    steady clock, 0: never); ``place`` is where it stands in an Order, if in any.
+    steady clock, 0: never); ``place`` is higher than that of all earlier ones of its subscription, and where it
+    stands in an Order, if in any.
     """
 
     __slots__ = ("due", "held", "message", "name", "place", "settled", "subscription")
 
-    def __init__(self, name: str, subscription: Subscription, message: Message) -> None:
+    def __init__(self, name: str, subscription: Subscription, message: Message, place: int = 0) -> None:
         self.name = name
         self.subscription = subscription
         self.message = message
         self.settled = False
         self.held: str | None = None
         self.due: int = 0
-        self.place: int = 0
+        self.place: int = place
+
+
+class Progress:
+    """How far a client has come with a subscription: ``newest`` is the place of the newest delivery that it settled.
+    The parts of a subscription to several destinations share one.
+    """
+
+    __slots__ = ("newest",)
+
+    def __init__(self) -> None:
+        self.newest: int = 0
+
+    def settled(self, delivery: Delivery) -> None:
+        """The client settled ``delivery``."""
+        if delivery.place > self.newest:
+            self.newest = delivery.place
 
 
 class Order:
@@ -329,7 +346,8 @@ class Subscription:
 
     ``destination`` is the wish's, or one queue that fits it where that is a pattern. ``credit`` counts the
     deliveries it may still be handed, in messages. ``order`` has the unsettled deliveries of a CLIENT
-    subscription. What is asked for with each message is copied from the wish here, nowhere else.
+    subscription, and ``progress`` how far its client has come. What is asked for with each message is copied from the
+    wish here, nowhere else.
 
     ``selector`` and ``no_local`` are what it chooses by itself: nothing where what sends it messages, such as
     the feed of a durable subscription, has chosen already. ``of_topic`` tells that a topic sends it messages, either
@@ -350,6 +368,7 @@ class Subscription:
         "of_topic",
         "order",
         "prefix",
+        "progress",
         "queue",
         "rank",
         "selector",
@@ -386,6 +405,7 @@ class Subscription:
         """Likewise among those of a ring."""
         self.queue: Source | None = None
         self.order: Order | None = Order() if mode == CLIENT else None
+        self.progress = Progress()
         self.selector: Selector | None = wish.selector
         self.no_local = wish.no_local
         self.looking = False

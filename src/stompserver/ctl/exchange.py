@@ -2,8 +2,8 @@
 
 The first line is ``{"stompserver-export": 1}``. Each further line is a message: queue, key, number, destination,
 headers (pairs, in order), size (as it counts against the memory limit), body (text where it is UTF-8, else
-``body64``), attempts, persistent, exceptions, kept (what Message.kept tells). Octets of headers that are no UTF-8
-(STOMP 1.0) are lone surrogates, as JSON can write them.
+``body64``), attempts, redelivered (it was delivered, and no attempt counts), persistent, exceptions, kept (what
+Message.kept tells). Octets of headers that are no UTF-8 (STOMP 1.0) are lone surrogates, as JSON can write them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.message import OVERHEAD, SPARED, Message
 from stompserver.errors import StoreError
 
 VERSION: Final = 1
@@ -38,8 +38,10 @@ def line(queue: str, message: Message) -> str:
         row["body"] = message.body.decode()
     except UnicodeDecodeError:
         row["body64"] = base64.b64encode(message.body).decode()
-    if message.attempts:
-        row["attempts"] = message.attempts
+    if message.tried:
+        row["attempts"] = message.tried
+    elif message.attempts:
+        row["redelivered"] = True
     if not message.persistent:
         row["persistent"] = False
     if message.exceptions >= 0:
@@ -90,7 +92,9 @@ def _message(row: dict[str, Any]) -> tuple[str, Message]:
     message.regain({_text(name): _text(value) for name, value in row.get("kept", {}).items()})
     message.key = _count(row["key"], 1)
     message.number = _count(row["number"], 1)
-    message.attempts = _count(row.get("attempts", 0), 0)
+    message.attempts = min(_count(row.get("attempts", 0), 0), SPARED - 1)
+    if not message.attempts and row.get("redelivered", False):
+        message.attempts = SPARED
     return _text(row["queue"]), message
 
 

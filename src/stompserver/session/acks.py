@@ -72,6 +72,7 @@ def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
         for delivery in deliveries:
             delivery.held = transaction
         return 0
+    found.subscription.progress.settled(found)
     for delivery in deliveries:
         forget(session, delivery)
     if kind == NACK and len(deliveries) > BUDGET:
@@ -142,6 +143,7 @@ def settled(session: Client, actions: list[Action]) -> None:
         delivery = action.delivery
         # What came back may have been delivered again meanwhile, under the same name in 1.0 and 1.1.
         if delivery is not None and session.deliveries.get(delivery.name) is delivery:
+            delivery.subscription.progress.settled(delivery)
             forget(session, delivery)
 
 

@@ -49,9 +49,8 @@ def particular(message: Message, shown: int) -> bytes:
     asks for (a sum of REDELIVERED and the others) that its sender did not say.
     """
     lines = ""
-    attempts: int = message.attempts
-    if attempts:
-        count = str(attempts + 1)
+    if message.attempts:
+        count = str(message.tried + 1)
         lines = "redelivered:true\n"
         # A dead letter says how often it was delivered where it died.
         if "delivery-count" not in message.headers:

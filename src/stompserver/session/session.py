@@ -675,9 +675,10 @@ class Session(Client, Talk):
         out = outbox.pieces
         ack: int = 0
         if subscription.mode != AUTO:
+            number: int = self.named + 1
+            self.named = number
             if self.version.settles == BY_ACK_ID:
-                ack = self.named + 1
-                self.named = ack
+                ack = number
                 name = self.mark + str(ack)
             else:
                 name = str(message.number)
@@ -685,9 +686,8 @@ class Session(Client, Talk):
                     name = acks.pair(name, subscription.id)
                 other = self.deliveries.get(name)
                 if other is not None and not other.settled:
-                    self.named += 1
-                    name = acks.twin(self, name, self.named)
-            delivery = Delivery(name, subscription, message)
+                    name = acks.twin(self, name, number)
+            delivery = Delivery(name, subscription, message, number)
             self.deliveries[name] = delivery
             if subscription.lease is not None:
                 subscription.lease.add(delivery)
@@ -882,6 +882,7 @@ class Session(Client, Talk):
             delivery = self.deliveries.get(name)
             if delivery is not None and delivery.held is None and delivery.subscription.mode == INDIVIDUAL:
                 del self.deliveries[name]
+                delivery.subscription.progress.settled(delivery)
                 return self.broker.ack(delivery)
         self.broker.work += FEW
         return acks.settle(self, frame, ACK, reply)

@@ -22,6 +22,9 @@ policies:
   /queue/dlq.>:
     max-redeliveries: 1
     deadletter: /queue/DLQ.%
+  /queue/poison.>:
+    max-redeliveries: 3
+    deadletter: /queue/DLQ.%
   /queue/ranked.>:
     priorities: true
     deadletter: /queue/DLQ.%

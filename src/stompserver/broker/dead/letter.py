@@ -66,7 +66,7 @@ def letter(message: Message, grave: str, origin: str, reason: str, cause: str, n
     if cause:
         headers[CAUSE] = cause
     headers[ACTIVEMQ] = cause or reason
-    headers[COUNT] = str(message.attempts)
+    headers[COUNT] = str(message.tried)
     if message.failed:
         headers[FIRST] = str(message.failed)
     headers[LAST] = str(now)

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from stompserver.broker.deadlines import Timed
-from stompserver.broker.message import DEAD, NUMBER, OUT, OVERHEAD, RESERVED, WAITING, Message
+from stompserver.broker.message import DEAD, NUMBER, OUT, OVERHEAD, RESERVED, SPARED, WAITING, Message
 from stompserver.broker.names.destination import DURABLE
 from stompserver.broker.names.policy import Policy
 from stompserver.broker.queues import overflow
@@ -649,14 +649,12 @@ class Queue(Backlog, Source):
         """
         message = delivery.message
         policy = delivery.subscription.wish.policy or self.policy
-        message.attempts += 1
-        if not message.failed:
-            message.failed = self.clock.now
+        message.try_again(self.clock.now)
         number = self.log.mark(self.name, message)
         if delay < 0:
             # Most of what a consumer had that is gone never failed.
             gone = delivery.subscription.closed
-            delay = 0 if gone else policy.redelivery(message.attempts, message.number)
+            delay = 0 if gone else policy.redelivery(message.tried, message.number)
             if delay and policy.redelivery_delay < 0:
                 self.keeper.tell(f"{self.name[:200]}: a message is refused again and again, {_SLOWED}")
         if delay > 0:
@@ -666,6 +664,17 @@ class Queue(Backlog, Source):
             self._release(delivery)
             self._stand(message)
         return number
+
+    def spare(self, delivery: Delivery) -> None:
+        """The delivery came to nothing, and its message is not to blame: it is ready again at its old place, at once
+        and with as many attempts as before.
+        """
+        message = delivery.message
+        if not message.attempts:
+            message.attempts = SPARED
+            self.log.mark(self.name, message)
+        self._release(delivery)
+        self._stand(message)
 
     def _hold(self, message: Message, delay: int, strictly: bool) -> None:
         self.delayed += 1
@@ -727,9 +736,7 @@ class Queue(Backlog, Source):
         """The delivery failed for good: give up its message, which leaves this queue."""
         message = delivery.message
         self._release(delivery)
-        message.attempts += 1
-        if not message.failed:
-            message.failed = self.clock.now
+        message.try_again(self.clock.now)
         self._forget(message)
         return message
 

@@ -33,6 +33,7 @@ class Watch:
         whole = self.subscription
         part = Subscription(whole.consumer, whole.wish, queue)
         part.order = whole.order
+        part.progress = whole.progress
         self.parts[queue] = part
         return part
 

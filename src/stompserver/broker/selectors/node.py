@@ -156,7 +156,7 @@ class Field(Node):
         if field == _REDELIVERED:
             return message.attempts > 0
         if field == _COUNT:
-            return message.attempts + 1
+            return message.tried + 1
         if field == _GROUP:
             return message.group or None
         if field == _DESTINATION:

@@ -64,6 +64,8 @@ class Entering(Subscriber):
             if self._made and self._made[0].order is not None and subscription.order is not None:
                 # ACK of one message means all before it of the same id, from whichever destination.
                 subscription.order = self._made[0].order
+            if self._made:
+                subscription.progress = self._made[0].progress
             durable = wish.durable
             if durable is not None:
                 session.roster.take(session, durable)
