@@ -62,6 +62,7 @@ class Broker(Desk):
     """
 
     __slots__ = (
+        "dated",
         "duplicates",
         "epoch",
         "fanout",
@@ -105,6 +106,8 @@ class Broker(Desk):
         self.jumps = Jumps(self)
         self.epoch: int = 0
         """Counts the changes of rules, names and rights, for those who remember what follows from them."""
+        self.dated = rules.dated
+        """Whether the numbers of messages tell when they came."""
 
     def _harmless(self, rules: Rules) -> int:
         """How many queues that only patterns subscribe to, and where nothing waits, are left alone. They are in use
@@ -115,6 +118,7 @@ class Broker(Desk):
     def adjust(self, rules: Rules) -> None:
         """Take other rules while running; they hold for what happens from now on."""
         self.rules = rules
+        self.dated = self.dated or rules.dated
         self.naming = naming_of(rules)
         self._told.clear()
         self.memory.resize(rules.memory_limit)
@@ -139,11 +143,17 @@ class Broker(Desk):
         clock = self.clock
         clock.now = now
         clock.shift = now - steady
-        if self.rules.dated:
+        if self.dated:
             self.number = max(self.number, number_at(now))
         by: int = clock.shift - clock.known
         if not -JUMP < by < JUMP:
             self._follow(by)
+
+    def date(self) -> None:
+        """From now on the numbers of messages tell when they came: somebody asks for that."""
+        if not self.dated:
+            self.dated = True
+            self.number = max(self.number, number_at(self.now))
 
     def _follow(self, by: int) -> None:
         """The clock on the wall was set by ``by`` ms: what has a time of day follows it, what lasts does not."""

@@ -22,7 +22,7 @@ def number_at(now: int) -> int:
 
 def came_at(number: int) -> int:
     """When the message with that number came (Unix time in ms), where the broker looks at the clock for it
-    (``Rules.dated``); else not before that, and not before its run of the server began.
+    (``Broker.dated``); else not before that, and not before its run of the server began.
     """
     ticks: int = number >> _FREE
     return EPOCH * 1000 + (ticks * 1000 + 1023) // 1024

@@ -255,7 +255,19 @@ TRUE = """
     NOT JMSRedelivered
     JMSXDeliveryCount = 1
     JMSXGroupID IS NULL
-    AMQUserID = 'alice'
+    JMSMessageID = 'ID:77'
+    JMSMessageID <> 'ID:78'
+    JMSMessageID LIKE 'ID:%'
+    JMSMessageID LIKE '7_'
+    JMSMessageID LIKE '%7'
+    JMSMessageID LIKE 'I%'
+    JMSMessageID NOT LIKE 'ID:host-%'
+    JMSMessageID IN ('ID:1', 'ID:77')
+    JMSMessageID IN ('1', 77)
+    JMSMessageID = message-id
+    message-id = '77'
+    message-id NOT LIKE 'ID:%'
+    AMQUserID = 'ID:77'
     AMQTimestamp > 1.6e12
     AMQPriority = 4
     AMQExpiration = 0

@@ -17,7 +17,7 @@ class Rules:
     bytes a topic's subscriber may fall behind; ``memory_limit`` in bytes; ``max_selector_cost`` is what all
     selectors of a connection may cost for one message (50,000 is 50 ms at the very worst), and those of a
     topic's durable subscriptions; ``policies`` say what holds for which destination; ``dated`` that a message's
-    number is to tell when it came.
+    number is to tell when it came, from the first one on.
     """
 
     __slots__ = (

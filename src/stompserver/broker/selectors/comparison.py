@@ -26,11 +26,11 @@ from stompserver.broker.selectors.node import (
     NUMBER,
     TEXT,
     UNKNOWN,
-    Address,
     Constant,
+    Identity,
     Node,
-    address,
     folded,
+    plain,
     truth_of,
 )
 from stompserver.broker.selectors.number import Number, parse_number
@@ -113,16 +113,14 @@ def _equality(negated: bool, left: Operand, right: Operand) -> Node:
             raise _never(right, f"{KINDS[kind]} never equals {KINDS[other]}")
         return SameTruth(left.node, right.node, negated)
     if kind == ANY and other == ANY:
-        return SameHeader(left.node, right.node, negated)
+        return SameHeader(plain(left.node), plain(right.node), negated)
     return _numeric(UNEQUAL if negated else EQUAL, left.node, right.node)
 
 
 def _equality_with_text(negated: bool, left: Operand, right: Operand) -> Node:
     """Equality with a string literal, which is converted where the left side is not text."""
     kind = left.node.kind
-    text = right.text()
-    if isinstance(left.node, Address):
-        text = address(text)
+    text = left.node.written(right.text())
     if kind == ANY:
         return SameText(left.node, text, negated)
     if kind == BOOLEAN:
@@ -170,13 +168,13 @@ def within(operand: Operand, choices: list[Operand], negated: bool) -> Node:
         if node.kind == TEXT:
             if kind == NUMBER:
                 numbers.append(_number_in(choice))
-            elif isinstance(operand.node, Address):
-                texts.append(address(choice.text()))
             else:
-                texts.append(choice.text())
+                texts.append(operand.node.written(choice.text()))
         else:
             number = node.number(NOTHING)
-            if number is not None:
+            if number is not None and isinstance(operand.node, Identity):
+                texts.append(operand.node.written(str(number)))
+            elif number is not None:
                 numbers.append(number)
     found = folded(In(operand.node, frozenset(texts), frozenset(numbers)))
     return folded(Not(found)) if negated else found

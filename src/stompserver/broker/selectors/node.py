@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stompserver.broker.message import Message
+from stompserver.broker.moment import came_at
 from stompserver.broker.selectors.number import MINUS, Number, calculate, parse_number
 
 FALSE: Final = 0
@@ -48,6 +49,10 @@ class Node:
     def value(self, message: Message) -> object:
         """A str, int, float or bool; None for NULL and for unknown."""
         return None
+
+    def written(self, text: str) -> str:
+        """How a string that it is compared with is written to be compared, which is done once."""
+        return text
 
     def number(self, message: Message) -> Number | None:
         """Its value as a number; None where it is not one."""
@@ -98,44 +103,77 @@ class Header(Node):
         return None if text is None else parse_number(text)
 
 
+class Standard(Header):
+    """The header ``name`` that JMS has another name for, ``own``. Some send it by that one, as ActiveMQ lets them."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, name: str, own: str) -> None:
+        super().__init__(name)
+        self.own: str = own
+
+    def value(self, message: Message) -> object:
+        headers = message.headers
+        text = headers.get(self.name)
+        return headers.get(self.own) if text is None else text
+
+    def number(self, message: Message) -> Number | None:
+        text = self.value(message)
+        return parse_number(text) if isinstance(text, str) else None
+
+
+class Moment(Header):
+    """When the message was sent: what its sender said, or else when it came."""
+
+    __slots__ = ()
+
+    def value(self, message: Message) -> object:
+        text = message.headers.get(self.name)
+        return str(came_at(message.number)) if text is None else text
+
+    def number(self, message: Message) -> Number | None:
+        text = message.headers.get(self.name)
+        return came_at(message.number) if text is None else parse_number(text)
+
+
 NAMES: Final = {
     "JMSCorrelationID": "correlation-id",
     "JMSReplyTo": "reply-to",
     "JMSTimestamp": "timestamp",
     "JMSType": "type",
     "AMQTimestamp": "timestamp",
-    "AMQUserID": "JMSXUserID",
 }
 """Identifiers of JMS and Artemis for what is a header in STOMP."""
 
 _DESTINATION: Final = 0
 _ID: Final = 1
-_MODE: Final = 2
-_DURABLE: Final = 3
-_GROUP: Final = 4
-_PRIORITY: Final = 5
-_EXPIRES: Final = 6
-_COUNT: Final = 7
-_SIZE: Final = 8
-_REDELIVERED: Final = 9
+MODE: Final = 2
+DURABLE: Final = 3
+GROUP: Final = 4
+PRIORITY: Final = 5
+EXPIRES: Final = 6
+COUNT: Final = 7
+SIZE: Final = 8
+REDELIVERED: Final = 9
 
 FIELDS: Final = {
     "destination": _DESTINATION,
     "message-id": _ID,
     "JMSDestination": _DESTINATION,
     "JMSMessageID": _ID,
-    "JMSDeliveryMode": _MODE,
-    "JMSPriority": _PRIORITY,
-    "JMSExpiration": _EXPIRES,
-    "JMSRedelivered": _REDELIVERED,
-    "JMSXDeliveryCount": _COUNT,
-    "JMSXGroupID": _GROUP,
+    "JMSDeliveryMode": MODE,
+    "JMSPriority": PRIORITY,
+    "JMSExpiration": EXPIRES,
+    "JMSRedelivered": REDELIVERED,
+    "JMSXDeliveryCount": COUNT,
+    "JMSXGroupID": GROUP,
     "AMQAddress": _DESTINATION,
-    "AMQDurable": _DURABLE,
-    "AMQExpiration": _EXPIRES,
-    "AMQGroupID": _GROUP,
-    "AMQPriority": _PRIORITY,
-    "AMQSize": _SIZE,
+    "AMQDurable": DURABLE,
+    "AMQExpiration": EXPIRES,
+    "AMQGroupID": GROUP,
+    "AMQPriority": PRIORITY,
+    "AMQSize": SIZE,
+    "AMQUserID": _ID,
 }
 """Identifiers for what the broker knows of a message."""
 
@@ -146,28 +184,28 @@ class Field(Node):
     __slots__ = ("field",)
 
     def __init__(self, field: int) -> None:
-        super().__init__(ANY if field < _PRIORITY else BOOLEAN if field == _REDELIVERED else NUMBER)
+        super().__init__(ANY if field < PRIORITY else BOOLEAN if field == REDELIVERED else NUMBER)
         self.field: int = field
 
     def value(self, message: Message) -> object:
         field = self.field
-        if field == _PRIORITY:
+        if field == PRIORITY:
             return message.priority
-        if field == _REDELIVERED:
+        if field == REDELIVERED:
             return message.attempts > 0
-        if field == _COUNT:
+        if field == COUNT:
             return message.tried + 1
-        if field == _GROUP:
+        if field == GROUP:
             return message.group or None
         if field == _DESTINATION:
             return message.destination
         if field == _ID:
             return str(message.number)
-        if field == _EXPIRES:
+        if field == EXPIRES:
             return message.expires
-        if field == _SIZE:
+        if field == SIZE:
             return len(message.body)
-        mode = "PERSISTENT" if field == _MODE else "DURABLE"
+        mode = "PERSISTENT" if field == MODE else "DURABLE"
         return mode if message.persistent else "NON_" + mode
 
 
@@ -211,12 +249,57 @@ class Address(Node):
         value = self.named.value(message)
         return address(value) if isinstance(value, str) else None
 
+    def written(self, text: str) -> str:
+        return address(text)
+
+
+ID: Final = "ID:"
+"""What the name of a message begins with in JMS."""
+
+
+class Identity(Node):
+    """The number of the message, written as the names of messages are in JMS. A string that begins with a digit is
+    the number alone, as the ``message-id`` header has it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(ANY)
+
+    def value(self, message: Message) -> object:
+        return ID + str(message.number)
+
+    def written(self, text: str) -> str:
+        return ID + text if text[:1].isdigit() else text
+
+    def number(self, message: Message) -> Number | None:
+        return message.number
+
+
+MOMENTS: Final = ("JMSTimestamp", "AMQTimestamp")
+IDENTITIES: Final = ("JMSMessageID", "AMQUserID")
+
 
 def identifier(name: str) -> Node:
     """The node of an identifier."""
+    if name in IDENTITIES:
+        return Identity()
+    if name in MOMENTS:
+        return Moment(NAMES[name])
     field = FIELDS.get(name)
-    node: Node = Header(NAMES.get(name, name)) if field is None else Field(field)
+    if field is not None:
+        node: Node = Field(field)
+    elif name in NAMES:
+        node = Standard(NAMES[name], name)
+    else:
+        node = Header(name)
     return Address(node) if name in ADDRESSES else node
+
+
+def plain(node: Node) -> Node:
+    """What is compared with another header for ``node``: of the name of a message the number alone."""
+    return Field(_ID) if isinstance(node, Identity) else node
 
 
 class Arithmetic(Node):

@@ -23,12 +23,11 @@ from stompserver.broker.selectors.node import (
     NULL,
     NUMBER,
     TEXT,
-    Address,
     Arithmetic,
     Constant,
+    Moment,
     Negative,
     Node,
-    address,
     folded,
     identifier,
 )
@@ -57,21 +56,21 @@ _PREDICATES: Final = frozenset(("IS", "NOT", "LIKE", "IN", "BETWEEN"))
 _VALUE: Final = "a header's name, a string, a number, TRUE, FALSE, NULL or ("
 
 
-def parse(source: str, at: int) -> tuple[Node, int]:
-    """The condition that begins at offset ``at`` of ``source``, and what it costs as Selector says it. Raises
-    ProtocolError.
+def parse(source: str, at: int) -> tuple[Node, int, bool]:
+    """The condition that begins at offset ``at`` of ``source``, what it costs as Selector says it, and whether it
+    asks when messages came. Raises ProtocolError.
     """
     parser = _Parser(source, scan(source, at))
     operand = parser.condition()
     if parser.token.kind != END:
         raise parser.expected("AND, OR or the end" if operand.node.kind == BOOLEAN else "a comparison")
-    return operand.need_condition(), parser.cost
+    return operand.need_condition(), parser.cost, parser.dated
 
 
 class _Parser:
     """Recursive descent with a level of calls for each parenthesis, and none for chains of operators."""
 
-    __slots__ = ("cost", "depth", "index", "patterns", "source", "token", "tokens")
+    __slots__ = ("cost", "dated", "depth", "index", "patterns", "source", "token", "tokens")
 
     def __init__(self, source: str, tokens: list[Token]) -> None:
         self.source: str = source
@@ -79,6 +78,7 @@ class _Parser:
         self.index: int = 0
         self.token: Token = tokens[0]
         self.cost: int = 0
+        self.dated = False
         self.depth: int = 0
         self.patterns: int = 0
 
@@ -180,7 +180,7 @@ class _Parser:
             return folded(Not(node)) if negated else node
         negated = self.has(WORD, "NOT")
         if self.has(WORD, "LIKE"):
-            return like(left, self.pattern(isinstance(left.node, Address)), negated)
+            return like(left, self.pattern(left.node), negated)
         if self.has(WORD, "IN"):
             return within(left, self.choices(), negated)
         if self.has(WORD, "BETWEEN"):
@@ -189,8 +189,8 @@ class _Parser:
             return between(left, low, self.sum(), negated)
         raise self.expected("LIKE, IN or BETWEEN")
 
-    def pattern(self, addressed: bool) -> Pattern:
-        """What stands behind LIKE; ``addressed`` where a destination is compared with it."""
+    def pattern(self, node: Node) -> Pattern:
+        """What stands behind LIKE, compared with ``node``."""
         token = self.token
         if token.kind != STRING:
             raise self.expected("a pattern in quotes")
@@ -210,7 +210,7 @@ class _Parser:
             escape = self.advance().text
         try:
             # An escape character of / is none in queue://, so that such a pattern stays as it is.
-            text = address(token.text) if addressed and escape != "/" else token.text
+            text = node.written(token.text) if escape != "/" else token.text
             pattern = Pattern(text, escape)
             self.cost += pattern.cost
             return pattern
@@ -316,6 +316,7 @@ class _Parser:
             self.refuse_functions(token)
             self.cost += 2
             node = identifier(token.text)
+            self.dated = self.dated or isinstance(node, Moment)
         elif token.kind == WORD and token.text in ("TRUE", "FALSE"):
             node = Constant(BOOLEAN, token.text == "TRUE")
         elif token.kind == WORD and token.text == "NULL":

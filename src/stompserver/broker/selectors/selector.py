@@ -34,13 +34,14 @@ TREE: Final = 500
 class Selector:
     """A compiled selector; ``text`` is its source. ``cost`` is what it may take for one message, in microseconds,
     about: 2 for each header in it, 1 for each sum or product, 15 for each run of characters between two % of LIKE
-    and 2 more for each of these characters.
+    and 2 more for each of these characters. ``dated`` tells that it asks when messages came.
     """
 
-    __slots__ = ("condition", "cost", "text")
+    __slots__ = ("condition", "cost", "dated", "text")
 
-    def __init__(self, text: str, condition: Node, cost: int = 0) -> None:
+    def __init__(self, text: str, condition: Node, cost: int = 0, dated: bool = False) -> None:
         self.text: str = text
+        self.dated = dated
         self.condition: Node = condition
         self.cost: int = cost
 
@@ -80,8 +81,8 @@ def compile_selector(text: str) -> Selector:
         )
     if at == len(text):
         return Selector(text, Constant(BOOLEAN, True))
-    condition, cost = parse(text, at)
-    return Selector(text, condition, cost)
+    condition, cost, dated = parse(text, at)
+    return Selector(text, condition, cost, dated)
 
 
 def check_cost(selector: Selector, most: int) -> None:

@@ -1,4 +1,4 @@
-"""What a session does for each command: ``connecting``, ``sending``, ``subscribing`` and ``entering`` (what a client
-wants of a destination, and how it comes to have it), and ``management`` for frames to the server itself. ACK and NACK
-are in ``acks`` beside this folder, BEGIN and its kin in ``transactions``.
+"""What a session does for each command: ``connecting``, ``sending``, ``subscribing`` with ``selecting`` and
+``entering`` (what a client wants of a destination, and how it comes to have it), and ``management`` for frames to the
+server itself. ACK and NACK are in ``acks`` beside this folder, BEGIN and its kin in ``transactions``.
 """

@@ -8,12 +8,12 @@ from stompserver.broker.names.destination import DURABLE as DURABLES
 from stompserver.broker.names.destination import MONITOR
 from stompserver.broker.names.durable import APOLLO, ARTEMIS, JMS, QUEUE_NAME, RABBITMQ, Key, Parts
 from stompserver.broker.names.pattern import MARKS, is_pattern, levels_of
-from stompserver.broker.selectors.selector import check_cost, compile_selector, too_costly
+from stompserver.broker.selectors.selector import compile_selector
 from stompserver.broker.subscription import AUTO, CLIENT, Subscription, Wish
 from stompserver.broker.topics.feed import Fed
 from stompserver.session import acks, asking
 from stompserver.session.client import Client
-from stompserver.session.commands import entering
+from stompserver.session.commands import entering, selecting
 from stompserver.session.dialect import faults, lenience, naming, values
 from stompserver.session.dialect import headers as dialect
 from stompserver.session.dialect.naming import Target
@@ -66,8 +66,9 @@ def subscribe(session: Client, frame: Frame, reply: Reply) -> int:
     # All that can be wrong with one of them comes before the first is done.
     parts = _parts(session, frame, headers, targets)
     wishes = [_wish(session, frame, reply, id, mode, part, len(targets) > 1) for part in parts]
-    _check_selectors(session, wishes)
+    selecting.check_costs(session, wishes)
     _check_memory(session, sum([entering.weight(session, wish) for wish in wishes]))
+    selecting.look_at(session, reply, wishes[0].selector)
     return entering.Entering(session, id, wishes).start(reply)
 
 
@@ -97,23 +98,6 @@ def _check_room(session: Client, more: int) -> None:
     most: int = session.settings.max_subscriptions
     if len(session.subscriptions) + more > most:
         raise faults.too_many_subscriptions(most)
-
-
-def _check_selectors(session: Client, wishes: list[Wish]) -> None:
-    """Raises Refused when the selectors of ``wishes`` cost too much, alone or with those that there are."""
-    cost: int = 0
-    most: int = session.broker.rules.max_selector_cost
-    for wish in wishes:
-        if wish.selector is not None:
-            check_cost(wish.selector, most)
-            cost += wish.selector.cost
-    if not cost:
-        return
-    for subscription in session.subscriptions.values():
-        if subscription.wish.selector is not None:
-            cost += subscription.wish.selector.cost
-    if cost > most:
-        raise too_costly("header selector, with those of other subscriptions", cost, most)
 
 
 def _check_memory(session: Client, size: int) -> None:
