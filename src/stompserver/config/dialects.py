@@ -39,7 +39,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "prefetch": "0",
         "prefetch-stomp10": "0",
         "wildcards": "*,#",
-        "message-headers": "redelivered",
+        "message-headers": "redelivered,x-first-death",
         "client-id-in-use": "share",
     },
     "activemq": {

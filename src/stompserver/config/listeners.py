@@ -18,7 +18,7 @@ DelayedExpires = Literal["time", "span"]
 Nack = Literal["again", "deadletter"]
 Dialect = Literal["original", "rabbitmq", "activemq", "artemis", "apollo"]
 
-MESSAGE_HEADERS = ("redelivered", "timestamp", "priority", "expires")
+MESSAGE_HEADERS = ("redelivered", "timestamp", "priority", "expires", "x-first-death")
 
 WILDCARDS = ("*", ">", "#", "**")
 

@@ -9,7 +9,7 @@ from stompserver.broker.broker import Rules
 from stompserver.config import Config
 from stompserver.config.listeners import ListenerOptions
 from stompserver.server.policies import policies_of
-from stompserver.session.settings import EXPIRES, PRIORITY, REDELIVERED, TIMESTAMP, Settings
+from stompserver.session.settings import EXPIRES, FIRST_DEATH, PRIORITY, REDELIVERED, TIMESTAMP, Settings
 from stompserver.wire.parser import Limits
 
 NAME: Final = "stompserver/" + __version__
@@ -23,6 +23,7 @@ SHOWN: Final = {
     "timestamp": TIMESTAMP,
     "priority": PRIORITY,
     "expires": EXPIRES,
+    "x-first-death": FIRST_DEATH,
 }
 """What ``message-headers`` may name."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from stompserver.broker.dead import letter as deadletter
 from stompserver.broker.message import Message
 from stompserver.broker.moment import came_at
 from stompserver.broker.subscription import Subscription
 from stompserver.errors import ClientError
 from stompserver.session.dialect import faults
-from stompserver.session.settings import EXPIRES, PRIORITY, REDELIVERED, TIMESTAMP
+from stompserver.session.settings import EXPIRES, FIRST_DEATH, PRIORITY, REDELIVERED, TIMESTAMP
 from stompserver.session.versions import OFFERED
 from stompserver.wire.headers import Text, encode_block, encode_frame
 from stompserver.wire.native import encode_head, encode_relayed
@@ -44,7 +45,7 @@ def head(message: Message, text: Text) -> bytes:
     return variant
 
 
-def particular(message: Message, shown: int) -> bytes:
+def particular(message: Message, shown: int, text: Text) -> bytes:
     """The header lines that one delivery has before those that all share: how often it was tried, and what ``shown``
     asks for (a sum of REDELIVERED and the others) that its sender did not say.
     """
@@ -66,7 +67,11 @@ def particular(message: Message, shown: int) -> bytes:
             lines += f"priority:{message.priority}\n"
         if shown & EXPIRES and "expires" not in said:
             lines += f"expires:{message.expires}\n"
-    return lines.encode()
+        if shown & FIRST_DEATH and deadletter.REASON in said:
+            for name, value in deadletter.first_death(message).items():
+                if name not in said:
+                    lines += text.line(name, value)
+    return text.octetize(lines)
 
 
 def browse_end(subscription: Subscription, text: Text) -> bytes:

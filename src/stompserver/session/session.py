@@ -713,7 +713,7 @@ class Session(Client, Talk):
                 head = frames.head(message, self.text())
             out.append(b"%b%d\n" % (subscription.prefix, ack) if ack else subscription.prefix)
             if message.attempts or subscription.special:
-                out.append(frames.particular(message, self.settings.shown))
+                out.append(frames.particular(message, self.settings.shown, self.text()))
                 if subscription.wish.shown:
                     # The prefix has the destination as the client calls it; here it is the first line.
                     head = head[head.index(b"\n") + 1 :]

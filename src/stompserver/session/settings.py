@@ -19,6 +19,7 @@ REDELIVERED: Final = 1
 TIMESTAMP: Final = 2
 PRIORITY: Final = 4
 EXPIRES: Final = 8
+FIRST_DEATH: Final = 16
 
 
 class Settings:
@@ -31,7 +32,8 @@ class Settings:
     of a message for later is a span from its delivery on; ``bare`` is as in Naming, "" where it is the broker's.
     ``nack`` is what becomes of a message when neither NACK nor a policy says (AGAIN, DEADLETTER), ``client_ids`` what
     becomes of a second connection with a client-id (TAKEOVER, REFUSE, SHARE). ``shown`` are
-    headers that each MESSAGE has, as a sum of REDELIVERED, TIMESTAMP, PRIORITY and EXPIRES. ``prefetch_bytes`` (0: no
+    headers that each MESSAGE has, as a sum of REDELIVERED, TIMESTAMP, PRIORITY and EXPIRES, and each dead letter
+    (FIRST_DEATH). ``prefetch_bytes`` (0: no
     limit) holds for who says nothing of either prefetch; ``wildcards`` are what may stand for levels in a pattern.
     """
 

@@ -32,6 +32,16 @@ OVERFLOW: Final = "overflow"
 SILENT: Final = frozenset(("dropped", "purged", "replaced"))
 """Reasons for which nobody wants to see a message again."""
 
+FIRST_QUEUE: Final = "x-first-death-queue"
+FIRST_REASON: Final = "x-first-death-reason"
+FIRST_EXCHANGE: Final = "x-first-death-exchange"
+"""What RabbitMQ says of the first time that a message became a dead letter."""
+
+_REASONS: Final = {SPENT: "delivery_limit", OVERFLOW: "maxlen"}
+"""Its words for reasons, where they are others."""
+
+_FIRST: Final = "dead-first"
+"""Of what became a dead letter more than once: why the first time, and from where."""
 _GROUP: Final = "dead-group"
 _SHOWN: Final = "dead-destination"
 """The destination that the message had: its queue's, or the topic's that fed that queue."""
@@ -60,7 +70,10 @@ def letter(message: Message, grave: str, origin: str, reason: str, cause: str, n
         extras[_HOPS] = str(hops(message) + 1)
     else:
         forget_hops(dead)
-    headers = {_TIMES.get(name, name): value for name, value in message.headers.items()}
+    said = message.headers
+    if REASON in said and ORIGIN in said:
+        extras.setdefault(_FIRST, said[REASON] + " " + said[ORIGIN])
+    headers = {_TIMES.get(name, name): value for name, value in said.items()}
     headers[ORIGIN] = origin
     headers[REASON] = reason
     if cause:
@@ -72,6 +85,21 @@ def letter(message: Message, grave: str, origin: str, reason: str, cause: str, n
     headers[LAST] = str(now)
     dead.headers = headers
     return dead
+
+
+def first_death(message: Message) -> dict[str, str]:
+    """What RabbitMQ says of a dead letter in headers: the first time that it became one."""
+    said = message.headers
+    first = message.extras.get(_FIRST, "") if message.extras is not None else ""
+    if not first:
+        first = said.get(REASON, "") + " " + said.get(ORIGIN, "")
+    reason, _, origin = first.partition(" ")
+    topic = origin.startswith("/topic/")
+    return {
+        FIRST_EXCHANGE: "amq.topic" if topic else "",
+        FIRST_QUEUE: origin.removeprefix("/topic/" if topic else "/queue/"),
+        FIRST_REASON: _REASONS.get(reason, reason),
+    }
 
 
 def hops(message: Message) -> int:
@@ -96,6 +124,7 @@ def revived(message: Message, now: int, moved: int = 0) -> Message:
     shown = message.destination
     if twin.extras is not None:
         twin.group = twin.extras.pop(_GROUP, "")
+        twin.extras.pop(_FIRST, "")
         # One of an older storage has its destination still.
         shown = twin.extras.pop(_SHOWN, shown)
         twin.extras = twin.extras or None

@@ -364,6 +364,12 @@ HEADERS: Final = (
     Header(("x-stream-offset",), "MESSAGE", SENT, "to those who asked for a replay"),
     Header(("original-destination", "dlqDeliveryFailureCause"), "MESSAGE", SENT, "on dead letters"),
     Header(
+        ("x-first-death-queue", "x-first-death-reason", "x-first-death-exchange"),
+        "MESSAGE",
+        SENT,
+        "on dead letters, with `x-first-death` in `message-headers`",
+    ),
+    Header(
         ("original-expiration", "original-expires"),
         "MESSAGE",
         SENT,
