@@ -1,0 +1,117 @@
+"""A server on lmdb that is killed and comes back on its port, and what a stranger's connection sees of its queues.
+
+Octets are written literally; nothing here imports stompserver's own codec.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import socket
+from typing import Any
+from uuid import uuid4
+
+SECONDS = 60.0  # a stranger's answer; never waited for when all is well
+BODY = re.compile(rb"MESSAGE\n(.*?)\n\n(.*?)\0", re.DOTALL)
+
+
+def quiet_port() -> int:
+    """A free port that the system gives to nobody else while the server is away.
+
+    Below those for outgoing connections: a client that tries again and again on one of those can come to be
+    connected to itself, and then the port is taken when the server wants it back.
+    """
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class Broker:
+    def __init__(self, start_server: Any, options: tuple[str, ...]) -> None:
+        self._start_server = start_server
+        self.port = quiet_port()
+        self._options = ("-q", "lmdb", "-p", str(self.port), *options)
+        self._server = start_server(*self._options)
+
+    def die_and_return(self) -> None:
+        """`kill -9`, and a new process with the same storage and port."""
+        self._server.kill()
+        self._server = self._start_server(*self._options, directory=self._server.directory)
+
+    def wait_for_log(self, pattern: str) -> re.Match[str]:
+        """What the process that runs now has said, or says within two minutes."""
+        return self._server.wait_for_log(pattern, 2 * SECONDS)
+
+    def log(self) -> str:
+        """Of the process that runs now."""
+        return self._server.log()
+
+    def send(self, destination: str, *bodies: str, headers: str = "") -> None:
+        """From a stranger, stored when this returns."""
+        frames = "".join(f"SEND\ndestination:{destination}\n{headers}\n{body}\0" for body in bodies)
+        with self._stranger() as wire:
+            self._finish(wire, frames)
+
+    def wait_until_stored(self, destination: str, count: int, headers: str = "") -> None:
+        """Until so many messages wait in the queue, and would after a crash.
+
+        Who looks may be the first that uses the queue, so `headers` are what the application wants it to be like.
+        """
+        with self._stranger() as wire:
+            head = f"SUBSCRIBE\nid:look\ndestination:{destination}\n{headers}browser:true\nbrowser-end:false\n\n\0"
+            wire.sendall(head.encode())
+            data = b""
+            while len(BODY.findall(data)) < count:
+                data += _more(wire, data)
+            # Durable in the order in which they came: a RECEIPT now says it for all of them.
+            self._finish(wire, "SEND\ndestination:/queue/stored\n\n\0")
+
+    def take_all(self, destination: str) -> list[str]:
+        """The bodies of all that wait in a queue that nobody else reads; they are gone afterwards."""
+        return [body for _, body in self.take_frames(destination)]
+
+    def take_frames(self, destination: str) -> list[tuple[dict[str, str], str]]:
+        """The same with their headers."""
+        end = f"END {uuid4().hex}"
+        frames = f"SEND\ndestination:{destination}\n\n{end}\0"
+        frames += f"SUBSCRIBE\nid:all\nack:client\nprefetch-count:0\ndestination:{destination}\n\n\0"
+        with self._stranger() as wire:
+            wire.sendall(frames.encode())
+            data = b""
+            while f"\n\n{end}\0".encode() not in data:
+                data += _more(wire, data)
+            found = [(_headers(head.decode()), body.decode()) for head, body in BODY.findall(data)]
+            self._finish(wire, f"ACK\nid:{found[-1][0]['ack']}\n\n\0")
+        return found[:-1]
+
+    def _stranger(self) -> socket.socket:
+        wire = socket.create_connection(("127.0.0.1", self.port), SECONDS)
+        wire.sendall(b"CONNECT\naccept-version:1.2\nhost:h\n\n\0")
+        data = b""
+        while b"\n\n\0" not in data:
+            data += _more(wire, data)
+        return wire
+
+    def _finish(self, wire: socket.socket, frames: str) -> None:
+        """The frames, and all of them done and durable."""
+        wire.sendall(f"{frames}DISCONNECT\nreceipt:done\n\n\0".encode())
+        data = b""
+        while b"receipt-id:done" not in data:
+            assert b"ERROR\n" not in data, data
+            data += _more(wire, data)
+
+
+def _more(wire: socket.socket, so_far: bytes) -> bytes:
+    octets = wire.recv(1 << 16)
+    assert octets, f"closed after {so_far!r}"
+    return octets
+
+
+def _headers(head: str) -> dict[str, str]:
+    pairs = [line.partition(":")[::2] for line in head.split("\n")]
+    return dict(reversed(pairs))  # the first of a name counts
