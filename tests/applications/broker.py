@@ -77,17 +77,27 @@ class Broker:
 
     def take_frames(self, destination: str) -> list[tuple[dict[str, str], str]]:
         """The same with their headers."""
+        return self._settle_all(destination, "ACK", "")
+
+    def refuse_all(self, destination: str) -> None:
+        """A worker that can do none of what waits; each becomes a dead letter."""
+        self._settle_all(destination, "NACK", "requeue:false\n")
+
+    def _settle_all(self, destination: str, command: str, headers: str) -> list[tuple[dict[str, str], str]]:
         end = f"END {uuid4().hex}"
         frames = f"SEND\ndestination:{destination}\n\n{end}\0"
-        frames += f"SUBSCRIBE\nid:all\nack:client\nprefetch-count:0\ndestination:{destination}\n\n\0"
+        frames += (
+            f"SUBSCRIBE\nid:all\nack:client-individual\nprefetch-count:0\ndestination:{destination}\n\n\0"
+        )
         with self._stranger() as wire:
             wire.sendall(frames.encode())
             data = b""
             while f"\n\n{end}\0".encode() not in data:
                 data += _more(wire, data)
-            found = [(_headers(head.decode()), body.decode()) for head, body in BODY.findall(data)]
-            self._finish(wire, f"ACK\nid:{found[-1][0]['ack']}\n\n\0")
-        return found[:-1]
+            *found, last = [(_headers(head.decode()), body.decode()) for head, body in BODY.findall(data)]
+            frames = "".join(f"{command}\nid:{head['ack']}\n{headers}\n\0" for head, _ in found)
+            self._finish(wire, f"{frames}ACK\nid:{last[0]['ack']}\n\n\0")
+        return found
 
     def _stranger(self) -> socket.socket:
         wire = socket.create_connection(("127.0.0.1", self.port), SECONDS)
