@@ -66,7 +66,8 @@ class Broker:
             head = f"SUBSCRIBE\nid:look\ndestination:{destination}\n{headers}browser:true\nbrowser-end:false\n\n\0"
             wire.sendall(head.encode())
             data = b""
-            while len(BODY.findall(data)) < count:
+            # One more says that this is the end for now.
+            while len(BODY.findall(data)) < count + 1:
                 data += _more(wire, data)
             # Durable in the order in which they came: a RECEIPT now says it for all of them.
             self._finish(wire, "SEND\ndestination:/queue/stored\n\n\0")

@@ -30,10 +30,7 @@ def test_sender_and_worker(start_broker: Any, start_program: Any, worker: str) -
     sender.end()
     service.wait_for("^done last$")
     service.wait_for("^done long$", times=2)
-    if worker == "app.py":
-        service.end(signal.SIGTERM)
-    else:
-        service.kill()
+    service.end(signal.SIGTERM)
     assert set(broker.take_all("/queue/results")) == {*BODIES, "last"}, service
     assert broker.take_all("/queue/work") == []
 
@@ -49,7 +46,7 @@ def test_a_handler_that_raises(start_broker: Any, start_program: Any) -> None:
     broker.die_and_return()
     broker.send("/queue/work", "good")
     service.wait_for("^done good$")
-    service.kill()
+    service.end(signal.SIGTERM)
     assert len(service.all("^refused (bad)$")) == 3
     ((dead, body),) = broker.take_frames("/queue/deadletter")
     assert (body, dead["original-destination"]) == ("bad", "/queue/work")

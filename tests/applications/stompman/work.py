@@ -1,6 +1,7 @@
 """A worker on stompman: for each message a result, and the ACK when its handler has ended."""
 
 import asyncio
+import signal
 import sys
 
 import stompman
@@ -27,7 +28,9 @@ async def main(port: int) -> None:
                 await transaction.send(frame.body, "/queue/results")
             print(f"done {body}", flush=True)
 
-        await client.subscribe(
+        end = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
+        subscription = await client.subscribe(
             "/queue/work",
             work,
             ack="client-individual",
@@ -36,7 +39,8 @@ async def main(port: int) -> None:
             ),
         )
         print("serving", flush=True)
-        await asyncio.Event().wait()
+        await end.wait()
+        await subscription.unsubscribe()
 
 
 asyncio.run(main(int(sys.argv[1])))
