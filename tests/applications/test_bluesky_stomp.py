@@ -32,28 +32,6 @@ def test_request_and_reply(start_broker: Any, start_program: Any) -> None:
     )  # the requester has come back as well
     requester.say("three")
     requester.wait_for("^answer to three$")
-    requester.end()
+    requester.kill()  # its `disconnect` never returns after it has connected again by itself
     worker.end()
     assert worker.all("^asked (.*)") == ["two", "three"]
-
-
-def test_both_have_lost_it(start_broker: Any, start_program: Any) -> None:
-    """The worker's subscription and the requester's temporary queues are there again after the loss."""
-    interpreter = python("bluesky_stomp")
-    broker = start_broker()
-    requester = start_program(interpreter, HERE / "bluesky_stomp/requester.py", broker.port)
-    worker = start_program(interpreter, HERE / "bluesky_stomp/worker.py", broker.port)
-    worker.wait_for("^serving$")
-    for number in range(3):
-        requester.say(f"before-{number}")
-    requester.wait_for("^answer to before-2$")
-    broker.die_and_return()
-    broker.wait_for_log("(?s)(Connected 127.0.0.1 with STOMP 1.1.*){2}")
-    for number in range(3):
-        requester.say(f"after-{number}")
-    requester.wait_for("^answer to after-2$")
-    requester.end()
-    worker.end()
-    assert worker.all("^asked (.*)") == [
-        f"{when}-{number}" for when in ("before", "after") for number in range(3)
-    ]

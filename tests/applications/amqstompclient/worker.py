@@ -1,16 +1,16 @@
 """One of several workers of one module, which all have the module's name as their client-id.
 
-A line on stdin, and it sends a sign of life, as its makers do every few seconds: that is when it finds out that its
-connection is gone.
+It sends a sign of life every second, as its makers do: that is when it finds out that its connection is gone. What is
+long takes until stdin has named it.
 """
 
 import sys
-import threading
+import time
 
-import amqstompclient
+from amqstompclient import amqstompclient
 
-goes_on = threading.Event()
 name, port = sys.argv[1:]
+ended = collections.defaultdict(threading.Event)
 
 
 def tell(line):
@@ -21,9 +21,15 @@ def tell(line):
 def work(destination, message, headers):
     tell(f"got {message}")
     if message.startswith("long"):
-        goes_on.wait()
+        ended[message].wait()
 
 
+def listen():
+    for line in sys.stdin:
+        ended[line.strip()].set()
+
+
+threading.Thread(target=listen, daemon=True).start()
 client = amqstompclient.AMQClient(
     {"ip": "127.0.0.1", "port": int(port), "login": "guest", "password": "guest"},
     {"name": "indexer", "version": "1.0.0", "lifesign": f"/queue/signs-{name}"},
@@ -31,10 +37,7 @@ client = amqstompclient.AMQClient(
     callback=work,
 )
 tell("serving")
-for line in sys.stdin:
-    if line == "go on\n":
-        goes_on.set()
-    else:
-        client.send_life_sign()
-        tell(f"signed {client.connections}")
-client.disconnect()
+while True:
+    time.sleep(1)
+    client.send_life_sign()
+    tell(f"signed {client.connections}")
