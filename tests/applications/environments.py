@@ -27,11 +27,14 @@ def python(name: str) -> Path:
 
 
 def node(name: str) -> Path:
-    """A folder with NAME/package.json and, in node_modules, what its lock file lists."""
+    """A folder with the programs of NAME and, in node_modules beside them, what its lock file lists."""
     lock = HERE / name / "package-lock.json"
     if shutil.which("npm") is None:
         pytest.skip(f"{name}: npm is not installed (apt-get install nodejs npm)")
-    return _made(name, lock.read_text(), functools.partial(_install_node, lock))
+    place = _made(name, lock.read_text(), functools.partial(_install_node, lock))
+    for program in lock.parent.glob("*.mjs"):
+        shutil.copy(program, place)  # imports are looked for beside the program that has them
+    return place
 
 
 def debian(command: str, package: str) -> str:

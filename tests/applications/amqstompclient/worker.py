@@ -4,7 +4,9 @@ It sends a sign of life every second, as its makers do: that is when it finds ou
 long takes until stdin has named it.
 """
 
+import collections
 import sys
+import threading
 import time
 
 from amqstompclient import amqstompclient
