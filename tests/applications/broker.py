@@ -39,8 +39,15 @@ class Broker:
         self._server = start_server(*self._options)
 
     def die_and_return(self) -> None:
-        """`kill -9`, and a new process with the same storage and port."""
+        self.die()
+        self.come_back()
+
+    def die(self) -> None:
+        """`kill -9`."""
         self._server.kill()
+
+    def come_back(self) -> None:
+        """A new process with the same storage and port."""
         self._server = self._start_server(*self._options, directory=self._server.directory)
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:

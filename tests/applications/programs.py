@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SECONDS = 40.0  # for a line; applications wait many seconds before they connect again, and machines are slow
+SECONDS = 60.0  # for a line; applications wait many seconds before they connect again, and machines are slow
 
 
 class Program:
@@ -86,7 +86,7 @@ class Program:
     def end(self, by_signal: int | None = None) -> None:
         """Close its stdin, or send it a signal, and wait for it to end well."""
         if by_signal is None:
-            self._close_stdin()
+            self.close_stdin()
         else:
             self._process.send_signal(by_signal)
         self.wait_for_end()
@@ -106,11 +106,12 @@ class Program:
         self._close()
 
     def _close(self) -> None:
-        self._close_stdin()
+        self.close_stdin()
         for reader in self._readers:
             reader.join(SECONDS)
 
-    def _close_stdin(self) -> None:
+    def close_stdin(self) -> None:
+        """Say that nothing more comes."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # what was said last and never read
             self._process.stdin.close()
