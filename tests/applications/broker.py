@@ -8,10 +8,13 @@ from __future__ import annotations
 import random
 import re
 import socket
+import time
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 SECONDS = 240.0  # for an answer, also where an application has yet to send; never waited for when all is well
+LOOK_AGAIN = 3.0
 BODY = re.compile(rb"MESSAGE\n(.*?)\n\n(.*?)\0", re.DOTALL)
 
 
@@ -69,15 +72,37 @@ class Broker:
 
         Who looks may be the first that uses the queue, so `headers` are what the application wants it to be like.
         """
+        self._look(destination, lambda bodies: len(bodies) >= count, headers)
+
+    def wait_until_there(self, destination: str, body: str) -> None:
+        """The same of one message, where others may come twice."""
+        self._look(destination, lambda bodies: body.encode() in bodies, "")
+
+    def _look(self, destination: str, enough: Callable[[list[bytes]], bool], headers: str) -> None:
+        until = time.monotonic() + SECONDS
+        while not self._seen(destination, enough, headers):
+            assert time.monotonic() < until, f"it is not in {destination}"
+
+    def _seen(self, destination: str, enough: Callable[[list[bytes]], bool], headers: str) -> bool:
+        """Look until there is enough, or nothing has come for a while.
+
+        A browser that follows does not see what goes to the store while it is still being shown what was there, so
+        somebody who waits has to look again.
+        """
         with self._stranger() as wire:
             head = f"SUBSCRIBE\nid:look\ndestination:{destination}\n{headers}browser:true\nbrowser-end:false\n\n\0"
             wire.sendall(head.encode())
+            wire.settimeout(LOOK_AGAIN)
             data = b""
-            # One more says that this is the end for now.
-            while len(BODY.findall(data)) < count + 1:
-                data += _more(wire, data)
+            while not enough([body for head, body in BODY.findall(data) if b"\nbrowser:end" not in head]):
+                try:
+                    data += _more(wire, data)
+                except TimeoutError:
+                    return False
+            wire.settimeout(SECONDS)
             # Durable in the order in which they came: a RECEIPT now says it for all of them.
             self._finish(wire, "SEND\ndestination:/queue/stored\n\n\0")
+        return True
 
     def take_all(self, destination: str) -> list[str]:
         """The bodies of all that wait in a queue that nobody else reads; they are gone afterwards."""

@@ -29,14 +29,14 @@ def test_lines_of_a_log(start_broker: Any, start_program: Any, tmp_path: Path) -
     program = start_program(syslog, "-F", "-e", "--no-caps", "-f", tmp_path / "syslog-ng.conf", *files)
     for number in range(3):
         program.say(f"line {number}")
-    broker.wait_until_stored("/queue/logs", 3)
+    broker.wait_until_there("/queue/logs", "line 2")
     broker.die()
     for number in range(3, 6):
         program.say(f"line {number}")
     broker.come_back()
-    broker.wait_until_stored("/queue/logs", 6)
+    broker.wait_until_there("/queue/logs", "line 5")
     program.say("line 6")
-    broker.wait_until_stored("/queue/logs", 7)
+    broker.wait_until_there("/queue/logs", "line 6")
     program.end()
     frames = broker.take_frames("/queue/logs")
     assert list(dict.fromkeys(body for _, body in frames)) == [f"line {number}" for number in range(7)]
