@@ -401,10 +401,10 @@ def topic():
 
 @pytest.fixture
 def given(connect, queue):
-    """given(version, ack, bodies): a client that has these messages of its queue, un-acked."""
+    """given(version, ack, bodies, to=server): a client that has these messages of its queue, un-acked."""
 
-    def ready(version, ack="client", bodies="123"):
-        client = connect(version)
+    def ready(version, ack="client", bodies="123", to=None):
+        client = connect(version, to=to)
         client.subscribe(queue, ack=ack, more=MANY)
         client.publish(queue, *bodies)
         return client, client.messages(*bodies)
@@ -414,12 +414,12 @@ def given(connect, queue):
 
 @pytest.fixture
 def left(connect, queue):
-    """left(client): what its queue holds when that client has gone."""
+    """left(client, to=server): what its queue holds when that client has gone."""
 
-    def bodies(client):
+    def bodies(client, to=None):
         if not client.eof:
             client.disconnect()
-        heir = connect("1.2")
+        heir = connect("1.2", to=to)
         heir.subscribe(queue)
         return "".join(heir.bodies())
 

@@ -34,23 +34,45 @@ def test_125_message_id_is_enough(given, left, version):
 @pytest.mark.versions("1.1")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
 @pytest.mark.parametrize("missing", ["message-id", "subscription"])
-def test_126_message_id_and_subscription_are_required(given, left, version, command, missing):
-    client, messages = given(version)
+def test_126_message_id_and_subscription_are_required_when_strict(
+    given, left, strict, version, command, missing
+):
+    client, messages = given(version, to=strict)
     headers = {"message-id": messages[0]["message-id"], "subscription": "s"}
     del headers[missing]
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     client.send(f"{command}\n{lines}receipt:r\n\n\0")
     assert client.error(missing, command)["receipt-id"] == "r"
+    assert left(client, to=strict) == "123"
+
+
+@pytest.mark.line(126)
+@pytest.mark.versions("1.1")
+def test_126_message_id_is_required(given, left, version):
+    """What says no message at all means none."""
+    client, _ = given(version)
+    client.send("ACK\nsubscription:s\nreceipt:r\n\n\0")
+    assert client.error("message-id", "ACK")["receipt-id"] == "r"
     assert left(client) == "123"
 
 
 @pytest.mark.line(127)
 @pytest.mark.versions("1.2")
 @pytest.mark.parametrize("command", ["ACK", "NACK"])
-def test_127_id_is_required(given, left, version, command):
-    client, messages = given(version)
+def test_127_id_is_required_when_strict(given, left, strict, version, command):
+    client, messages = given(version, to=strict)
     client.send(f"{command}\nmessage-id:{messages[0]['message-id']}\nsubscription:s\nreceipt:r\n\n\0")
     assert client.error("id", command)["receipt-id"] == "r"
+    assert left(client, to=strict) == "123"
+
+
+@pytest.mark.line(127)
+@pytest.mark.versions("1.2")
+def test_127_id_is_required(given, left, version):
+    """What says no message at all means none."""
+    client, _ = given(version)
+    client.send("ACK\nsubscription:s\nreceipt:r\n\n\0")
+    assert client.error("id", "ACK")["receipt-id"] == "r"
     assert left(client) == "123"
 
 

@@ -909,6 +909,11 @@ TOLERATED_CASES = [
         b"SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0SEND\ndestination:/queue/a\n\n\0ACK\nid:1\n\n\0",
     ),
     (
+        "ack-words",
+        "1.1",
+        b"SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0SEND\ndestination:/queue/a\n\n\0ACK\nid:1\n\n\0",
+    ),
+    (
         "ack-again",
         "1.2",
         b"SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\n\n\0SEND\ndestination:/queue/a\n\n\0"

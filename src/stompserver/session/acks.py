@@ -12,10 +12,17 @@ from stompserver.broker.subscription import AUTO, Delivery, Order, Subscription
 from stompserver.errors import ProtocolError
 from stompserver.session.by_message import ByMessage
 from stompserver.session.client import Client
-from stompserver.session.dialect import faults, values
+from stompserver.session.dialect import values
+from stompserver.session.other_words import reworded
 from stompserver.session.reply import Reply
 from stompserver.session.settings import DEADLETTER
-from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, Version
+from stompserver.session.versions import (
+    BY_ACK_ID,
+    BY_MESSAGE_ID,
+    BY_MESSAGE_ID_AND_SUBSCRIPTION,
+    Version,
+    pair,
+)
 from stompserver.wire.frame import Frame
 
 MONITOR_ACK: Final = "monitor"
@@ -34,7 +41,8 @@ def settle(session: Client, frame: Frame, kind: int, reply: Reply) -> int:
     command = frame.command.upper()
     for name in session.version.required[command]:
         if name not in headers:
-            raise faults.missing(name, frame, session.version)
+            headers = reworded(session, frame)
+            break
     found = find(session, command, headers)
     transaction = headers.get("transaction")
     if found is None:
@@ -207,11 +215,6 @@ def part(session: Client) -> None:
             order.clear()
 
 
-def pair(message_id: str, subscription_id: str) -> str:
-    """The name of a delivery in 1.1; a NUL cannot occur in either part."""
-    return message_id + "\0" + subscription_id
-
-
 def twin(session: Client, name: str, number: int) -> str:
     """The name of a new delivery that ACK calls as one that is not settled: in 1.0 the same message by another
     subscription, in 1.1 by another part of one for several topics. The older is settled first, so the newer one has
@@ -271,6 +274,12 @@ def find(session: Client, command: str, headers: dict[str, str]) -> Delivery | N
                 return delivery
         if name in (MONITOR_ACK, BROWSER_ACK) or name in session.lapsed or _elsewhere(session, name):
             return None
+        if name == headers.get("subscription") and not session.settings.strict:
+            # Spring's way with some clients: `id` is that of the subscription, and message-id says what is meant.
+            delivery = _by_message(session, headers.get("message-id", ""), name)
+            if delivery is not None:
+                session.tolerate("ack-by-message-id")
+                return delivery
         where = "header id"
     elif version.settles == BY_MESSAGE_ID_AND_SUBSCRIPTION:
         name = headers["message-id"]

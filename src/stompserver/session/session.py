@@ -38,7 +38,7 @@ from stompserver.session.state import (
 )
 from stompserver.session.talk import Talk
 from stompserver.session.temporary import Leftovers
-from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID
+from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID, pair
 from stompserver.wire.frame import Frame, PlainSend
 from stompserver.wire.headers import RAW
 from stompserver.wire.native import encode_message
@@ -683,7 +683,7 @@ class Session(Client, Talk):
             else:
                 name = str(message.number)
                 if self.version.settles != BY_MESSAGE_ID:
-                    name = acks.pair(name, subscription.id)
+                    name = pair(name, subscription.id)
                 other = self.deliveries.get(name)
                 if other is not None and not other.settled:
                     name = acks.twin(self, name, number)

@@ -10,6 +10,12 @@ BY_MESSAGE_ID: Final = 0
 BY_MESSAGE_ID_AND_SUBSCRIPTION: Final = 1
 BY_ACK_ID: Final = 2
 
+
+def pair(message_id: str, subscription_id: str) -> str:
+    """The name of a delivery in 1.1; a NUL cannot occur in either part."""
+    return message_id + "\0" + subscription_id
+
+
 Required = dict[str, tuple[str, ...]]
 
 

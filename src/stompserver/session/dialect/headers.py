@@ -391,6 +391,7 @@ TOLERATED: Final = {
     "ack-again": "an ACK in a transaction of what its cumulative ACK covers already",
     "ack-by-message-id": "an ACK or NACK (1.2) with the message-id in place of the ack value",
     "ack-of-auto": "an ACK or NACK of a message that needs none",
+    "ack-words": "an ACK or NACK with the headers of another version, or in 1.1 without subscription",
     "blanks": "blanks in accept-version",
     "body": "a body on a command that has none",
     "colon": "a colon in a header value that is not escaped (1.1 and 1.2)",
