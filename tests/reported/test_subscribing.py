@@ -1,0 +1,276 @@
+"""Reports about subscriptions: their ids, their end, durable ones, temporary queues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def test_leaving_and_coming_back_at_once(place: Any) -> None:
+    """spring-projects/spring-framework#23104: UNSUBSCRIBE and SUBSCRIBE without a pause, and each message came
+    twice.
+    """
+    client = place.connect()
+    client.send(
+        "".join(
+            f"SUBSCRIBE\nid:{n}\ndestination:{place.topic}\n\n\0UNSUBSCRIBE\nid:{n}\n\n\0" for n in range(50)
+        )
+    )
+    client.subscribe(place.topic, id="0")
+    client.publish(place.topic, "x")
+    (frame,) = client.take(1)
+    assert frame["subscription"] == "0"
+
+
+def test_an_id_that_is_in_use(place: Any) -> None:
+    """emqx/emqx#11195: a second SUBSCRIBE with the id of the first made a subscription that nobody could end."""
+    client = place.connect()
+    client.subscribe(place.queue)
+    client.send(f"SUBSCRIBE\nid:0\ndestination:{place.queue}.b\n\n\0")
+    assert client.error()["message"] == "Subscription id is in use '0'"
+
+
+def test_two_subscriptions_of_one_topic(place: Any) -> None:
+    """stompgem/stomp#21: who subscribes twice gets two copies, and after a reconnect one."""
+    client = place.connect()
+    client.subscribe(place.topic, id="a")
+    client.subscribe(place.topic, id="b")
+    client.publish(place.topic, "x")
+    assert sorted(frame["subscription"] for frame in client.take(2)) == ["a", "b"]
+    client.receipt("UNSUBSCRIBE\nid:a\n\n\0")
+    client.publish(place.topic, "y")
+    assert [frame["subscription"] for frame in client.take(1)] == ["b"]
+
+
+def test_leaving_what_was_never_subscribed(place: Any) -> None:
+    """salmar/spring-websocket-chat#9: a relay passed on an UNSUBSCRIBE whose SUBSCRIBE it had kept, and was cut."""
+    client = place.connect()
+    assert client.receipt("UNSUBSCRIBE\nid:sub-2\n\n\0").has("warning")
+    client.nothing()
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_each_message_says_its_subscription(place: Any, version: str) -> None:
+    """hozn/coilmq#25: MESSAGEs did not say for which subscription they were."""
+    client = place.connect(version)
+    for id in ("a", "b"):
+        client.subscribe(f"{place.topic}.{id}", id=id)
+    for id in ("b", "a"):
+        client.publish(f"{place.topic}.{id}", id)
+    assert [(frame["subscription"], frame.body) for frame in client.take(2)] == [("b", "b"), ("a", "a")]
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_a_subscription_needs_an_id(place: Any, version: str) -> None:
+    """nikipore/stompest#53: a client of 1.1 subscribed without an id."""
+    client = place.connect(version)
+    client.send(f"SUBSCRIBE\ndestination:{place.topic}\nack:auto\n\n\0")
+    assert client.error()["message"] == "SUBSCRIBE without id"
+
+
+def test_what_belongs_to_a_subscriber_goes_with_it(new_world: Any) -> None:
+    """apache/artemis#801 (ARTEMIS-741): queues of topic subscribers that had left stayed behind, and filled."""
+    world = new_world()
+    sender = world.connect("1.2")
+    for ack in ("auto", "client", "client-individual"):
+        client = world.connect("1.2")
+        client.subscribe("/topic/a", ack)
+        sender.publish("/topic/a", b"x")
+        client.session.lost()
+    sender.publish("/topic/a", b"x")
+    world.broker.tick(1_700_000_000_000)
+    assert not [queue for queue in world.broker.queues.values() if queue.waiting or queue.subscriptions]
+
+
+@pytest.mark.parametrize(
+    "word", ["activemq.subscriptionName", "durable-subscription-name", "durable-subscriber-name"]
+)
+def test_the_end_of_a_durable_subscription(place: Any, word: str) -> None:
+    """apache/artemis#653 (ARTEMIS-548): a durable subscription could not be deleted over STOMP."""
+    more = f"client-id:{place.name}\n"
+    client = place.connect(more=more)
+    client.subscribe(place.topic, more=f"{word}:n\n")
+    client.receipt("UNSUBSCRIBE\nid:0\n\n\0")
+    client.publish(place.topic, "kept")
+    client.receipt(f"UNSUBSCRIBE\nid:0\n{word}:n\n\n\0")
+    client.subscribe(place.topic, more=f"{word}:n\n")
+    client.nothing()
+
+
+@pytest.mark.parametrize("word", ["durable", "persistent"])
+def test_both_words_for_durable_hold_at_the_end_too(place: Any, word: str) -> None:
+    """rabbitmq/rabbitmq-stomp#58: SUBSCRIBE knew `durable` and `persistent`, UNSUBSCRIBE only one of them."""
+    id = place.name
+    client = place.connect()
+    client.subscribe(place.topic, id=id, more=f"{word}:true\nauto-delete:false\n")
+    client.part()
+    client = place.connect()
+    client.publish(place.topic, "kept")
+    client.subscribe(place.topic, id=id, more=f"{word}:true\nauto-delete:false\n")
+    assert client.bodies(1) == ["kept"]
+    client.receipt(f"UNSUBSCRIBE\nid:{id}\n{word}:true\n\n\0")
+    client.publish(place.topic, "nobody's")
+    client.subscribe(place.topic, id=id, more=f"{word}:true\nauto-delete:false\n")
+    client.nothing()
+
+
+def test_a_misspelled_word_of_an_old_broker(place: Any) -> None:
+    """gdaws/stompit#50: what was sent while the subscriber was away did not come; old brokers misspell the header."""
+    for body in ("", "away"):
+        client = place.connect(more=f"client-id:{place.name}\n")
+        client.subscribe(place.topic, more="activemq.subcriptionName:n\n")
+        if body:
+            assert client.bodies(1) == [body]
+        client.leave()
+        place.connect().publish(place.topic, "away")
+
+
+def test_a_queue_that_goes_with_its_subscriber_can_come_back(place: Any) -> None:
+    """rabbitmq/rabbitmq-web-stomp#94: after UNSUBSCRIBE from an auto-delete queue, SUBSCRIBE did not find it."""
+    client = place.connect()
+    for number in range(3):
+        client.subscribe(place.queue, id=f"sub-{number}", more="durable:false\nauto-delete:true\n")
+        client.publish(place.queue, str(number))
+        assert client.bodies(1) == [str(number)]
+        client.receipt(f"UNSUBSCRIBE\nid:sub-{number}\n\n\0")
+
+
+def test_other_properties_than_the_queue_has(place: Any) -> None:
+    """rabbitmq/rabbitmq-stomp#16, jmesnil/stomp-websocket#154: SUBSCRIBE with other properties, and the line was
+    cut.
+    """
+    client = place.connect()
+    client.subscribe(place.queue, more="x-max-length:10\nx-dead-letter-exchange:a\n")
+    other = place.connect()
+    receipt = other.subscribe(
+        place.queue, more="x-max-length:20\nauto-delete:true\nx-dead-letter-exchange:b\ndurable:false\n"
+    )
+    assert receipt.has("warning")
+    other.nothing()
+
+
+def test_a_durable_subscription_of_an_exchange(place: Any) -> None:
+    """rabbitmq/rabbitmq-server#614, #633: durable and id on /exchange made a new queue each time."""
+    exchange = f"/exchange/amq.topic/{place.name}"
+    for body in ("", "away"):
+        client = place.connect()
+        client.subscribe(exchange, id="1234", more="auto-delete:false\ndurable:true\n")
+        if body:
+            assert client.bodies(1) == [body]
+        client.part()
+        place.connect().publish(exchange, "away")
+
+
+def test_one_of_two_topics_of_a_named_queue_is_left(place: Any) -> None:
+    """rabbitmq/rabbitmq-stomp#99: UNSUBSCRIBE ended the consumer, and the queue was fed by the topic all the same."""
+    client = place.connect()
+    more = f"x-queue-name:{place.name}\nauto-delete:true\nexclusive:true\n"
+    client.subscribe(f"{place.topic}.a", id="a", more=more)
+    client.subscribe(f"{place.topic}.b", id="b", more=more)
+    client.publish(f"{place.topic}.a", "1")
+    client.publish(f"{place.topic}.b", "2")
+    assert sorted(client.bodies(2)) == ["1", "2"]
+    client.receipt("UNSUBSCRIBE\nid:a\n\n\0")
+    client.publish(f"{place.topic}.b", "3")
+    assert client.bodies(1) == ["3"]
+
+
+def test_a_named_queue_of_a_topic_is_kept(place: Any) -> None:
+    """rabbitmq/rabbitmq-web-stomp#129: x-queue-name on a topic was not looked at."""
+    more = f"x-queue-name:{place.name}\ndurable:true\nauto-delete:false\n"
+    client = place.connect()
+    client.subscribe(place.topic, more=more)
+    client.leave()
+    place.connect().publish(place.topic, "away")
+    client = place.connect()
+    client.subscribe(f"/amq/queue/{place.name}")
+    assert client.bodies(1) == ["away"]
+
+
+def test_only_its_own_durable_subscription_is_deleted(place: Any) -> None:
+    """rabbitmq/rabbitmq-server#17202: UNSUBSCRIBE with another x-queue-name deleted a queue of somebody else."""
+    owner, other = place.connect(), place.connect()
+    owner.subscribe(place.topic, id="o", more=f"x-queue-name:{place.name}\ndurable:true\nauto-delete:false\n")
+    other.subscribe(f"{place.topic}.other", id="x", more="durable:true\nauto-delete:false\n")
+    other.send(f"UNSUBSCRIBE\nid:x\nx-queue-name:{place.name}\ndurable:true\n\n\0")
+    other.part()
+    owner.publish(place.topic, "still")
+    assert owner.bodies(1) == ["still"]
+
+
+def test_messages_between_unsubscribe_and_its_receipt(place: Any) -> None:
+    """stomp-php/stomp-php#135: what came between UNSUBSCRIBE and its RECEIPT was lost, with ack:auto."""
+    client, reader = place.connect(), place.connect()
+    for number in range(20):
+        client.publish(place.queue, str(number))
+    reader.send(f"SUBSCRIBE\nid:0\ndestination:{place.queue}\nack:auto\n\n\0")
+    reader.receipt("UNSUBSCRIBE\nid:0\n\n\0")
+    got = [frame.body for frame in reader.early]
+    reader.early.clear()
+    client.subscribe(place.queue)
+    client.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
+    assert got + [frame.body for frame in client.early] == [str(number) for number in range(20)]
+    client.early.clear()
+    reader.nothing()
+
+
+def test_an_answer_without_a_subscription(place: Any) -> None:
+    """stomp-js/stompjs#99: how the answer to a temporary queue arrives, to which nobody subscribed."""
+    asker, server = place.connect(), place.connect()
+    server.subscribe(place.queue)
+    asker.publish(place.queue, "?", "reply-to:/temp-queue/foo\n")
+    (question,) = server.take(1)
+    server.publish(question["reply-to"], "!")
+    (answer,) = asker.take(1)
+    assert (answer.body, answer["subscription"]) == ("!", "/temp-queue/foo")
+
+
+def test_a_temporary_queue_can_be_subscribed(place: Any) -> None:
+    """stomp-js/ng2-stompjs#85: SUBSCRIBE to the temporary queue of reply-to was an error."""
+    asker, server = place.connect(), place.connect()
+    server.subscribe(place.queue)
+    asker.subscribe("/temp-queue/foo", id="answers")
+    asker.publish(place.queue, "?", "reply-to:/temp-queue/foo\n")
+    (question,) = server.take(1)
+    server.publish(question["reply-to"], "!")
+    (answer,) = asker.take(1)
+    assert (answer.body, answer["subscription"]) == ("!", "answers")
+
+
+def test_the_asker_chooses_the_name_of_its_queue(place: Any) -> None:
+    """rabbitmq/rabbitmq-stomp#135: two temporary queues, and which answer is for which could not be seen."""
+    asker, server = place.connect(), place.connect()
+    server.subscribe(place.queue)
+    for name in ("one", "two"):
+        asker.publish(place.queue, name, f"reply-to:/temp-queue/{name}\n")
+    for question in reversed(server.take(2)):
+        server.publish(question["reply-to"], question.body)
+    assert [(frame["subscription"], frame.body) for frame in asker.take(2)] == [
+        ("/temp-queue/two", "two"),
+        ("/temp-queue/one", "one"),
+    ]
+
+
+def test_an_answer_to_someone_who_is_gone(place: Any) -> None:
+    """stompgem/stomp#100: an answer to the temporary queue of a client that had left broke the service's
+    connection.
+    """
+    asker, server = place.connect(), place.connect()
+    server.subscribe(place.queue)
+    asker.publish(place.queue, "?", "reply-to:/temp-queue/foo\n")
+    (question,) = server.take(1)
+    asker.part()
+    server.publish(question["reply-to"], "!")
+    server.nothing()
+
+
+def test_arguments_of_a_header_exchange(place: Any) -> None:
+    """rabbitmq/rabbitmq-stomp#145, jmesnil/stomp-websocket#124: arguments for a headers exchange were not looked
+    at.
+    """
+    client = place.connect()
+    client.subscribe(place.topic, more="selector:code = 100\n")
+    client.publish(place.topic, "no", "code:99\n")
+    client.publish(place.topic, "yes", "code:100\n")
+    assert client.bodies(1) == ["yes"]
