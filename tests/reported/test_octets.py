@@ -162,7 +162,36 @@ def test_a_large_message_arrives_whole(place: Any) -> None:
 
 
 def test_a_body_where_none_may_be(place: Any) -> None:
-    """hozn/coilmq#81: commands that have no body were taken with one, and it was read as the next frame."""
+    """hozn/coilmq#81: commands that have no body were taken with one."""
     client = place.connect()
     client.send(f"SUBSCRIBE\nid:0\ndestination:{place.queue}\n\nSEND\ndestination:{place.queue}\n\nx\0")
     client.nothing()
+
+
+def test_a_message_larger_than_a_packet(place: Any) -> None:
+    """emqx/emqx#6693: messages above 1,460 octets, the size of a packet, could not be parsed."""
+    client = place.connect()
+    client.subscribe(place.queue)
+    for size in (1459, 1460, 1461, 2920, 70000):
+        client.publish(place.queue, "x" * size)
+    assert [len(body) for body in client.bodies(5)] == [1459, 1460, 1461, 2920, 70000]
+
+
+def test_an_escape_that_means_nothing_is_told(place: Any) -> None:
+    """rabbitmq/rabbitmq-web-stomp#121: an undefined escape crashed the connection without a word."""
+    client = place.connect()
+    client.send(f"SUBSCRIBE\nid:0\ndestination:{place.queue}\ncolour:a\\qb\nreceipt:r\n\n\0")
+    error = client.error()
+    assert error["message"] == "Undefined escape \\\\q in a header"
+
+
+def test_a_frame_without_an_end(new_world: Any) -> None:
+    """rabbitmq/rabbitmq-server#8802: a body without content-length could grow until memory was full."""
+    peer = new_world(limits=Limits(1000, 100, 1000)).connect("1.2")
+    peer.send(b"SEND\ndestination:/queue/a\n\n")
+    for _ in range(10):
+        peer.send(b"x" * 100)
+    assert peer.read() == []
+    (error,) = peer.ask(b"x")
+    assert error["message"].startswith("Body too long")
+    assert peer.session.closing

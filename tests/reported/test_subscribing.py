@@ -1,4 +1,4 @@
-"""Reports about subscriptions: their ids, their end, durable ones, temporary queues."""
+"""Reports about subscriptions: their ids, their end, whom they serve; temporary queues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_leaving_and_coming_back_at_once(place: Any) -> None:
 
 
 def test_an_id_that_is_in_use(place: Any) -> None:
-    """emqx/emqx#11195: a second SUBSCRIBE with the id of the first made a subscription that nobody could end."""
+    """emqx/emqx#11195: one subscription could be made a second time."""
     client = place.connect()
     client.subscribe(place.queue)
     client.send(f"SUBSCRIBE\nid:0\ndestination:{place.queue}.b\n\n\0")
@@ -83,49 +83,6 @@ def test_what_belongs_to_a_subscriber_goes_with_it(new_world: Any) -> None:
     assert not [queue for queue in world.broker.queues.values() if queue.waiting or queue.subscriptions]
 
 
-@pytest.mark.parametrize(
-    "word", ["activemq.subscriptionName", "durable-subscription-name", "durable-subscriber-name"]
-)
-def test_the_end_of_a_durable_subscription(place: Any, word: str) -> None:
-    """apache/artemis#653 (ARTEMIS-548): a durable subscription could not be deleted over STOMP."""
-    more = f"client-id:{place.name}\n"
-    client = place.connect(more=more)
-    client.subscribe(place.topic, more=f"{word}:n\n")
-    client.receipt("UNSUBSCRIBE\nid:0\n\n\0")
-    client.publish(place.topic, "kept")
-    client.receipt(f"UNSUBSCRIBE\nid:0\n{word}:n\n\n\0")
-    client.subscribe(place.topic, more=f"{word}:n\n")
-    client.nothing()
-
-
-@pytest.mark.parametrize("word", ["durable", "persistent"])
-def test_both_words_for_durable_hold_at_the_end_too(place: Any, word: str) -> None:
-    """rabbitmq/rabbitmq-stomp#58: SUBSCRIBE knew `durable` and `persistent`, UNSUBSCRIBE only one of them."""
-    id = place.name
-    client = place.connect()
-    client.subscribe(place.topic, id=id, more=f"{word}:true\nauto-delete:false\n")
-    client.part()
-    client = place.connect()
-    client.publish(place.topic, "kept")
-    client.subscribe(place.topic, id=id, more=f"{word}:true\nauto-delete:false\n")
-    assert client.bodies(1) == ["kept"]
-    client.receipt(f"UNSUBSCRIBE\nid:{id}\n{word}:true\n\n\0")
-    client.publish(place.topic, "nobody's")
-    client.subscribe(place.topic, id=id, more=f"{word}:true\nauto-delete:false\n")
-    client.nothing()
-
-
-def test_a_misspelled_word_of_an_old_broker(place: Any) -> None:
-    """gdaws/stompit#50: what was sent while the subscriber was away did not come; old brokers misspell the header."""
-    for body in ("", "away"):
-        client = place.connect(more=f"client-id:{place.name}\n")
-        client.subscribe(place.topic, more="activemq.subcriptionName:n\n")
-        if body:
-            assert client.bodies(1) == [body]
-        client.leave()
-        place.connect().publish(place.topic, "away")
-
-
 def test_a_queue_that_goes_with_its_subscriber_can_come_back(place: Any) -> None:
     """rabbitmq/rabbitmq-web-stomp#94: after UNSUBSCRIBE from an auto-delete queue, SUBSCRIBE did not find it."""
     client = place.connect()
@@ -148,55 +105,6 @@ def test_other_properties_than_the_queue_has(place: Any) -> None:
     )
     assert receipt.has("warning")
     other.nothing()
-
-
-def test_a_durable_subscription_of_an_exchange(place: Any) -> None:
-    """rabbitmq/rabbitmq-server#614, #633: durable and id on /exchange made a new queue each time."""
-    exchange = f"/exchange/amq.topic/{place.name}"
-    for body in ("", "away"):
-        client = place.connect()
-        client.subscribe(exchange, id="1234", more="auto-delete:false\ndurable:true\n")
-        if body:
-            assert client.bodies(1) == [body]
-        client.part()
-        place.connect().publish(exchange, "away")
-
-
-def test_one_of_two_topics_of_a_named_queue_is_left(place: Any) -> None:
-    """rabbitmq/rabbitmq-stomp#99: UNSUBSCRIBE ended the consumer, and the queue was fed by the topic all the same."""
-    client = place.connect()
-    more = f"x-queue-name:{place.name}\nauto-delete:true\nexclusive:true\n"
-    client.subscribe(f"{place.topic}.a", id="a", more=more)
-    client.subscribe(f"{place.topic}.b", id="b", more=more)
-    client.publish(f"{place.topic}.a", "1")
-    client.publish(f"{place.topic}.b", "2")
-    assert sorted(client.bodies(2)) == ["1", "2"]
-    client.receipt("UNSUBSCRIBE\nid:a\n\n\0")
-    client.publish(f"{place.topic}.b", "3")
-    assert client.bodies(1) == ["3"]
-
-
-def test_a_named_queue_of_a_topic_is_kept(place: Any) -> None:
-    """rabbitmq/rabbitmq-web-stomp#129: x-queue-name on a topic was not looked at."""
-    more = f"x-queue-name:{place.name}\ndurable:true\nauto-delete:false\n"
-    client = place.connect()
-    client.subscribe(place.topic, more=more)
-    client.leave()
-    place.connect().publish(place.topic, "away")
-    client = place.connect()
-    client.subscribe(f"/amq/queue/{place.name}")
-    assert client.bodies(1) == ["away"]
-
-
-def test_only_its_own_durable_subscription_is_deleted(place: Any) -> None:
-    """rabbitmq/rabbitmq-server#17202: UNSUBSCRIBE with another x-queue-name deleted a queue of somebody else."""
-    owner, other = place.connect(), place.connect()
-    owner.subscribe(place.topic, id="o", more=f"x-queue-name:{place.name}\ndurable:true\nauto-delete:false\n")
-    other.subscribe(f"{place.topic}.other", id="x", more="durable:true\nauto-delete:false\n")
-    other.send(f"UNSUBSCRIBE\nid:x\nx-queue-name:{place.name}\ndurable:true\n\n\0")
-    other.part()
-    owner.publish(place.topic, "still")
-    assert owner.bodies(1) == ["still"]
 
 
 def test_messages_between_unsubscribe_and_its_receipt(place: Any) -> None:
@@ -261,7 +169,7 @@ def test_an_answer_to_someone_who_is_gone(place: Any) -> None:
     asker.publish(place.queue, "?", "reply-to:/temp-queue/foo\n")
     (question,) = server.take(1)
     asker.part()
-    server.publish(question["reply-to"], "!")
+    assert server.publish(question["reply-to"], "!").has("warning")
     server.nothing()
 
 
@@ -274,3 +182,49 @@ def test_arguments_of_a_header_exchange(place: Any) -> None:
     client.publish(place.topic, "no", "code:99\n")
     client.publish(place.topic, "yes", "code:100\n")
     assert client.bodies(1) == ["yes"]
+
+
+def test_one_consumer_alone(place: Any) -> None:
+    """nikipore/stompest#33: how a STOMP client asks to be the only consumer of a queue."""
+    first, second = place.connect(), place.connect()
+    first.subscribe(place.queue, more="activemq.exclusive:true\n")
+    second.subscribe(f"{place.queue}?consumer.exclusive=true")
+    for number in range(6):
+        second.publish(place.queue, str(number))
+    assert first.bodies(6) == [str(number) for number in range(6)]
+    second.nothing()
+    first.leave()
+    second.publish(place.queue, "next")
+    assert second.bodies(1) == ["next"]
+
+
+def test_a_queue_of_an_address(place: Any) -> None:
+    """apache/artemis#3202 (ARTEMIS-2817): a queue named together with its topic could not be subscribed."""
+    client, other = place.connect(), place.connect()
+    client.subscribe(f"{place.name}::{place.name}.q", more="subscription-type:MULTICAST\n")
+    other.subscribe(f"{place.name}::{place.name}.q", more="subscription-type:MULTICAST\n")
+    for number in range(4):
+        client.publish(place.name, str(number), "destination-type:MULTICAST\n")
+    client.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
+    other.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
+    got = [frame.body for frame in client.early + other.early]
+    client.early.clear()
+    other.early.clear()
+    assert sorted(got) == ["0", "1", "2", "3"]
+
+
+def test_leaving_while_messages_come(place: Any) -> None:
+    """apache/artemis#2001 (ARTEMIS-1792): a race between UNSUBSCRIBE and deliveries."""
+    client, sender = place.connect(), place.connect()
+    sent = "".join(f"SEND\ndestination:{place.queue}\n\n{number}\0" for number in range(200))
+    got = []
+    client.subscribe(place.queue)
+    sender.send(sent)
+    while len(got) < 3:
+        got.append(client.expect("MESSAGE").body)
+    client.receipt("UNSUBSCRIBE\nid:0\n\n\0")
+    got += [frame.body for frame in client.early]
+    client.early.clear()
+    client.nothing()
+    sender.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
+    assert got + place.left() == [str(number) for number in range(200)]

@@ -126,3 +126,13 @@ def test_an_ack_has_a_receipt(place: Any) -> None:
     client.settle(frame, "NACK")
     (frame,) = client.take(1)
     client.settle(frame, "ACK")
+
+
+def test_a_transaction_cannot_grow_for_ever(new_world: Any) -> None:
+    """rabbitmq/rabbitmq-server#8868: one connection could put any number of frames into a transaction."""
+    peer = new_world(max_transaction_frames=10).connect("1.2")
+    peer.send(b"BEGIN\ntransaction:t\n\n\0")
+    peer.send(b"SEND\ndestination:/queue/a\ntransaction:t\n\nx\0" * 10)
+    assert peer.read() == []
+    (error,) = peer.ask(b"SEND\ndestination:/queue/a\ntransaction:t\n\nx\0")
+    assert error["message"].startswith("Transaction too long")
