@@ -195,3 +195,21 @@ def test_a_frame_without_an_end(new_world: Any) -> None:
     (error,) = peer.ask(b"x")
     assert error["message"].startswith("Body too long")
     assert peer.session.closing
+
+
+def test_an_error_arrives_whatever_is_still_on_its_way(place: Any) -> None:
+    """rabbitmq/rabbitmq-server#6737: the connection was closed so soon that the ERROR before it got lost."""
+    client = place.connect()
+    more = f"SEND\ndestination:{place.queue}\n\n{'x' * 1000}\0" * 50
+    client.send(f"SUBSCRIBE\nid:0\ndestination:{place.queue}\nack:wrong\n\n\0" + more)
+    assert client.expect("ERROR")["message"] == "Unknown ack mode 'wrong'"
+    assert place.left() == []
+
+
+def test_an_error_is_the_end(place: Any) -> None:
+    """rabbitmq/rabbitmq-server#2410: after an ERROR the connection stayed, with some of its subscriptions."""
+    client = place.connect()
+    client.subscribe(place.topic)
+    client.send("ABORT\ntransaction:none\n\n\0")
+    client.error()
+    place.connect().publish(place.topic, "x")

@@ -230,7 +230,7 @@ def test_what_a_client_leaves_behind_goes_to_others(place: Any) -> None:
 
 @pytest.mark.parametrize("word", ["message-id", "id"])
 def test_an_ack_without_its_subscription(place: Any, word: str) -> None:
-    """stomp-php/stomp-php#46: a client of 1.1 did not know that ACK needs a subscription."""
+    """stomp-php/stomp-php#46, danieleteti/delphistompclient#15: clients of 1.1 say no subscription in ACK."""
     client = place.connect("1.1")
     client.subscribe(place.queue, ack="client")
     client.subscribe(place.topic, id="other", ack="client")
@@ -252,3 +252,23 @@ def test_an_ack_that_two_subscriptions_could_mean(place: Any) -> None:
     error = client.error()
     assert error["message"] == "ACK without subscription"
     assert "subscription" in error.body.split("Fix:")[1]
+
+
+def test_an_ack_without_its_subscription_that_settles_nothing(new_world: Any) -> None:
+    """stomp-php/stomp-php#46: the same for what needs no ACK, and for what went back when its time was over."""
+    world = new_world()
+    world.broker.tick(1_700_000_000_000)
+    peer = world.connect("1.1")
+    peer.subscribe("/queue/auto")
+    peer.subscribe("/queue/a", "client", id="a", more="ack-timeout:1000\n")
+    peer.publish("/queue/auto", b"x")
+    peer.publish("/queue/a", b"y")
+    x, y = peer.read()
+    peer.get(f"ACK\nmessage-id:{x['message-id']}\nreceipt:r\n\n\0".encode())
+    other = world.connect("1.1")
+    other.subscribe("/queue/a", "client", more="x-priority:10\n")
+    peer.send(b"UNSUBSCRIBE\nid:s\n\n\0")
+    world.broker.tick(1_700_000_001_001)
+    assert other.messages() == [b"y"]
+    late = peer.get(f"ACK\nmessage-id:{y['message-id']}\nreceipt:r\n\n\0".encode())
+    assert late.has("warning")

@@ -1,4 +1,4 @@
-"""Reports about subscriptions: their ids, their end, whom they serve; temporary queues."""
+"""Reports about subscriptions: their ids, their end, whom they serve, patterns, browsers."""
 
 from __future__ import annotations
 
@@ -123,56 +123,6 @@ def test_messages_between_unsubscribe_and_its_receipt(place: Any) -> None:
     reader.nothing()
 
 
-def test_an_answer_without_a_subscription(place: Any) -> None:
-    """stomp-js/stompjs#99: how the answer to a temporary queue arrives, to which nobody subscribed."""
-    asker, server = place.connect(), place.connect()
-    server.subscribe(place.queue)
-    asker.publish(place.queue, "?", "reply-to:/temp-queue/foo\n")
-    (question,) = server.take(1)
-    server.publish(question["reply-to"], "!")
-    (answer,) = asker.take(1)
-    assert (answer.body, answer["subscription"]) == ("!", "/temp-queue/foo")
-
-
-def test_a_temporary_queue_can_be_subscribed(place: Any) -> None:
-    """stomp-js/ng2-stompjs#85: SUBSCRIBE to the temporary queue of reply-to was an error."""
-    asker, server = place.connect(), place.connect()
-    server.subscribe(place.queue)
-    asker.subscribe("/temp-queue/foo", id="answers")
-    asker.publish(place.queue, "?", "reply-to:/temp-queue/foo\n")
-    (question,) = server.take(1)
-    server.publish(question["reply-to"], "!")
-    (answer,) = asker.take(1)
-    assert (answer.body, answer["subscription"]) == ("!", "answers")
-
-
-def test_the_asker_chooses_the_name_of_its_queue(place: Any) -> None:
-    """rabbitmq/rabbitmq-stomp#135: two temporary queues, and which answer is for which could not be seen."""
-    asker, server = place.connect(), place.connect()
-    server.subscribe(place.queue)
-    for name in ("one", "two"):
-        asker.publish(place.queue, name, f"reply-to:/temp-queue/{name}\n")
-    for question in reversed(server.take(2)):
-        server.publish(question["reply-to"], question.body)
-    assert [(frame["subscription"], frame.body) for frame in asker.take(2)] == [
-        ("/temp-queue/two", "two"),
-        ("/temp-queue/one", "one"),
-    ]
-
-
-def test_an_answer_to_someone_who_is_gone(place: Any) -> None:
-    """stompgem/stomp#100: an answer to the temporary queue of a client that had left broke the service's
-    connection.
-    """
-    asker, server = place.connect(), place.connect()
-    server.subscribe(place.queue)
-    asker.publish(place.queue, "?", "reply-to:/temp-queue/foo\n")
-    (question,) = server.take(1)
-    asker.part()
-    assert server.publish(question["reply-to"], "!").has("warning")
-    server.nothing()
-
-
 def test_arguments_of_a_header_exchange(place: Any) -> None:
     """rabbitmq/rabbitmq-stomp#145, jmesnil/stomp-websocket#124: arguments for a headers exchange were not looked
     at.
@@ -228,3 +178,65 @@ def test_leaving_while_messages_come(place: Any) -> None:
     client.nothing()
     sender.receipt("SEND\ndestination:/topic/nobody.listens\n\n\0")
     assert got + place.left() == [str(number) for number in range(200)]
+
+
+def test_a_destination_without_a_text(place: Any) -> None:
+    """apache/activemq#334 (AMQ-7125): SUBSCRIBE with an empty destination got no answer."""
+    client = place.connect()
+    client.send("SUBSCRIBE\nid:0\ndestination:\nreceipt:r\n\n\0")
+    error = client.error()
+    assert (error["message"], error["receipt-id"]) == ("SUBSCRIBE without destination", "r")
+
+
+def test_a_pattern_shows_where_each_message_was_sent(place: Any) -> None:
+    """easternbloc/node-stomp-client#36, NaikSoftware/StompProtocolAndroid#171: what a MESSAGE for a pattern says."""
+    client = place.connect()
+    client.subscribe(f"{place.topic}.*", id="p")
+    client.publish(f"{place.topic}.a", "x")
+    (frame,) = client.take(1)
+    assert (frame["destination"], frame["subscription"]) == (f"{place.topic}.a", "p")
+
+
+def test_a_pattern_beside_a_name(place: Any) -> None:
+    """jasonrbriggs/stomp.py#17: of two subscriptions that fit, a pattern and a name, one got the message."""
+    client = place.connect()
+    client.subscribe(f"{place.topic}.a", id="name")
+    client.subscribe(f"{place.topic}.>", id="pattern")
+    client.publish(f"{place.topic}.a", "x")
+    assert sorted(frame["subscription"] for frame in client.take(2)) == ["name", "pattern"]
+
+
+def test_a_pattern_of_queues(place: Any) -> None:
+    """jasonrbriggs/stomp.py#416: whether one subscription can have several queues, those that come later too."""
+    client = place.connect()
+    client.publish(f"{place.queue}/q1", "1")
+    client.subscribe(f"{place.queue}/*", ack="client-individual")
+    client.publish(f"{place.queue}/q2", "2")
+    frames = client.take(2)
+    assert [frame["destination"] for frame in frames] == [f"{place.queue}/q1", f"{place.queue}/q2"]
+    for frame in frames:
+        client.settle(frame)
+    client.nothing()
+
+
+def test_a_look_into_a_queue_has_an_end(place: Any) -> None:
+    """drone/mq#18: a subscription that looks through a queue and takes nothing was wanted, with a last MESSAGE."""
+    client = place.connect()
+    for body in ("1", "2"):
+        client.publish(place.queue, body)
+    client.subscribe(place.queue, more="browser:true\n")
+    frames = client.take(3)
+    assert [frame.body for frame in frames] == ["1", "2", ""]
+    assert frames[2]["browser"] == "end"
+    assert place.left() == ["1", "2"]
+
+
+def test_a_look_into_a_queue_of_what_expires(new_world: Any) -> None:
+    """apache/activemq#127 (AMQ-5340): a browser waited for ever where messages expired while it looked."""
+    world = new_world()
+    world.broker.tick(1_700_000_000_000)
+    peer = world.connect("1.2")
+    peer.send(b"SEND\ndestination:/queue/a\nttl:1000\n\ngone\0SEND\ndestination:/queue/a\n\nthere\0")
+    world.broker.tick(1_700_000_002_000)
+    peer.subscribe("/queue/a", more="browser:true\n")
+    assert peer.messages() == [b"there", b""]

@@ -6,6 +6,7 @@ Some clients were written for one version and speak another: they say ``id`` in 
 
 from __future__ import annotations
 
+from stompserver.broker.subscription import AUTO
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults
 from stompserver.session.versions import BY_ACK_ID, BY_MESSAGE_ID_AND_SUBSCRIPTION, pair
@@ -42,12 +43,18 @@ def _move(headers: dict[str, str], said: str, meant: str) -> None:
 
 
 def _only_holder(session: Client, message_id: str) -> str:
-    """The subscription with the one unsettled delivery of that message; "" when there is none, or several."""
+    """The subscription with the one unsettled delivery of that message; where none has one, a subscription for which
+    an ACK is late or not needed. "" when there is none, or several could be meant.
+    """
     session.broker.work += len(session.subscriptions)
     found = ""
-    for id in session.subscriptions:
-        if pair(message_id, id) in session.deliveries:
+    harmless = ""
+    for id, subscription in session.subscriptions.items():
+        name = pair(message_id, id)
+        if name in session.deliveries:
             if found:
                 return ""
             found = id
-    return found
+        elif name in session.lapsed or subscription.mode == AUTO:
+            harmless = id
+    return found or harmless

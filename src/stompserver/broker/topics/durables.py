@@ -448,7 +448,7 @@ class Durables(Feeder):
             raise Refused(
                 f"Durable subscription {fed.name[:80]!r} is in use",
                 where="UNSUBSCRIBE",
-                rule="What another connection is subscribed to is not deleted (JMS, unsubscribe)",
+                rule="What others are subscribed to is not deleted (JMS, unsubscribe)",
                 fix="End all subscriptions to it first.",
             )
         with desk.log.transaction():
