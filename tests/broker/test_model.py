@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker, Rules
-from stompserver.broker.message import Message
+from stompserver.broker.message import SPARED, Message
 from stompserver.broker.names.policy import Policies, Policy
 from stompserver.broker.oplog import PUT, OpLog
 from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, UNLIMITED, Subscription, Wish
@@ -60,7 +60,7 @@ class Model:
 
     def back(self, subscription: Any, place: Any, key: int, requeue: bool) -> None:
         self.held[subscription].remove(key)
-        tries = self.attempts[key, place]
+        tries = self.attempts[key, place] % SPARED
         limit = self.max_redeliveries
         if place != DEAD and (not requeue or 0 <= self.spent[key] <= tries or 0 < limit <= tries):
             self.send(DEAD, self.size[key], self.spent[key], key in self.kept)
@@ -68,6 +68,13 @@ class Model:
             self.attempts[key, place] = tries + 1
             self.ready[place].add(key)
             self.late.add(key)
+
+    def spare(self, subscription: Any, place: Any, key: int) -> None:
+        """It comes back, and that does not count."""
+        self.held[subscription].remove(key)
+        self.attempts[key, place] = self.attempts[key, place] or SPARED
+        self.ready[place].add(key)
+        self.late.add(key)
 
 
 class Verbs(RuleBasedStateMachine):
@@ -262,11 +269,17 @@ class Verbs(RuleBasedStateMachine):
         self.consumers.remove(consumer)
         for subscription in ended:
             self.end(subscription)
+        blamed = set()
         for delivery in deliveries:
             subscription = delivery.subscription
+            place, key = self.places[subscription], delivery.message.number
             if subscription.of_topic:
-                self.model.held[subscription].remove(delivery.message.number)
+                self.model.held[subscription].remove(key)
+            elif subscription in blamed:
+                self.model.spare(subscription, place, key)
             else:
+                # The oldest of each subscription can have been in work.
+                blamed.add(subscription)
                 self.give_back(delivery, True)
         self.broker.drop(consumer)
         assert not consumer.ready
