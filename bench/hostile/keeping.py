@@ -65,9 +65,10 @@ def lease(stage: Stage) -> str:
 
 
 def refused(stage: Stage) -> str:
-    """One message with a time to live that is refused again and again."""
+    """One message with a time to live that is refused again and again, and wants to come back at once."""
     wire = stage.connect()
-    wire.done(subscribe(b"/queue/r", 1, b"", b"client-individual"))
+    at_once = b"activemq.initialRedeliveryDelay:0\n"
+    wire.done(subscribe(b"/queue/r", 1, at_once, b"client-individual"))
     wire.say(send(b"/queue/r", b"x" * 100, b"ttl:%b\n" % DAY))
     stage.begin()
     count = stage.count(100_000)
