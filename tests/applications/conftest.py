@@ -13,7 +13,7 @@ HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
-from programs import Program  # noqa: E402
+from programs import Program  # noqa: E402  (found only now)
 
 from broker import Broker  # noqa: E402  (found only now)
 

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -33,6 +34,8 @@ class Program:
             encoding="utf-8",
             errors="replace",
         )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._changed = threading.Condition()
         self._lines: list[str] = []
         self._errors: list[str] = []
@@ -44,9 +47,9 @@ class Program:
         for reader in self._readers:
             reader.start()
 
-    def _read(self, stream: object, into: list[str]) -> None:
-        with stream:  # type: ignore[attr-defined]  # Popen's are all of one kind
-            for line in stream:  # type: ignore[attr-defined]
+    def _read(self, stream: IO[str], into: list[str]) -> None:
+        with stream:
+            for line in stream:
                 with self._changed:
                     into.append(line.rstrip("\n"))
                     self._changed.notify_all()
