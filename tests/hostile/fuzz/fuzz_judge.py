@@ -34,7 +34,7 @@ TIMETABLE = ("AMQ_SCHEDULED_TIME", "AMQ_SCHEDULED_PERIOD", "AMQ_SCHEDULED_REPEAT
 """What the server adds for who looks at the schedule."""
 
 GRAVES = {f"/queue/{name}" for name in ("a", "b", "dead", "deadletter")}
-"""Where dead letters go in these runs: that is their destination then."""
+"""Where dead letters go in these runs, unless a client asks for more: that is their destination then."""
 
 LOGINS = ("alice", "bob")
 
@@ -104,6 +104,8 @@ class Book:
     asked: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
     """Where answers of management go."""
+    graves: set[str] = field(default_factory=lambda: set(GRAVES))
+    """Where dead letters go: GRAVES, and what clients ask for."""
 
 
 def unescape(text: str, version: str, raw: bytes) -> str:
@@ -362,7 +364,7 @@ class Judge:
         lossy = frame.get("x-sanitized") == "true"
         known = sent.forms.union(*(each.forms for each in candidates))
         if dead:
-            known |= GRAVES
+            known |= self.book.graves
         if frame.get("scheduledJobId") is not None:
             # An answer to who looks at the schedule.
             known |= self.book.places

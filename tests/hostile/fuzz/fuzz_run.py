@@ -258,6 +258,7 @@ class Client:
         if length:
             headers.append(("content-length", str(len(body))))
         self._note(number, where, headers, body)
+        self._note_graves(headers)
         self.frame("SEND", [*headers, *self.receipt(random)], body)
 
     def _note(self, number: int, where: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
@@ -277,6 +278,13 @@ class Client:
             version, known, options, body, field_of.forms(destination), login, owner
         )
         self._expect_answers(known.get("reply-to"))
+
+    def _note_graves(self, headers: Sequence[tuple[str, str]]) -> None:
+        """The queue that a client makes may have its dead letters go anywhere."""
+        for name, written in headers:
+            if field_of.read_back(name, self.version).strip() == "x-dead-letter-routing-key":
+                value = field_of.read_back(written, self.version)
+                self.book.graves |= field_of.forms(value) | field_of.forms("/queue/" + value)
 
     def _expect_answers(self, reply_to: str | None) -> None:
         """Who sends a `reply-to` of its own is subscribed to it."""
@@ -310,6 +318,7 @@ class Client:
         )
         self.ids[id] = wanted
         self.judge.want(id, wanted)
+        self._note_graves(headers)
         self.frame("SUBSCRIBE", [*headers, *self.receipt(random)])
 
     def unsubscribe(self, random: Random) -> None:

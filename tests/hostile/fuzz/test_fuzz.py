@@ -114,6 +114,15 @@ def test_what_is_private_is_for_its_login_alone() -> None:
         made.octets(HEAD + MINE)
 
 
+def test_a_dead_letter_goes_where_a_client_asked_for() -> None:
+    octets = HEAD.replace(b"/queue/a", b"/queue/mine") + b"original-destination:/queue/a\n" + MINE
+    with pytest.raises(Fault, match="known are"):
+        judge().octets(octets)
+    made = judge()
+    made.book.graves.add("/queue/mine")
+    made.octets(octets)
+
+
 def test_after_unsubscribe_nothing_comes() -> None:
     made = judge()
     made.receipts["over"] = made.wanted["s"][0]
