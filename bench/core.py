@@ -24,6 +24,11 @@ from stompserver.session.settings import Settings
 LAP = 10_000
 """Messages."""
 
+NEWEST = 1_800_000_000 << 26
+"""The newest message number of an earlier run: numbers, and marks in `ack` headers, are then as long as they are in a
+server.
+"""
+
 QUEUES = (1, 10, 100, 1000, 10_000)
 CONNECTIONS = 10
 
@@ -32,8 +37,8 @@ class World:
     """A broker and its clients; `lap` gives one of them octets and takes from the others what they are to be sent."""
 
     def __init__(self) -> None:
-        self.broker = Broker(Rules(), OpLog(False), 1)
-        self.roster = Roster()
+        self.broker = Broker(Rules(), OpLog(False), NEWEST)
+        self.roster = Roster(NEWEST)
 
     def client(self, version: str = "1.2") -> Session:
         client = Session(self.broker, self.roster, Settings(), "bench", 0.0)

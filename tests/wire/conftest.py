@@ -20,7 +20,7 @@ import pytest
 
 from stompserver.cli import core
 from stompserver.wire import leaf as leaf_in_python
-from stompserver.wire.frame import Frame, PlainSend
+from stompserver.wire.frame import AnyFrame, Frame
 from stompserver.wire.headers import TEXT_10, TEXT_10_STRICT, TEXT_11, TEXT_11_STRICT, TEXT_12
 from stompserver.wire.parser import Limits, Parser
 
@@ -50,8 +50,8 @@ class Outcome(NamedTuple):
         return self.frames == frames and self.error.startswith(error)
 
 
-def plain(frame: Frame | PlainSend) -> Parsed:
-    if isinstance(frame, PlainSend):
+def plain(frame: AnyFrame) -> Parsed:
+    if not isinstance(frame, Frame):
         frame = frame.read()
     return frame.command, frame.headers, frame.body
 

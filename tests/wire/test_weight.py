@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from stompserver.wire.alike import LEARN
-from stompserver.wire.frame import FEW, HEADER, Frame, PlainSend
+from stompserver.wire.frame import FEW, HEADER, AnyFrame, Frame, PlainSend
 from stompserver.wire.headers import RAW
 from stompserver.wire.parser import Limits, Parser
 
 
-def parsed(block: bytes, times: int = 1) -> Frame | PlainSend:
+def parsed(block: bytes, times: int = 1) -> AnyFrame:
     """The last of so many frames with that header block, all of them learned."""
     parser = Parser(Limits(1000, 100, 1 << 16))
     parser.open(RAW, Limits(1000, 100, 1 << 16))

@@ -484,16 +484,7 @@ static PyObject *plain_ack(PyObject *Py_UNUSED(module), PyObject *const *args, P
     /* With the NUL that ends a string in C, which ends a frame, too. */
     if (at == name || at - name > LONGEST_ACK || end - at < (Py_ssize_t)sizeof END || memcmp(at, END, sizeof END) != 0)
         Py_RETURN_NONE;
-    PyObject *found = PyTuple_New(2);
-    if (found == NULL)
-        return NULL;
-    PyTuple_SET_ITEM(found, 0, PyLong_FromSsize_t(at + sizeof END - octets));
-    PyTuple_SET_ITEM(found, 1, text_of(name, at - name, 1));
-    if (PyTuple_GET_ITEM(found, 0) == NULL || PyTuple_GET_ITEM(found, 1) == NULL) {
-        Py_DECREF(found);
-        return NULL;
-    }
-    return found;
+    return text_of(name, at - name, 1);
 }
 
 /* A number in 0 .. 2**64 - 1 as decimal digits before `end`; NULL with an exception for anything else. */

@@ -107,3 +107,21 @@ class PlainSend:
         if self.receipt is not None:
             headers["receipt"] = self.receipt
         return Frame("SEND", headers, self.body, True, self.length)
+
+
+class PlainAck:
+    """An ACK that was read in one step, because it has an ``id`` and nothing else. ``length`` is as in a frame."""
+
+    __slots__ = ("id", "length")
+
+    def __init__(self, id: str, length: int) -> None:
+        self.id = id
+        self.length: int = length
+
+    def read(self) -> Frame:
+        """The same as a frame with headers."""
+        return Frame("ACK", {"id": self.id}, b"", True, self.length)
+
+
+AnyFrame = Frame | PlainSend | PlainAck
+"""What the parser finds."""

@@ -52,6 +52,9 @@ def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[st
 
 _ACK: Final = re.compile(rb"ACK\nid:([!-9;-\[\]-~]{1,40})\n\n\0")
 
+ACK_MORE: Final = 10
+"""Octets of a frame of ``plain_ack`` beside its id."""
+
 _ESCAPED: Final = re.compile(r"[\\\r\n:\0\ud800-\udfff]")
 """What some version of STOMP escapes or cannot express, and octets that were no UTF-8."""
 
@@ -89,12 +92,12 @@ def like(
     return stop + 1, place.decode(), receipt, lines, octets[body:stop]
 
 
-def plain_ack(octets: bytes, start: int) -> tuple[int, str] | None:
-    """Where the ACK frame at ``start`` ends, and its id, if it is whole and has just an id of up to 40 octets, which
-    wants no decoding.
+def plain_ack(octets: bytes, start: int) -> str | None:
+    """The id of the ACK frame at ``start``, if it is whole and has just an id of up to 40 octets, which wants no
+    decoding. Such a frame is as long as its id and ``ACK_MORE``, with its NUL.
     """
     found = _ACK.match(octets, start)
-    return (found.end(), found.group(1).decode()) if found is not None else None
+    return found.group(1).decode() if found is not None else None
 
 
 def _pattern(shape: bytes) -> re.Pattern[bytes]:

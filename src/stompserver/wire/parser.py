@@ -7,8 +7,9 @@ from typing import Final
 from stompserver.errors import ProtocolError
 from stompserver.wire.alike import Alike
 from stompserver.wire.body import Body
-from stompserver.wire.frame import Frame, PlainSend, stripped, weight
+from stompserver.wire.frame import AnyFrame, Frame, PlainAck, PlainSend, stripped, weight
 from stompserver.wire.headers import RAW, Text
+from stompserver.wire.leaf import ACK_MORE
 from stompserver.wire.native import block_end, like, plain_ack, split, whole
 
 MAX_COMMAND: Final = 64
@@ -143,11 +144,11 @@ class Parser:
             return self._frame.command == "SEND"
         return (self._rest[self._at : self._at + 4] + data[:64]).lstrip(b"\r\n")[:4] in (b"SEND", b"BEGI")
 
-    def feed(self, data: bytes, most: int = EVERY) -> list[Frame | PlainSend]:
+    def feed(self, data: bytes, most: int = EVERY) -> list[AnyFrame]:
         """Take ``data`` and return the frames it completes (perhaps none), ``most`` of them at most; see ``error``
         and ``more``.
         """
-        frames: list[Frame | PlainSend] = []
+        frames: list[AnyFrame] = []
         if self.error is not None:
             return frames
         try:
@@ -174,7 +175,7 @@ class Parser:
             self.stop()
         return frames
 
-    def _parse(self, buf: bytes, pos: int, frames: list[Frame | PlainSend], most: int) -> None:
+    def _parse(self, buf: bytes, pos: int, frames: list[AnyFrame], most: int) -> None:
         """The frames in ``buf`` from ``pos`` on, until there are ``most``."""
         end: int = len(buf)
         text: Text = self.text
@@ -182,6 +183,7 @@ class Parser:
         known: bytes = self._alike.shape
         more: int = self._alike.more
         stop: int
+        size: int
         while pos < end:
             if len(frames) >= most:
                 self._rest = buf
@@ -191,7 +193,7 @@ class Parser:
                 found = like(buf, pos, known, limits.max_header_bytes, limits.max_body)
                 if found is not None:
                     stop, destination, receipt, lines, content = found
-                    size: int = stop - pos - len(content) - 3 + more
+                    size = stop - pos - len(content) - 3 + more
                     frames.append(PlainSend(destination, receipt, lines, content, size))
                     pos = stop
                     continue
@@ -204,11 +206,12 @@ class Parser:
             if first == 65 and not self._scanned and not self._single:
                 # What a consumer sends most (bench: individual).
                 settled = plain_ack(buf, pos)
-                if settled is not None and settled[0] - pos - 3 <= limits.max_header_bytes:
-                    stop, name = settled
-                    frames.append(Frame("ACK", {"id": name}, _EMPTY, True, stop - pos - 3))
-                    pos = stop
-                    continue
+                if settled is not None:
+                    size = len(settled) + ACK_MORE
+                    if size - 3 <= limits.max_header_bytes:
+                        frames.append(PlainAck(settled, size - 3))
+                        pos += size
+                        continue
             start: int = pos + self._scanned
             if self._cr:
                 # Not past the end in CR LF form, or each such frame would be searched to the end of ``buf``.
@@ -294,7 +297,7 @@ class Parser:
         self._frame = None
         return stop
 
-    def _stranger(self, buf: bytes, pos: int, end: int, frames: list[Frame | PlainSend]) -> bool:
+    def _stranger(self, buf: bytes, pos: int, end: int, frames: list[AnyFrame]) -> bool:
         """Whether the first line is that of another protocol, whose client may wait for an answer before more."""
         line: int = buf.find(b"\n", pos, end)
         if line < 0 or line - pos > MAX_COMMAND:
@@ -382,7 +385,7 @@ class Parser:
         frame.edged = edged
         return frame
 
-    def _continue_body(self, data: bytes, frames: list[Frame | PlainSend]) -> int:
+    def _continue_body(self, data: bytes, frames: list[AnyFrame]) -> int:
         """Add to the body that is being read; return where in ``data`` the next frame may begin."""
         frame, held = self._frame, self._body
         assert frame is not None and held is not None
