@@ -145,7 +145,10 @@ CLIENTS = {
 @functools.cache
 def missing(name: str) -> str:
     """Why the client cannot be run, or nothing when it can."""
-    client = CLIENTS[name]
+    return why_missing(CLIENTS[name])
+
+
+def why_missing(client: Client) -> str:
     if not shutil.which(client.interpreter):
         return f"{client.interpreter} is not installed"
     probe = subprocess.run(

@@ -1,40 +1,9 @@
-// @stomp/stompjs over plain TCP: the WebSocket it asks for is a net.Socket in that shape.
+// @stomp/stompjs over plain TCP.
 
-import net from 'node:net';
 import { Client } from '@stomp/stompjs';
 import { Inbox } from './inbox.mjs';
 import { run } from './scenarios.mjs';
-
-class TcpSocket {
-  constructor(host, port) {
-    this.url = `tcp://${host}:${port}`;
-    this.readyState = 0;
-    this.binaryType = 'arraybuffer';
-    this.socket = net.connect(port, host, () => {
-      this.readyState = 1;
-      this.onopen?.({});
-    });
-    this.socket.on('data', (chunk) => this.onmessage?.({ data: new Uint8Array(chunk).buffer }));
-    this.socket.on('error', (error) => this.onerror?.(error));
-    this.socket.on('close', () => {
-      this.readyState = 3;
-      this.onclose?.({ code: 1000, reason: '', wasClean: true });
-    });
-  }
-
-  send(data) {
-    this.socket.write(typeof data === 'string' ? data : Buffer.from(data));
-  }
-
-  close() {
-    this.readyState = 2;
-    this.socket.end();
-  }
-
-  terminate() {
-    this.socket.destroy();
-  }
-}
+import { TcpSocket } from './tcp_socket.mjs';
 
 class Stompjs {
   static async connect({ host, port, version, login, passcode, heartbeat = 0, headers = {} }) {
