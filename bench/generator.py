@@ -54,7 +54,10 @@ class Port:
 
     def read(self) -> None:
         if self.receiver is None:
-            data = self.sock.recv(65536)
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionError as error:
+                raise CountError(f"the server broke the connection: {error}") from error
             # nats-server asks once, 2 s after a connection was made, and never again.
             if data.strip(b"\n") and data != b"PING\r\n":
                 raise CountError(f"nothing was to come on this connection, but: {data[:300]!r}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
 from bench.frames import LARGE_BODY, Stream, body_of
-from bench.generator import Outcome, Port, exchange
+from bench.generator import Outcome, Port, exchange, settle
 from bench.receiver import BodySkipper, CountError, FrameCounter, Receiver, check_collected
 
 Fault = Callable[[list[bytes]], list[bytes]]
@@ -211,6 +212,18 @@ def test_an_error_frame_is_shown() -> None:
         stream = Stream((b"/queue/t",), b"x" * 100)
         with pytest.raises(CountError, match="no such luck"):
             exchange(stream, outbound, (outbound,), lambda: receiver.count, 250, window=250, stall=1)
+
+
+def test_a_broken_connection_of_a_producer_is_a_worthless_run() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        producer = socket.create_connection(listener.getsockname())
+        inbound, _ = listener.accept()
+        # Closed with what cannot be sent any more: the other side is told that it is broken, not that it ended.
+        inbound.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        inbound.close()
+        port = Port(producer, None)
+        with producer, pytest.raises(CountError, match="broke the connection"):
+            settle((port,), lambda: False, 5)
 
 
 def test_every_message_of_every_lap_is_unique() -> None:
