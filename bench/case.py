@@ -79,6 +79,8 @@ class Scenario:
     """(name, dividend, divisor): a further number made of two metrics of the same round."""
     asked: bool = False
     """Measured only when it is named, or by --peers."""
+    alike: bool = False
+    """All cases load a server in the same way: one that the first has warmed up is soon warm for the next."""
 
 
 RATE = "msg/s"

@@ -14,6 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from bench.frames import Stream, body_of
+from bench.receiver import CUMULATIVE, Ack
+from bench.shapes.parts import OWN, SHAPES, parts
+from bench.shapes.shape import QUEUE, Shape
+from bench.shapes.stream import ack_of, shape_stream, subscribe_of
 from stompserver.broker.broker import Broker, Rules
 from stompserver.broker.oplog import OpLog
 from stompserver.cli import core
@@ -110,6 +114,48 @@ def acked(seconds: float, version: str, ack: str, header: bytes, every: int) -> 
     return best(lap, seconds)
 
 
+def shaped(shape: Shape, mode: str, seconds: float) -> float:
+    """With the frames that a real client writes, ACK included: of each message, or of every hundredth."""
+    world = World()
+    producer, consumer = world.client(shape.version), world.client(shape.version)
+    consumer.receive(subscribe_of(shape, mode, QUEUE), 0.0)
+    consumer.take_pieces(1 << 40)
+    stream = shape_stream(shape, QUEUE)
+    chunks = [b"".join(stream.chunk(index)) for index in range(LAP // stream.frames_per_chunk)]
+    ack = None if mode == "auto" else Ack(ack_of(shape, mode, QUEUE))
+    every = CUMULATIVE if mode == "client" else 1
+
+    def lap() -> float:
+        spent = 0.0
+        for chunk in chunks:
+            start = time.process_time()
+            producer.receive(chunk, 0.0)
+            out = world.flush()
+            spent += time.process_time() - start
+            if ack is None:
+                continue
+            names = ack.values(out, len(out), out.count(b"\0"))
+            acks = ack.frames([values[every - 1 :: every] or values[-1:] for values in names])
+            start = time.process_time()
+            consumer.receive(acks, 0.0)
+            spent += time.process_time() - start
+        return spent
+
+    return best(lap, seconds)
+
+
+def shapes(names: Sequence[str], seconds: float) -> None:
+    """Print each recorded shape of `names`, by the benchmark's own in the same mode."""
+    own = {
+        "auto": auto(seconds),
+        "client-individual": acked(seconds, "1.2", "client-individual", b"ack", 1),
+        "client": acked(seconds, "1.1", "client", b"message-id", CUMULATIVE),
+    }
+    for part in parts(names):
+        cost = own[part.mode] if part.shape == OWN else shaped(SHAPES[part.shape], part.mode, seconds)
+        print(f"  {part.metric:24} {cost:6.0f}  {cost / own[part.mode]:5.2f} x own")
+
+
 def spread(queues: int, connections: int, seconds: float, receipts: bool = False) -> float:
     """Over so many queues in random order, with a subscription each, or of each connection to the one there is."""
     world = World()
@@ -132,16 +178,25 @@ def spread(queues: int, connections: int, seconds: float, receipts: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; returns 0."""
+    """Measure and print; returns 0. Ends with 2 for a shape that is not known."""
     parser = argparse.ArgumentParser(prog="python -m bench.core", description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each is repeated (default: 1)")
+    parser.add_argument(
+        "--shape", metavar="NAME[,NAME]", help=f"what real clients write: all, or of {', '.join(SHAPES)}"
+    )
     options = parser.parse_args(arguments)
     seconds: float = options.seconds
+    names = list(SHAPES) if options.shape == "all" else (options.shape or "").split(",")
+    if options.shape and (unknown := [name for name in names if name not in SHAPES]):
+        parser.error(f"unknown shape {unknown[0]!r}; known: all, {', '.join(SHAPES)}")
     print(f"{core()}; ns a message, 100 bytes")
+    if options.shape:
+        shapes(names, seconds)
+        return 0
     print(f"  auto          {auto(seconds):6.0f}")
     print(f"  receipt       {receipt(seconds):6.0f}")
     print(f"  individual    {acked(seconds, '1.2', 'client-individual', b'ack', 1):6.0f}")
-    print(f"  cumulative    {acked(seconds, '1.1', 'client', b'message-id', 100):6.0f}")
+    print(f"  cumulative    {acked(seconds, '1.1', 'client', b'message-id', CUMULATIVE):6.0f}")
     for queues in QUEUES:
         print(f"  {queues:6,} queues {spread(queues, CONNECTIONS, seconds):6.0f}")
     return 0

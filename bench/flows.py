@@ -18,13 +18,11 @@ from bench.case import (
     stream_of,
     subscribe_headers,
 )
-from bench.frames import DIGITS
+from bench.frames import DIGITS, Stream
 from bench.generator import Port, exchange, settle
-from bench.receiver import BodySkipper, CountError, FrameCounter, check_collected
+from bench.link import Link
+from bench.receiver import CUMULATIVE, BodySkipper, CountError, FrameCounter, check_collected
 from bench.target import Target
-
-CUMULATIVE = 100
-"""Messages that one ACK of a `client` subscription acknowledges."""
 
 
 def one_queue(
@@ -50,39 +48,64 @@ def one_queue(
             transaction=transaction,
             protocol=target.subject.protocol,
         )
-        patience = target.subject.patience
-        messages = stream.whole_chunks(messages)
         with ExitStack() as stack:
             consumer = open_link(stack, target, "1.1" if ack == "client" else "")
             producer = open_link(stack, target)
             consumer.subscribe(destination, 1, ack, subscribe_headers(target, PREFETCH))
-            # One number more than is sent inside the clock: the marker's.
-            total = messages + 1
-            receiver = (
-                BodySkipper(total)
-                if body >= frames.LARGE_BODY
-                else FrameCounter(
-                    total, acks=ack == "client-individual", cumulative=CUMULATIVE if ack == "client" else 0
-                )
+            return through_queue(
+                metric, target, stream, destination, messages, producer, consumer, ack=ack, window=window
             )
-            paid = FrameCounter(messages, header=b"receipt-id") if receipts else None
-            inbound, outbound = Port(consumer.sock, receiver), Port(producer.sock, paid)
-
-            def progress() -> int:
-                return receiver.count if paid is None else min(receiver.count, paid.count)
-
-            cpu = target.cpu_seconds()
-            ports = (inbound, outbound)
-            outcome = exchange(stream, outbound, ports, progress, messages, window=window, stall=patience)
-            sample = sample_of(metric, target, cpu, outcome, messages)
-            outbound.write((marker_of(target, destination, messages),))
-            settle(ports, lambda: receiver.count == total, patience)
-            consumer.goodbye()
-            if ack != "auto":
-                _nothing_left(target, destination)
-        return sample
 
     return run
+
+
+def through_queue(
+    metric: str,
+    target: Target,
+    stream: Stream,
+    destination: bytes,
+    messages: int,
+    producer: Link,
+    consumer: Link,
+    *,
+    ack: str,
+    ack_frame: bytes = b"",
+    window: int = 5000,
+) -> Sample:
+    """Measure `messages` of `stream` from a connected producer to a consumer that has subscribed in the mode `ack`.
+
+    It acknowledges by `ack_frame`, which is as in `receiver.FrameCounter`.
+    """
+    messages = stream.whole_chunks(messages)
+    # One number more than is sent inside the clock: the marker's.
+    total = messages + 1
+    receiver = (
+        BodySkipper(total)
+        if len(stream.body) >= frames.LARGE_BODY
+        else FrameCounter(
+            total,
+            acks=ack == "client-individual",
+            cumulative=CUMULATIVE if ack == "client" else 0,
+            ack=ack_frame,
+        )
+    )
+    paid = FrameCounter(messages, header=b"receipt-id") if stream.receipts else None
+    inbound, outbound = Port(consumer.sock, receiver), Port(producer.sock, paid)
+
+    def progress() -> int:
+        return receiver.count if paid is None else min(receiver.count, paid.count)
+
+    patience = target.subject.patience
+    cpu = target.cpu_seconds()
+    ports = (inbound, outbound)
+    outcome = exchange(stream, outbound, ports, progress, messages, window=window, stall=patience)
+    sample = sample_of(metric, target, cpu, outcome, messages)
+    outbound.write((marker_of(target, destination, messages),))
+    settle(ports, lambda: receiver.count == total, patience)
+    consumer.goodbye()
+    if ack != "auto":
+        _nothing_left(target, destination)
+    return sample
 
 
 def _nothing_left(target: Target, destination: bytes) -> None:

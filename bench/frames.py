@@ -84,7 +84,7 @@ class Stream:
         else:
             frames = [head + self._tail for head in heads]
             for name in range(size // transaction if transaction else 0):
-                frames[name * step + step - 1] += b"COMMIT\ntransaction:t%d\n\n\0" % name
+                frames[name * step + step - 1] += self._commit(name)
             self._chunks = [
                 b"".join(frames[start : start + self.frames_per_chunk])
                 for start in range(0, size, self.frames_per_chunk)
@@ -106,6 +106,10 @@ class Stream:
         if self.receipts and (index + 1) % self.receipt_each == 0:
             parts.append(b"receipt:%s\n" % number)
         return b"".join(parts) + b"\n"
+
+    def _commit(self, name: int) -> bytes:
+        """What ends transaction `name` of the block."""
+        return b"COMMIT\ntransaction:t%d\n\n\0" % name
 
     def _end(self) -> bytes:
         """The body, and what ends a frame."""

@@ -20,6 +20,7 @@ from bench.build import BuildError, checked_out, commit_of, venv_home
 from bench.report import Results, render, table
 from bench.run import Run, heading, say, stop_servers_when_told_to
 from bench.scenarios import SCENARIOS
+from bench.shapes import table as shapes
 from bench.subject import Subject
 from bench.subjects import ROOT, STORES, Home, stompserver
 
@@ -35,6 +36,9 @@ IN_MEMORY = (
     "growth",
 )
 ON_LMDB = ("persistent", "persistent-fill", "drain")
+ASKED = ("clients",)
+"""In memory, and only when it is named: it has many cases."""
+KNOWN = (*IN_MEMORY, *ON_LMDB, *ASKED)
 TOLERATED = ("latency p99",)
 """Shown, not judged: the slowest hundredth of a second's messages is the machine's."""
 
@@ -116,7 +120,10 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--seconds", type=float, default=1.0, help="seconds of a measurement (default: 1)")
     options.add_argument("--loss", type=float, default=2.0, help="per cent that may be lost (default: 2)")
     options.add_argument(
-        "--scenario", default="", metavar="NAME[,NAME]", help=f"of {', '.join((*IN_MEMORY, *ON_LMDB))}"
+        "--scenario",
+        default="",
+        metavar="NAME[,NAME]",
+        help=f"of {', '.join(KNOWN)} (default: all but {', '.join(ASKED)})",
     )
     options.add_argument("--json", type=Path, metavar="FILE", help="also write the findings to FILE")
     return options
@@ -127,7 +134,7 @@ def measured(homes: Sequence[tuple[str, Home]], wanted: Sequence[str], rounds: i
     run = Run(rounds, seconds, None, True)
     if run.cores:
         os.sched_setaffinity(0, run.cores[1])
-    for names, store in ((IN_MEMORY, ""), (ON_LMDB, "-lmdb")):
+    for names, store in (((*IN_MEMORY, *ASKED), ""), (ON_LMDB, "-lmdb")):
         subjects: list[Subject] = [stompserver(name, home, STORES[store]) for name, home in homes]
         for name in names:
             if name in wanted:
@@ -138,11 +145,11 @@ def measured(homes: Sequence[tuple[str, Home]], wanted: Sequence[str], rounds: i
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when nothing is worse, 1 when something is or failed, 2 for bad options."""
     options = parser().parse_args(arguments)
-    everything = (*IN_MEMORY, *ON_LMDB)
-    wanted = [name.strip() for name in options.scenario.split(",") if name.strip()] or list(everything)
-    unknown = [name for name in wanted if name not in everything]
+    wanted = [name.strip() for name in options.scenario.split(",") if name.strip()]
+    wanted = wanted or [*IN_MEMORY, *ON_LMDB]
+    unknown = [name for name in wanted if name not in KNOWN]
     if unknown:
-        say(f"bench: unknown scenario {unknown[0]!r}; known: {', '.join(everything)}")
+        say(f"bench: unknown scenario {unknown[0]!r}; known: {', '.join(KNOWN)}")
         return 2
     facts = machine.facts()
     try:
@@ -165,6 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print()
     print(render(run.results, ["now", "then"]))
     print()
+    if text := shapes.render(run.results, ["now", "then"]):
+        print(text)
+        print()
     print(text_of(findings, commit, allowed))
     if options.json:
         rows = [

@@ -62,7 +62,11 @@ class Link:
 
     def subscribe(self, destination: bytes, id: int, ack: str, headers: Sequence[tuple[str, str]]) -> None:
         """Subscribe and wait until the server has done it."""
-        self.sock.sendall(frames.subscribe(destination, id, ack, f"sub-{id}", headers))
+        self.ask(frames.subscribe(destination, id, ack, f"sub-{id}", headers))
+
+    def ask(self, frame: bytes) -> None:
+        """Send a frame that asks for a receipt, and wait for it."""
+        self.sock.sendall(frame)
         self.expect(b"RECEIPT")
 
     def subscribe_all(self, destinations: Sequence[bytes], headers: Sequence[tuple[str, str]]) -> None:

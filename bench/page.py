@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plot import COSTS, RATES, Summary, by_metric, draw, median, text_of
+from bench.shapes.parts import OWN
 from bench.subjects import ROOT
 
 PICTURE = "docs/images/bench-peers.svg"
@@ -24,6 +25,9 @@ COLUMNS = (
     ("coilmq", "CoilMQ"),
     ("nats", "nats-server"),
 )
+
+SHAPE_COLUMNS = COLUMNS[:-1]
+"""Those that speak STOMP."""
 
 
 def machine(report: Mapping[str, Any]) -> str:
@@ -103,6 +107,38 @@ def goals(report: Mapping[str, Any]) -> list[str]:
     return lines_of(["", "here", "the better of the others", "ratio", "required", ""], rows)
 
 
+def shapes(report: Mapping[str, Any]) -> list[str]:
+    """Each shape that real clients write, from the best of stompserver to its worst; nothing if none was measured."""
+    found = report.get("shapes", [])
+    rates = {(row["metric"], row["subject"]): text_of(row["rate"]) for row in found}
+    rows = [
+        [
+            "the benchmark's own" + row["metric"].removeprefix(OWN) if row["own"] else row["metric"],
+            row["what"],
+            "-" if row["cpu_by_own"] is None else f"{row['cpu_by_own']:.2f}",
+            *(rates.get((row["metric"], subject), "-") for subject, _ in SHAPE_COLUMNS),
+        ]
+        for row in found
+        if row["subject"] == "stompserver"
+    ]
+    return lines_of(["", "", "CPU by own", *(name for _, name in SHAPE_COLUMNS)], rows) if rows else []
+
+
+def extremes(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(label, metric) of the shapes of real clients, ack:auto, that cost stompserver least and most."""
+    found = [
+        row
+        for row in report.get("shapes", [])
+        if row["subject"] == "stompserver" and row["mode"] == "auto" and not row["own"]
+    ]
+    if not found:
+        return []
+    return [
+        (f"auto ack, the {word} of real clients: {row['what']}", row["metric"])
+        for word, row in (("best", found[0]), ("worst", found[-1]))
+    ]
+
+
 def page(report: Mapping[str, Any]) -> str:
     """All of it, for the page about benchmarks."""
     parts = [
@@ -112,6 +148,8 @@ def page(report: Mapping[str, Any]) -> str:
         ["What the server set itself to reach:"],
         goals(report),
     ]
+    if table := shapes(report):
+        parts += [["[What real clients write](#what-real-clients-write):"], table]
     reasons = dashes(report)
     if reasons:
         parts += [["A dash means:"], reasons]
@@ -122,6 +160,11 @@ def short(report: Mapping[str, Any]) -> str:
     """The part for README."""
     summary = by_metric(report)
     rows = []
+    for label, metric in extremes(report):
+        values = [median(summary, metric, name) for name in ("stompserver", "rabbitmq", "activemq")]
+        best = max((value for value in values[1:] if value), default=None)
+        by = f"{values[0] / best:.2g}" if values[0] and best else "-"
+        rows.append([label, *("-" if value is None else text_of(value) for value in values), by])
     for row in report["must_reach"]:
         if row["against"] not in ("rabbitmq", "activemq"):
             continue
@@ -150,6 +193,7 @@ def merged(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The first report, and of the others the metrics and verdicts that it has not."""
     report = dict(reports[0])
     for more in reports[1:]:
+        report["shapes"] = report.get("shapes") or more.get("shapes", [])
         for key, name in (("summary", "metric"), ("must_reach", "label")):
             present = {entry[name] for entry in report[key]}
             report[key] = [*report[key], *(entry for entry in more[key] if entry[name] not in present)]

@@ -57,6 +57,7 @@ NATS_CANNOT = {
     "persistent-fill": NO_RECEIPT,
     "million": "keeps nothing for those who are not there",
     "transactions": "has no transactions",
+    "clients": "speaks its own protocol, these are frames of STOMP",
     "individual": "has no acknowledgements",
     "cumulative": "has no acknowledgements",
     "receipt": NO_RECEIPT,

@@ -24,6 +24,7 @@ PLAN = (
     Step("auto", (*MEMORY, *PEERS, "nats", "relay")),
     Step("individual", (*MEMORY, *PEERS)),
     Step("cumulative", (*MEMORY, *PEERS)),
+    Step("clients", (*MEMORY, *PEERS, "nats")),
     Step("persistent", (*STORED, *PEERS)),
     Step("persistent-fill", (*STORED, *PEERS)),
     Step("transactions", (*MEMORY, *PEERS)),

@@ -11,6 +11,8 @@ from bench.frames import DIGITS, numbers
 
 BUFFER_BYTES = 256 * 1024
 TAIL_SHOWN = 300
+CUMULATIVE = 100
+"""Messages that one ACK of a `client` subscription acknowledges."""
 
 
 class CountError(Exception):
@@ -26,17 +28,59 @@ class Receiver(Protocol):
         """Read once; return the acknowledgements to send (empty when none)."""
 
 
+class Ack:
+    """ACK frames made of a frame with `{ack}` or `{message-id}`, or both, where that header of the MESSAGE goes."""
+
+    def __init__(self, frame: bytes) -> None:
+        self._before, *rest = re.split(rb"\{(ack|message-id)\}", frame)
+        if not rest:
+            raise ValueError(f"an ACK that names no message: {frame!r}")
+        self._names, self._after = rest[::2], rest[1::2]
+        self._finds: list[Callable[[Any, int, int], list[bytes]]] = [
+            re.compile(rb"\n%b:([^\n]*)" % name).findall for name in self._names
+        ]
+
+    def values(self, buffer: bytes | bytearray, end: int, wanted: int) -> list[list[bytes]]:
+        """One list for each header that is needed; raises CountError unless each has as many as are wanted."""
+        found = [find(buffer, 0, end) for find in self._finds]
+        for name, values in zip(self._names, found, strict=True):
+            if len(values) != wanted:
+                raise CountError(f"{wanted} messages came with {len(values)} {name.decode()} headers")
+        return found
+
+    def frames(self, values: list[list[bytes]]) -> bytes:
+        """One ACK for each message that has a value in each list."""
+        if not values[0]:
+            return b""
+        if len(values) == 1:
+            return self._before + (self._after[0] + self._before).join(values[0]) + self._after[0]
+        form = self._before + b"".join(b"%b" + after for after in self._after)
+        return b"".join([form % row for row in zip(*values, strict=True)])
+
+
+EACH = b"ACK\nid:{ack}\n\n\0"
+"""Of STOMP 1.2."""
+UP_TO = b"ACK\nsubscription:1\nmessage-id:{message-id}\n\n\0"
+"""Of STOMP 1.1."""
+
+
 class FrameCounter:
     """Counts small frames: one compiled `findall` per read finds all numbers, one comparison checks them.
 
     With `total`, frames must come in order 0, 1, 2 ... and each read is checked at once; without it the
-    numbers are kept in `found` for a check after the clock has stopped.  `acks` answers each frame's `ack`
-    header; `cumulative` answers every so many messages, and the last, by one ACK of STOMP 1.1.  The body must hold no
-    NUL and no line that starts like the header.
+    numbers are kept in `found` for a check after the clock has stopped.  `acks` answers each message by an ACK;
+    `cumulative` every so many, and the last, by one.  `ack` is another frame for it than EACH, or UP_TO.
+    The body must hold no NUL and no line that starts like the header.
     """
 
     def __init__(
-        self, total: int | None, *, header: bytes = b"seq", acks: bool = False, cumulative: int = 0
+        self,
+        total: int | None,
+        *,
+        header: bytes = b"seq",
+        acks: bool = False,
+        cumulative: int = 0,
+        ack: bytes = b"",
     ) -> None:
         self.count = 0
         self.found: list[bytes] = []
@@ -47,8 +91,7 @@ class FrameCounter:
         ).findall
         self.total = total
         self.cumulative = cumulative
-        self._find_ids: Callable[[Any, int, int], list[bytes]] = re.compile(rb"\nmessage-id:([^\n]*)").findall
-        self._find_acks: Callable[[Any, int, int], list[bytes]] = re.compile(rb"\nack:([^\n]*)").findall
+        self._ack = Ack(ack or (UP_TO if cumulative else EACH))
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -88,23 +131,21 @@ class FrameCounter:
         return answer
 
     def _answer(self, end: int, wanted: int) -> bytes:
-        ids = self._find_acks(self._buffer, 0, end)
-        if len(ids) != wanted:
-            raise CountError(f"{wanted} messages came with {len(ids)} ack headers{self.tail()}")
-        return b"ACK\nid:" + b"\n\n\0ACK\nid:".join(ids) + b"\n\n\0" if ids else b""
+        return self._ack.frames(self._values(end, wanted))
 
     def _answer_up_to(self, end: int, wanted: int) -> bytes:
         """Acknowledge each `cumulative`-th message of the stream, and so all before it, and the last."""
-        ids = self._find_ids(self._buffer, 0, end)
-        if len(ids) != wanted:
-            raise CountError(f"{wanted} messages came with {len(ids)} message-id headers{self.tail()}")
         before = self.count - wanted
-        due = [
-            ids[at] for at in range(self.cumulative - 1 - before % self.cumulative, wanted, self.cumulative)
-        ]
-        if self.count == self.total and self.count % self.cumulative:
-            due.append(ids[-1])
-        return b"".join([b"ACK\nsubscription:1\nmessage-id:%s\n\n\0" % id for id in due])
+        first = self.cumulative - 1 - before % self.cumulative
+        last = [wanted - 1] if self.count == self.total and self.count % self.cumulative else []
+        due = [*range(first, wanted, self.cumulative), *last]
+        return self._ack.frames([[values[at] for at in due] for values in self._values(end, wanted)])
+
+    def _values(self, end: int, wanted: int) -> list[list[bytes]]:
+        try:
+            return self._ack.values(self._buffer, end, wanted)
+        except CountError as error:
+            raise CountError(f"{error}{self.tail()}") from None
 
     def tail(self) -> str:
         """The last bytes of the last read, for an error message: an ERROR frame is there if one came."""

@@ -208,12 +208,12 @@ def render(results: Results, subjects: Sequence[str]) -> str:
             for text, value, met, disturbed in goals
         ]
         parts.append("Goals\n" + table(["goal", "measured", ""], rows))
+    dashes: dict[tuple[str, str], list[str]] = {}
+    for metric, by in results.dashes.items():
+        for subject, reason in by.items():
+            dashes.setdefault((subject, reason), []).append(metric)
     reasons = sorted(
-        {
-            f"  - {subject}, {metric}: {reason}"
-            for metric, by in results.dashes.items()
-            for subject, reason in by.items()
-        }
+        f"  - {subject}, {'; '.join(metrics)}: {reason}" for (subject, reason), metrics in dashes.items()
     )
     if reasons:
         parts.append("A dash means\n" + "\n".join(reasons))

@@ -22,6 +22,9 @@ from bench.plan import MEMORY, PEERS, PLAN, Step
 from bench.receiver import CountError
 from bench.report import Results, render
 from bench.scenarios import SCENARIOS
+from bench.shapes import table
+from bench.shapes.cases import cases
+from bench.shapes.parts import SHAPES
 from bench.subject import Subject
 from bench.subjects import SOURCE, SUBJECTS, Home, known
 from bench.target import StartError, Target
@@ -31,6 +34,8 @@ HOSTILE = "hostile"
 MOST_MESSAGES = 20_000_000
 QUICK = 0.05
 """What --quick leaves of warm-up and of fixed amounts."""
+SOON = 0.5
+"""Seconds of load for a server that is warm but for its last bit."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,6 +87,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--compiled", action="store_true", help="compile the server under measurement first")
     options.add_argument(
         "--python", metavar="PATH", help="measure the stompserver that is installed for this interpreter"
+    )
+    options.add_argument(
+        "--shape", metavar="NAME[,NAME]", help=f"of the scenario clients: {', '.join(SHAPES)} (default: all)"
     )
     options.add_argument("--json", type=Path, metavar="FILE", help="also write everything to FILE")
     options.add_argument(
@@ -155,6 +163,7 @@ class Run:
             targets: dict[tuple[str, str], Target] = {}
             amounts: dict[tuple[str, str], int] = {}
             failed: set[tuple[str, str]] = set()
+            warmed: list[Target] = []
             for subject in able:
                 for case in scenario.cases:
                     key = subject.name, case.name
@@ -165,7 +174,8 @@ class Run:
                     target = None
                     try:
                         target = targets[key] = self.target_of(subject, stack)
-                        amount = self.warm_up(target, case, seconds)
+                        amount = self.warm_up(target, case, seconds, soon=scenario.alike and target in warmed)
+                        warmed.append(target)
                     except (CountError, StartError, Cannot) as error:
                         self.give_up(subject, case, f"{case.name}, warming up", target, error)
                         failed.add(key)
@@ -201,12 +211,17 @@ class Run:
             self.kept[subject.name] = self.start(subject)
         return self.kept[subject.name]
 
-    def warm_up(self, target: Target, case: Case, seconds: float) -> int:
-        """Load the server until it is warm; returns how many messages fill one measurement."""
+    def warm_up(self, target: Target, case: Case, seconds: float, *, soon: bool = False) -> int:
+        """Load the server until it is warm; returns how many messages fill one measurement.
+
+        `soon`: another case has loaded it in the same way.
+        """
         subject = target.subject
         patience = subject.warm_up_seconds
         if target.warm and subject.later_warm_up_seconds is not None:
             patience = subject.later_warm_up_seconds
+        if soon:
+            patience = min(patience, SOON)
         target.warm = True
         rate = self.rate(target, case, max(1, case.warm_up // 10))
         rate = self.rate(target, case, min(case.warm_up, int(rate * 2) + 1))
@@ -280,6 +295,8 @@ def steps_of(options: argparse.Namespace, subjects: Sequence[str]) -> list[Step]
         raise ValueError("--rounds, --seconds, --messages and --minutes must be above 0")
     scenarios = chosen(options.scenario, list(SCENARIOS), "scenario") if options.scenario else []
     named = chosen(options.subjects, subjects, "subject") if options.subjects else []
+    if options.shape and "clients" not in scenarios:
+        raise ValueError("--shape needs --scenario clients")
     if not options.peers:
         everything = [scenario.name for scenario in SCENARIOS.values() if not scenario.asked]
         whom = tuple(named or DEFAULT_SUBJECTS.split(","))
@@ -339,6 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.rounds = 3 if options.peers else 5
     try:
         steps = steps_of(options, list(SUBJECTS))
+        shapes = chosen(options.shape, list(SHAPES), "shape") if options.shape else []
     except ValueError as error:
         say(f"bench: {error}")
         return 2
@@ -351,6 +369,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rounds, seconds = (1, 0.3) if options.quick else (options.rounds, options.seconds)
     haste = QUICK if options.quick else 1.0
     run = Run(rounds, seconds, options.messages, not options.no_pin, minutes=options.minutes, haste=haste)
+    scenarios = {**SCENARIOS, "clients": replace(SCENARIOS["clients"], cases=cases(shapes))}
     facts = machine.facts()
     facts["cores_used"] = [sorted(cores) for cores in run.cores] if run.cores else None
     if run.cores:
@@ -358,7 +377,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for step in steps:
             run.scenario(
-                SCENARIOS[step.scenario],
+                scenarios[step.scenario],
                 [subjects[name] for name in step.subjects],
                 min(rounds, step.rounds),
                 min(seconds, step.seconds),
@@ -372,6 +391,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"stompserver is {'compiled' if report['compiled'] else 'interpreted'}")
     print()
     print(render(run.results, names))
+    if text := table.render(run.results, names):
+        print()
+        print(text)
     if options.peers:
         print()
         print(goals.render(verdicts))
@@ -398,6 +420,7 @@ def as_json(run: Run, steps: Sequence[Step], facts: dict[str, object], home: Hom
             "steps": [{"scenario": step.scenario, "subjects": list(step.subjects)} for step in steps],
         },
         **run.results.as_json(names),
+        "shapes": table.rows_of(run.results, names),
         "must_reach": goals.as_json(judge(run.results)),
         "failures": run.failures,
     }

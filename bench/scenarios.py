@@ -12,8 +12,10 @@ from bench import delivery, growth
 from bench.backlog import fill_then_drain, million, one_backlog, spread_backlog
 from bench.case import PREFETCH, QUEUES, RATE, Case, Metric, Sample, Scenario
 from bench.connections import connect_rate, idle
-from bench.flows import CUMULATIVE, crowd, fan_out, many_queues, one_queue
+from bench.flows import crowd, fan_out, many_queues, one_queue
 from bench.latency import at_rate, one_at_a_time
+from bench.receiver import CUMULATIVE
+from bench.shapes.cases import cases
 from bench.target import Target
 
 IDLE_CONNECTIONS = 5000
@@ -162,6 +164,13 @@ SCENARIOS: dict[str, Scenario] = {
             f"as auto, in transactions of {TRANSACTION}",
             (_rate("transactions", one_queue("transactions", 100, transaction=TRANSACTION)),),
             asked=True,
+        ),
+        Scenario(
+            "clients",
+            "as auto, individual and cumulative, with the frames that real clients write, by the benchmark's own",
+            cases(),
+            asked=True,
+            alike=True,
         ),
         Scenario(
             "fanout100",

@@ -101,6 +101,7 @@ YARDSTICKS = (
         missing=_prototype_missing,
         cannot={
             "fanout5": "has no topics",
+            "clients": "understands the benchmark's own frames only",
             **IN_MEMORY,
         },
     ),
@@ -116,6 +117,7 @@ YARDSTICKS = (
             "queues": "copies bytes, knows no queues",
             "idle": "holds nothing for a connection",
             "cumulative": "copies bytes, knows no acknowledgements",
+            "clients": "copies bytes, knows no acknowledgements",
             "persistent": "copies bytes, holds none",
             "persistent-fill": "copies bytes, holds none",
             "million": "copies bytes, holds none",

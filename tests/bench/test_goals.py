@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from bench.goals import MISSED, REACHED, ROWS, Row, judge, render
 from bench.plan import PLAN
 from bench.report import Results
 from bench.scenarios import SCENARIOS
+from bench.shapes import table
 from bench.subjects import SUBJECTS
 
 from bench import guard, page
@@ -142,6 +144,40 @@ def test_the_page_has_figures_verdicts_and_the_reasons_of_dashes() -> None:
     assert "| auto ack | 100 | 10 (activemq) | 10.00 | at least 10 | reached |" in text
     assert "- CoilMQ, auto ack: breaks    here" in text
     assert "| auto ack | 100 | 5 | 10 | 10 |" in page.short(report())
+
+
+def test_the_page_has_the_shapes_of_real_clients_and_readme_the_best_and_the_worst() -> None:
+    found = Results()
+    for metric, rates in (
+        ("own shape", {"stompserver": 1000, "activemq": 100}),
+        ("stompest", {"stompserver": 250, "activemq": 50}),
+        ("stompjs", {"stompserver": 500, "activemq": 100}),
+        ("own shape, individual", {"stompserver": 100}),
+        ("stompjs, individual", {"stompserver": 10}),
+    ):
+        for subject, rate in rates.items():
+            sample = Sample({metric: rate}, rate, 1.0, 0.1, 1.0)
+            found.add(1, metric, subject, (Metric(metric, "msg/s"),), sample)
+    subjects = ["stompserver", "activemq"]
+    whole = {**report(), **found.as_json(subjects), "shapes": table.rows_of(found, subjects)}
+    text = page.page(whole)
+    assert "| the benchmark's own |  | 1.00 | 1,000 | - | 100 | - |" in text
+    assert re.search(
+        r"^\| stompest \| stompest 2[.\d]*: .* \| 4.00 \| 250 \| - \| 50 \| - \|$", text, re.MULTILINE
+    )
+    assert "| the benchmark's own, individual |  | 1.00 | 100 | - | - | - |" in text
+    short = page.short(whole)
+    assert re.search(
+        r"^\| auto ack, the best of real clients: stompjs 7.* \| 500 \| - \| 100 \| 5 \|$",
+        short,
+        re.MULTILINE,
+    )
+    assert re.search(
+        r"^\| auto ack, the worst of real clients: stompest 2.* \| 250 \| - \| 50 \| 5 \|$",
+        short,
+        re.MULTILINE,
+    )
+    assert "real clients" not in page.page(report()) + page.short(report())
 
 
 def test_a_further_result_adds_what_the_first_has_not() -> None:

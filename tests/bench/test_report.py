@@ -37,10 +37,10 @@ def test_a_goal_may_be_a_share_of_another_rate() -> None:
 
 def test_a_busy_generator_is_marked_and_a_dash_has_its_reason() -> None:
     results = filled()
-    results.dash((Metric("fanout5", "msg/s"),), "prototype", "has no topics")
+    results.dash((Metric("fanout5", "msg/s"), Metric("fanout100", "msg/s")), "prototype", "has no topics")
     text = render(results, ["stompserver", "prototype"])
     assert "95% !" in text
-    assert "prototype, fanout5: has no topics" in text
+    assert "prototype, fanout5; fanout100: has no topics" in text
     assert "0.80" in text
 
 
