@@ -16,7 +16,7 @@ from stompserver.broker.oplog import PUT
 from stompserver.session.events import Traced
 from stompserver.session.session import Session
 from stompserver.stores.record import decode, encode
-from stompserver.wire.alike import LEARN
+from stompserver.wire.alike import KEPT, LEARN
 
 LESSON = b"SEND\ndestination:/queue/a\ncolour:red\ncontent-length:1\nn:0\n\nx\0" * (LEARN + 1)
 
@@ -57,22 +57,50 @@ OTHERS = st.sampled_from(
 )
 
 
-def seen(new_world: Callable[..., Any], version: str, octets: bytes, cut: int, lesson: bytes) -> list[Any]:
-    """What subscribers and the producer get."""
-    world = new_world()
-    reader = world.connect("1.2")
-    for number, destination in enumerate(("/queue/a", "/queue/b", "/topic/a", "/queue/ü")):
-        reader.subscribe(destination, id=f"s{number}")
+def untaught(peer: Any) -> None:
+    """Have nothing learned of what ``peer`` sends from now on."""
+    peer.session.parser._alike._due = 1 << 60
+
+
+def seen(
+    new_world: Callable[..., Any], version: str, octets: bytes, cut: int, lesson: bytes, learn: bool
+) -> list[Any]:
+    """What subscribers and the producer get, and what a store is told to keep."""
+    world = new_world(recording=True)
+    world.broker.tick(1_795_999_093_405)
+    readers = []
+    for other in ("1.0", "1.1", "1.2"):
+        reader = world.connect(other)
+        for number, destination in enumerate(("/queue/a", "/queue/b", "/topic/a", "/queue/ü")):
+            reader.subscribe(destination, id=f"s{number}")
+        readers.append(reader)
     producer = world.connect(version)
+    if not learn:
+        untaught(producer)
+    # Learned are those to a name that is known to be a plain one.
+    producer.send(b"SEND\ndestination:/queue/a\n\nx\0")
     producer.send(lesson)
-    assert bool(producer.session.parser.learned) == (b"content-length" in lesson)
-    reader.read()
-    producer.read()
+    if not learn:
+        assert not producer.session.parser.learned
     producer.send(octets[:cut])
     producer.send(octets[cut:])
-    return [
-        (reply.command, sorted(reply.headers), reply.body) for reply in [*reader.read(), *producer.read()]
+    ops = world.broker.log.drain()[1]
+    world.commit()
+    # In what order the headers are is nobody's business.
+    found: list[Any] = [
+        [(reply.command, sorted(reply.headers), reply.body) for reply in peer.read()]
+        for peer in (*readers, producer)
     ]
+    for op in ops:
+        if op.kind == PUT:
+            message = op.message
+            kept = decode(1, encode(message))
+            assert (kept.headers, kept.plain, kept.size) == (message.headers, message.plain, message.size)
+            found.append(
+                (op.queue, sorted(kept.headers.items()), kept.body, kept.size, kept.plain, kept.persistent)
+            )
+            found.append((kept.priority, kept.expires, kept.group, kept.exceptions, kept.extras))
+    return found
 
 
 @example([ALIKE % (b"/queue/b", b"red", 1, 7, b"x")] * 3, 400, "1.2", LESSON)
@@ -88,9 +116,126 @@ def test_the_same_for_one_whose_headers_are_known(
     new_world: Callable[..., Any], frames: list[bytes], cut: int, version: str, lesson: bytes
 ) -> None:
     octets = b"".join(frames)
-    # As many octets, from which nothing is learned.
-    nothing = lesson.replace(b"content-length", b"content-depth-")
-    assert seen(new_world, version, octets, cut, lesson) == seen(new_world, version, octets, cut, nothing)
+    known = seen(new_world, version, octets, cut, lesson, True)
+    assert known == seen(new_world, version, octets, cut, lesson, False)
+
+
+FIELD = {
+    b"content-length": (None,),
+    b"receipt": (b"r1", b"r2", b"", b"r\\c3", b"\xc3\xbc"),
+    b"transaction": (b"t", b"t", b"t", b"u", b"none", b"\xc3\xbc", b""),
+    b"JMSXGroupID": (b"g1", b"g2", b"", b"g\\c", b"\xc3\xbc"),
+    b"message_group": (b"g3", b"g4"),
+    b"JMSXGroupSeq": (b"1", b"-1", b"x"),
+    b"persistent": (b"true", b"true", b"false", b"maybe", b""),
+    b"persist": (b"false", b"true"),
+    b"priority": (b"4", b"4", b"7", b"0", b"10", b"x"),
+    b"expires": (b"0", b"0", b"1795999093405", b"1795999099999", b"x", b""),
+    b"ttl": (b"60000", b"60000", b"1", b"0", b"-1", b"x"),
+    b"expiration": (b"70000", b"50000"),
+    b"x-message-ttl": (b"60000", b"50000"),
+    b"max-exceptions": (b"3", b"3", b"0", b"x"),
+    b"reply-to": (b"/queue/answers", b"/queue/others", b"/temp-queue/t", b"temp-queue://t", b"x\\cy"),
+    b"user-id": (b"", b"", b"bob"),
+    b"destination-type": (b"ANYCAST", b"MULTICAST"),
+    b"retain": (b"true",),
+    b"dedup-id": (b"d1", b"d2"),
+    b"ack": (b"forged",),
+    b"correlation-id": (b"1", b"a\\cb", b"http\\c//example.org/?a\\n\\\\b", b"\\\\c", b"\\r", b"\\x", b"a:b"),
+    b"content-type": (b"text/plain", b"application/json; charset=utf-8"),
+    b"timestamp": (b"1795999093405", b"2"),
+    b"c-name": (b"Gr\xc3\xbc\xc3\x9fe", b"\xf0\x9f\x8c\x8d", b"\xff", b"\xed\xa0\x80", b"x\r", b" x ", b"\t"),
+}
+"""Header names of the field with values, the one that is learned often first."""
+
+FORMS = st.lists(st.sampled_from(sorted(FIELD)), max_size=5, unique=True).flatmap(
+    lambda names: st.permutations([b"destination", *names])
+)
+
+
+def frame_of(draw: Callable[[Any], Any], form: list[bytes], first: bool) -> bytes:
+    """A SEND with headers of that form."""
+    body = draw(st.sampled_from([b"x", b"", b"y" * 200]))
+    if b"content-length" in form:
+        body = draw(st.sampled_from([body, b"\0", b"\n\n\0"]))
+    lines = [b"SEND"]
+    for name in form:
+        if name == b"destination":
+            value = (
+                b"/queue/a"
+                if first
+                else draw(st.sampled_from([b"/queue/a", b"/queue/a", b"/queue/b", b"/topic/a"]))
+            )
+        elif name == b"content-length":
+            value = b"%d" % len(body)
+        else:
+            choices = FIELD[name]
+            value = choices[0] if first else draw(st.sampled_from(choices))
+        lines.append(name + b":" + value)
+    return b"\n".join([*lines, b"", body]) + b"\0"
+
+
+@given(
+    st.data(),
+    st.lists(FORMS, min_size=1, max_size=3),
+    st.sampled_from(["1.0", "1.1", "1.2"]),
+    st.integers(0, 900),
+)
+def test_the_same_for_any_headers(
+    new_world: Callable[..., Any], data: Any, forms: list[list[bytes]], version: str, cut: int
+) -> None:
+    """Whatever clients of the field write is done alike, by the way that was learned and by the long one."""
+    draw = data.draw
+    begin = b"BEGIN\ntransaction:t\n\n\0BEGIN\ntransaction:u\n\n\0"
+    lesson = begin
+    for number, form in enumerate(forms):
+        lesson += frame_of(draw, form, True) * (LEARN * 2**number + 1)
+    order = draw(st.lists(st.sampled_from(forms), max_size=8))
+    octets = b"".join([frame_of(draw, form, draw(st.booleans())) for form in order])
+    octets += draw(st.sampled_from([b"", b"COMMIT\ntransaction:t\n\n\0", b"ABORT\ntransaction:t\n\n\0"]))
+    known = seen(new_world, version, octets, cut, lesson, True)
+    assert known == seen(new_world, version, octets, cut, lesson, False)
+
+
+CLIENTS = {
+    "stomp.py": b"SEND\ncontent-length:1\ncorrelation-id:7\ndestination:/queue/a\n\nx\0",
+    "no content-length": b"SEND\ndestination:/queue/a\n\nx\0",
+    "the user's first": b"SEND\nfoo:bar\ndestination:/queue/a\nreceipt:7\n\nx\0",
+    "jms": b"SEND\nexpires:0\ndestination:/queue/a\npriority:4\npersistent:true\nreply-to:/queue/b\n\nx\0",
+    "url": b"SEND\nurl:http\\c//example.org\ndestination:/queue/a\n\nx\0",
+    "text": b"SEND\nname:Gr\xc3\xbc\xc3\x9fe\ndestination:/queue/a\n\nx\0",
+    "group": b"SEND\nJMSXGroupID:g\ndestination:/queue/a\n\nx\0",
+    "transaction": b"SEND\ndestination:/queue/a\ntransaction:t\n\nx\0",
+    "ttl": b"SEND\nttl:60000\ndestination:/queue/a\n\nx\0",
+    "transient": b"SEND\npersistent:false\ndestination:/queue/a\n\nx\0",
+    "priority": b"SEND\npriority:7\ndestination:/queue/a\n\nx\0",
+}
+
+
+@pytest.mark.parametrize("frame", CLIENTS.values(), ids=CLIENTS)
+def test_what_clients_write_is_learned(world: Any, frame: bytes) -> None:
+    producer = world.connect("1.2")
+    producer.send(b"SEND\ndestination:/queue/a\n\nx\0BEGIN\ntransaction:t\n\n\0")
+    producer.send(frame * LEARN)
+    parser = producer.session.parser
+    assert parser.learned
+    (found,) = parser.feed(frame)
+    assert type(found).__name__ == "PlainSend"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("dedup-id:1", "retain:true", "JMSXGroupSeq:1", "AMQ_SCHEDULED_DELAY:0", "destination-type:ANYCAST"),
+        *("reply-to:/temp-queue/a", "expires:9", "ttl:x", "x-message-ttl:60000", "JMSXUserID:bob", "ack:1"),
+        *("priority:10", "persistent:maybe", "max-exceptions:x"),
+    ],
+)
+def test_what_has_to_be_looked_at_each_time_is_not_learned(world: Any, line: str) -> None:
+    producer = world.connect("1.2")
+    for _ in range(3 * LEARN):
+        producer.send(f"SEND\ndestination:/queue/a\n{line}\n\nx\0".encode())
+    assert not producer.session.parser.learned
 
 
 def taught(world: Any, traced: bool = False) -> Any:
@@ -211,13 +356,24 @@ def test_any_place_of_content_length(new_world: Callable[..., Any], lines: str, 
 def test_one_that_sends_different_ones_in_turn_learns_ever_more_rarely(world: Any) -> None:
     producer: Any = world.connect("1.2")
     session: Session = producer.session
-    learned: list[bytes] = []
+    learned = [session.parser.learned]
     for number in range(40 * LEARN):
-        producer.send(b"SEND\ndestination:/queue/a\nx%d:\ncontent-length:0\n\n\0" % (number % 5))
-        shape = session.parser.learned
-        if shape and (not learned or learned[-1] != shape):
-            learned.append(shape)
-    assert 1 <= len(learned) <= 6
+        producer.send(b"SEND\ndestination:/queue/a\nx%d:\ncontent-length:0\n\n\0" % (number % 9))
+        if session.parser.learned != learned[-1]:
+            learned.append(session.parser.learned)
+    assert 2 <= len(learned) <= 7
+    assert len(learned[-1]) == KEPT
+
+
+def test_one_that_sends_a_few_in_turn_has_all_of_them_learned(world: Any) -> None:
+    producer: Any = world.connect("1.2")
+    frames = [b"SEND\ndestination:/queue/a\nx%d:\n\n\0" % number for number in range(KEPT)]
+    for _ in range(20 * LEARN):
+        for frame in frames:
+            producer.send(frame)
+    assert len(producer.session.parser.learned) == KEPT
+    found = producer.session.parser.feed(b"".join(frames))
+    assert [type(frame).__name__ for frame in found] == ["PlainSend"] * KEPT
 
 
 def test_a_policy_adds_to_theirs(new_world: Callable[..., Any]) -> None:

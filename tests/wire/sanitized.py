@@ -21,9 +21,11 @@ FRAMES = (
     b"SEND\ndestination:/queue/a\ncontent-length:2\nn:7\n\nhi\0",
     b"SEND\ndestination:/queue/a\nreceipt:r-1\npersistent:true\ncontent-length:2\nn:7\n\nhi\0",
     b"SEND\ndestination:/topic/a.b\n\nbody\0",
+    b"SEND\nn:a\\cb\ntransaction:t\npriority:4\ndestination:/queue/a\nJMSXGroupID:g\n\nbody\0",
     "SEND\ndestination:/queue/\u00fc\nh\u00e9:\U0001f600\ncontent-length:0\n\n\0".encode(),
     b"ACK\nid:1a6f02c4d3b-12345678901234567890\n\n\0",
     b"ACK\nid:1\n\n\0ACK\nid:2\n\n\0",
+    b"ACK\nmessage-id:7\nsubscription:s\nreceipt:r\ncontent-length:0\ncontent-type:text/plain\n\n\0",
     b"SUBSCRIBE\nid:0\ndestination:/queue/a\nack:client\n\n\0",
     b"SEND\n" + b"\n".join(b"h%d:%d" % (number, number) for number in range(110)) + b"\n\n\0",
     b"SEND\ndestination:" + b"x" * 300 + b"\ncontent-length:1\n" + b"n" * 100 + b":\n\nx\0",
@@ -118,13 +120,15 @@ def calls(random: Random) -> list[tuple[str, tuple[object, ...]]]:
     block = octets[start : twin.block_end(octets, start)] if random.random() < 0.7 else octets
     learned = random.choice((random.choice(FRAMES), mutated(random))).partition(b"\n\n")[0]
     blanks = random.random() < 0.3
-    shape = alike.shape(learned, blanks) if twin.split(learned, 200, blanks) else b""
+    group = random.choice((b"", b"n", b"JMSXGroupID"))
+    shape = alike.shape(learned, blanks, {b"persistent", b"priority"}, group)
     headers = {words(random): words(random) for _ in range(random.randrange(4))}
     lines = random.choice((b"", b"a:b\n", octets))
     found: list[tuple[str, tuple[object, ...]]] = [
         ("block_end", (octets, start)),
         ("split", (block, random.choice((0, 1, 4, 100, 300)), blanks)),
         ("plain_ack", (octets, start)),
+        ("any_ack", (octets, start)),
         ("whole", (random.choice((words(random), str(number(random)), "0" * random.randrange(18))),)),
         ("encode_head", (words(random), number(random), number(random), headers)),
         ("encode_relayed", (words(random), number(random), lines)),
@@ -132,7 +136,9 @@ def calls(random: Random) -> list[tuple[str, tuple[object, ...]]]:
     ]
     if shape:
         limits = random.choice((0, 20, 60, 9999)), random.choice((0, 1, 9999))
-        found.append(("like", (octets, start, shape, *limits)))
+        other = alike.shape(random.choice(FRAMES).partition(b"\n\n")[0], False)
+        shapes = (other, shape) if other and random.random() < 0.5 else (shape,)
+        found.append(("like", (octets, start, shapes, *limits)))
     return found
 
 

@@ -56,8 +56,8 @@ class Message:
     ``extras`` are further properties that stores keep and nobody is sent. ``state`` is the queue's: WAITING, RESERVED
     (for one subscription or a group), OUT (handed out, or held back for a time) or DEAD (it left); ``failed`` is when
     a delivery first came back that counts (Unix ms, 0: none did).
-    ``lines`` are its header lines but the destination's as its sender wrote them, where nothing
-    in them is escaped and nobody set ``headers``; content-length is one of them.
+    ``lines`` are its header lines but the destination's as its sender wrote them, until somebody sets ``headers``;
+    content-length is one of them. Where the message is not plain, what is escaped in them is so as in STOMP 1.1.
     ``head`` and ``variants`` are the consumer's: the encoded header block shared by all deliveries, opaque to
     the broker. ``plain`` says that nothing in what its sender wrote has to be escaped; what is added later may have
     to be, which is seen when it is written.
@@ -137,7 +137,7 @@ class Message:
             for line in self.lines.decode().split("\n"):
                 name, colon, value = line.partition(":")
                 if colon and name != "content-length":
-                    headers[name] = value
+                    headers[name] = value if self.plain else _meant(value)
             # The lines stay: a thread of the storage may be who reads.
             self._headers = headers
         return headers
@@ -200,3 +200,10 @@ class Message:
         self.expires = int(extras.pop(_EXPIRES, 0))
         self.group = extras.pop(_GROUP, "")
         self.extras = extras or None
+
+
+def _meant(value: str) -> str:
+    """Undo the escapes of STOMP 1.1 (Value Encoding); there are no others in ``value``."""
+    if "\\" not in value:
+        return value
+    return "\\".join([part.replace("\\c", ":").replace("\\n", "\n") for part in value.split("\\\\")])

@@ -33,6 +33,9 @@ def head(message: Message, text: Text) -> bytes:
     if variants is None:
         variants = message.variants = {}
     variant = variants.get(text.version)
+    if variant is None and message.lines and text.decode:
+        # What is escaped in them is so in 1.1 and 1.2 alike.
+        variant = variants[text.version] = encode_relayed(message.destination, message.number, message.lines)
     if variant is None:
         ours = {
             "destination": message.destination,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from stompserver.broker.broker import ACK, NACK, Broker
+from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker
 from stompserver.broker.commit import UNDER_WAY
-from stompserver.broker.message import OVERHEAD, Message
+from stompserver.broker.message import NORMAL, OVERHEAD, Message
 from stompserver.broker.oplog import Debtor
-from stompserver.broker.queues.queue import blocks
+from stompserver.broker.queues.queue import Queue, blocks
 from stompserver.broker.slices import BUDGET, Waiting
 from stompserver.broker.subscription import AUTO, INDIVIDUAL, Delivery, Subscription
 from stompserver.errors import ClientError
 from stompserver.manage.connection import Connection
 from stompserver.session import acks, asking, frames
 from stompserver.session.client import Client, Occupied
-from stompserver.session.commands import connecting, sending, subscribing
+from stompserver.session.commands import connecting, learning, sending, subscribing
 from stompserver.session.committing import Committing
 from stompserver.session.dialect import faults
 from stompserver.session.dialect import headers as dialect
@@ -234,7 +234,7 @@ class Session(Client, Talk):
                     reply.receipt = frame.receipt
                     number = self._on_simple(frame, reply)
                 elif isinstance(frame, PlainAck):
-                    reply.receipt = None
+                    reply.receipt = frame.receipt
                     number = self._on_plain_ack(frame, reply)
                 elif connected and frame.command == "SEND":
                     # Not by the table, which costs a call by way of Python (bench: auto).
@@ -703,6 +703,7 @@ class Session(Client, Talk):
         lines = message.lines
         if (
             lines
+            and (message.plain or self.version.text.decode)
             and size < SMALL
             and not message.attempts
             and not subscription.special
@@ -808,7 +809,10 @@ class Session(Client, Talk):
             raise faults.out_of_memory(self.broker.memory.limit, "header destination")
         # Nearly all need no more than this (bench: auto, growth).
         queue = self.routes.queues.get(destination)
-        if (queue is None and not self.routes.topic(destination)) or (
+        known = queue is not None or self.routes.topic(destination)
+        if known and frame.block and self.parser.due():
+            learning.learn(self.parser, self, frame.block, headers)
+        if not known or (
             not _SPECIAL.isdisjoint(headers)
             and (headers.get("persistent") != "true" or len(_SPECIAL.intersection(headers)) > 1)
         ):
@@ -823,8 +827,6 @@ class Session(Client, Talk):
                     headers["receipt"] = reply.receipt
                     reply.receipt = None
                 raise
-        if frame.block:
-            self.parser.learn(frame.block)
         if queue is not None:
             return self.broker.take(queue, message, self)
         return self.broker.send(message, self)
@@ -840,9 +842,30 @@ class Session(Client, Talk):
             return self.on_send(whole, reply)
         self._sent += 1
         body = frame.body
-        message = Message(name, None, body, frame.length + len(body) + OVERHEAD, True)
+        message = Message(name, None, body, frame.length + len(body) + OVERHEAD, not frame.escaped)
         message.lines = frame.lines
+        if frame.lesson is not None:
+            return self._on_alike(frame, message, queue)
         if queue is not None:
+            return broker.take(queue, message, self)
+        return broker.send(message, self)
+
+    def _on_alike(self, frame: PlainSend, message: Message, queue: Queue | None) -> int:
+        """The ``message`` of a SEND that says more than where to, as those before it (bench: clients)."""
+        broker = self.broker
+        assert frame.lesson is not None
+        learning.apply(frame.lesson, message, broker.now)
+        others = frame.others
+        if others is not None:
+            transaction, group = others
+            if group:
+                message.group = group
+            if transaction is not None:
+                self.broker.work += FEW
+                transactions = self.need_transactions()
+                transactions.add(transactions.get(transaction), Action(SEND, message), message.size)
+                return 0
+        if queue is not None and not message.group and not message.expires and message.priority == NORMAL:
             return broker.take(queue, message, self)
         return broker.send(message, self)
 
@@ -879,30 +902,41 @@ class Session(Client, Talk):
     # Acknowledging
 
     def _on_plain_ack(self, frame: PlainAck, reply: Reply) -> int:
-        """An ACK with an id and nothing else, by the shortest way where that is open (bench: individual)."""
-        if self.version.settles == BY_ACK_ID:
-            delivery = self._settled_alone(frame.id)
-            if delivery is not None:
+        """An ACK that says nothing special, by the shortest way where that is open (bench: individual, clients)."""
+        settles: int = self.version.settles
+        name: str | None
+        if settles == BY_ACK_ID:
+            name = frame.id
+        else:
+            name = frame.message_id
+            if settles != BY_MESSAGE_ID and name is not None:
+                name = pair(name, frame.subscription) if frame.subscription is not None else None
+        if name is not None and not self.twins:
+            delivery = self.deliveries.get(name)
+            if (
+                delivery is not None
+                and delivery.held is None
+                and delivery.subscription.mode == INDIVIDUAL
+                and (settles != BY_MESSAGE_ID or frame.subscription is None)
+            ):
+                del self.deliveries[name]
+                delivery.subscription.progress.settled(delivery)
                 return self.broker.ack(delivery)
         self.broker.work += FEW
-        return acks.settle(self, frame.read(), ACK, reply)
-
-    def _settled_alone(self, name: str) -> Delivery | None:
-        """The delivery ``name``, taken out, when it is settled at once and without others."""
-        delivery = self.deliveries.get(name)
-        if delivery is None or delivery.held is not None or delivery.subscription.mode != INDIVIDUAL:
-            return None
-        del self.deliveries[name]
-        delivery.subscription.progress.settled(delivery)
-        return delivery
+        whole = frame.read()
+        _find_receipt(whole, reply)
+        return acks.settle(self, whole, ACK, reply)
 
     def on_ack(self, frame: Frame, reply: Reply) -> int:
         """ACK: this delivery, or with ack:client all up to it, is consumed."""
         headers = frame.headers
         if self.version.settles == BY_ACK_ID and "transaction" not in headers:
             # The common case without a detour, as above.
-            delivery = self._settled_alone(headers.get("id", ""))
-            if delivery is not None:
+            name = headers.get("id", "")
+            delivery = self.deliveries.get(name)
+            if delivery is not None and delivery.held is None and delivery.subscription.mode == INDIVIDUAL:
+                del self.deliveries[name]
+                delivery.subscription.progress.settled(delivery)
                 return self.broker.ack(delivery)
         self.broker.work += FEW
         return acks.settle(self, frame, ACK, reply)

@@ -47,7 +47,7 @@ def encode(message: Message) -> bytes:
             parts.append(name)
             parts.append(value)
     if lines:
-        text = _text(parts).encode("utf-8", "surrogateescape") + _joined(lines)
+        text = _text(parts).encode("utf-8", "surrogateescape") + _joined(lines, message.plain)
     else:
         for name, value in message.headers.items():
             parts.append(name)
@@ -77,11 +77,17 @@ def _text(parts: list[str]) -> str:
     return text
 
 
-def _joined(lines: bytes) -> bytes:
+def _joined(lines: bytes, plain: bool) -> bytes:
     """Header lines without content-length as NUL, name, NUL, value ... (bench: persistent)."""
     at: int = 0 if lines.startswith(_LENGTH) else lines.index(b"\n" + _LENGTH) + 1
     rest = lines[:at] + lines[lines.index(b"\n", at) + 1 :]
-    return b"\0" + rest[:-1].replace(b":", b"\0").replace(b"\n", b"\0") if rest else b""
+    if not rest:
+        return b""
+    rest = b"\0" + rest[:-1].replace(b":", b"\0").replace(b"\n", b"\0")
+    if plain or b"\\" not in rest:
+        return rest
+    parts = [part.replace(b"\\c", b":").replace(b"\\n", b"\n") for part in rest.split(b"\\\\")]
+    return b"\\".join(parts)
 
 
 def decode(key: int, record: bytes) -> Message:

@@ -27,11 +27,15 @@ static const char *const STAYING[] = {
     "correlation-id", "reply-to", "persistent", "priority", "message-id", "subscription", "BEGIN", "COMMIT",
 };
 
-enum { ORDINARY = 0, LINE_END = 1, COLON = 2, REFUSED = 3, BLANK = 4 };
+enum { ORDINARY = 0, LINE_END = 1, COLON = 2, REFUSED = 3 };
 
 static const unsigned char KIND[256] = {
-    ['\n'] = LINE_END, [':'] = COLON, ['\r'] = REFUSED, ['\\'] = REFUSED, [0] = REFUSED, [' '] = BLANK, ['\t'] = BLANK,
+    ['\n'] = LINE_END, [':'] = COLON, ['\r'] = REFUSED, ['\\'] = REFUSED, [0] = REFUSED,
 };
+
+/* Whether a value begins or ends with what 1.0 does not count as a part of it. */
+#define IS_BLANK(octet) ((octet) == ' ' || (octet) == '\t')
+#define HAS_BLANKS(from, to) ((from) < (to) && (IS_BLANK(*(from)) || IS_BLANK((to)[-1])))
 
 /* What a name may not begin or end with if it is to be the same to all receivers. */
 #define AT_AN_EDGE(octet) ((unsigned char)(octet) <= ' ' || (unsigned char)(octet) >= 0x7f)
@@ -157,7 +161,7 @@ static PyObject *split(PyObject *module, PyObject *const *args, Py_ssize_t count
                 more = 1;
                 break;
             }
-            if (kind == REFUSED || (kind == BLANK && trims))
+            if (kind == REFUSED)
                 goto closer_look;
             if (kind == COLON && found >= 0) {
                 if (colon != line)
@@ -177,7 +181,8 @@ static PyObject *split(PyObject *module, PyObject *const *args, Py_ssize_t count
             if (headers == NULL)
                 goto failed;
         } else {
-            if (colon == line || found >= most || AT_AN_EDGE(line[0]) || AT_AN_EDGE(colon[-1]))
+            if (colon == line || found >= most || AT_AN_EDGE(line[0]) || AT_AN_EDGE(colon[-1]) ||
+                (trims && HAS_BLANKS(colon + 1, at)))
                 goto closer_look;
             Py_ssize_t length = at - colon - 1;
             name = known(state->names, NAMES, line, colon - line, name_bits < 128);
@@ -224,6 +229,14 @@ closer_look:
 /* Write `number` in decimal before `end`; return where it begins. */
 static char *decimal(char *end, unsigned long long number)
 {
+    static const char PAIRS[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    while (number >= 100) {
+        end -= 2;
+        memcpy(end, PAIRS + 2 * (number % 100), 2);
+        number /= 100;
+    }
     do {
         *--end = (char)('0' + number % 10);
         number /= 10;
@@ -256,7 +269,7 @@ static int look(PyObject *text)
     if (PyUnicode_IS_ASCII(text)) {
         const unsigned char *at = PyUnicode_DATA(text), *end = at + length;
         for (; at < end; at++)
-            if (KIND[*at] != ORDINARY && KIND[*at] != BLANK)
+            if (KIND[*at] != ORDINARY)
                 return ESCAPED;
         return ASCII;
     }
@@ -264,7 +277,7 @@ static int look(PyObject *text)
     const void *data = PyUnicode_DATA(text);
     for (Py_ssize_t i = 0; i < length; i++) {
         Py_UCS4 letter = PyUnicode_READ(width, data, i);
-        if (letter < 128 ? KIND[letter] != ORDINARY && KIND[letter] != BLANK : letter >= 0xd800 && letter <= 0xdfff)
+        if (letter < 128 ? KIND[letter] != ORDINARY : letter >= 0xd800 && letter <= 0xdfff)
             return ESCAPED;
     }
     return TEXT;
@@ -366,11 +379,196 @@ static PyObject *encode_head(PyObject *Py_UNUSED(module), PyObject *const *args,
     return block;
 }
 
+static const char SEND[] = "SEND\n";
+
+/* The highest octet of valid UTF-8 as Python decodes it, strictly; -1 for anything else. */
+static int highest_of(const unsigned char *at, const unsigned char *end)
+{
+    int highest = 0;
+    while (at < end) {
+        unsigned char first = *at++;
+        if (first > highest)
+            highest = first;
+        if (first < 0x80)
+            continue;
+        int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+        if (first < 0xc2 || first > 0xf4 || end - at < more)
+            return -1;
+        /* The second octet tells what is longer than it need be, a surrogate, or beyond Unicode. */
+        unsigned char lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+        unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+        for (; more > 0; more--, at++) {
+            if (*at < lowest || *at > most)
+                return -1;
+            lowest = 0x80;
+            most = 0xbf;
+        }
+    }
+    return highest;
+}
+
+typedef struct {
+    const char *start, *end;
+} Part;
+
+/* What the line of a shape is; see alike.py. */
+enum { WHOLE = 0, VALUE = 1, LENGTH = 2, PLACE = 3, RECEIPT = 4, TRANSACTION = 5, GROUP = 6, KINDS = 7, CUTS = 3 };
+
+/* A frame of some shape: `values` by what they are, `cuts` the lines that are not relayed, in order, `head` is where
+   the empty line is. */
+typedef struct {
+    Part values[KINDS], cuts[CUTS], body;
+    const char *head;
+    int sized, escaped, wide, cut_count;
+} Found;
+
+/* Whether the frame at `at`, which begins with SEND, is of that shape. */
+static int match(Found *found, const char *at, const char *end, const char *shape, const char *shape_end,
+                 Py_ssize_t most_header, Py_ssize_t most_body)
+{
+    const char *start = at;
+    int trims = *shape++;
+    Py_ssize_t length = -1;
+    unsigned char all = 0;
+    found->values[PLACE].start = found->values[RECEIPT].start = NULL;
+    found->values[TRANSACTION].start = found->values[GROUP].start = NULL;
+    found->sized = found->escaped = found->wide = found->cut_count = 0;
+    at += sizeof SEND - 1;
+
+    while (shape < shape_end) {
+        const char *line = at;
+        Py_ssize_t size = (unsigned char)*shape++;
+        if (shape_end - shape <= size || end - at <= size || memcmp(at, shape, (size_t)size) != 0)
+            return 0;
+        at += size;
+        shape += size;
+        int kind = *shape++;
+        const char *value = at;
+        if (kind == WHOLE) {
+            if (*at++ != '\n')
+                return 0;
+            continue;
+        }
+        if (kind == LENGTH) {
+            /* As the server writes it itself. */
+            for (length = 0; at < end && *at >= '0' && *at <= '9' && at - value < 16; at++)
+                length = length * 10 + (*at - '0');
+            if (at == end || *at != '\n' || at == value || at - value > 15 || (*value == '0' && at - value > 1))
+                return 0;
+            found->sized = 1;
+            at++;
+            continue;
+        }
+        unsigned char bits = 0;
+        int escaped = 0;
+        for (; at < end; at++) {
+            unsigned char octet = (unsigned char)*at;
+            bits |= octet;
+            if (KIND[octet] == ORDINARY)
+                continue;
+            if (octet == '\n')
+                break;
+            /* What 1.1 and 1.2 both escape. */
+            if (octet != '\\' || trims || end - at < 2 || (at[1] != 'c' && at[1] != 'n' && at[1] != '\\'))
+                return 0;
+            escaped = 1;
+            at++;
+        }
+        if (at >= end || (trims && HAS_BLANKS(value, at)))
+            return 0;
+        if (kind != VALUE) {
+            if (bits > 127 || escaped || kind >= KINDS)
+                return 0;
+            found->values[kind] = (Part){value, at};
+            if (kind != GROUP) {
+                if (found->cut_count == CUTS)
+                    return 0;
+                found->cuts[found->cut_count++] = (Part){line, at + 1};
+            }
+        }
+        all |= bits;
+        found->escaped |= escaped;
+        at++;
+    }
+    const Part *place = &found->values[PLACE];
+    if (at >= end || *at != '\n' || at - start - 1 > most_header || place->start == NULL || place->start == place->end)
+        return 0;
+    found->head = at;
+    const char *body = at + 1;
+    if (!found->sized) {
+        Py_ssize_t left = end - body;
+        const char *stop = memchr(body, 0, (size_t)(left > most_body ? most_body + 1 : left));
+        if (stop == NULL)
+            return 0;
+        length = stop - body;
+    } else if (length > most_body || length >= end - body || body[length] != 0) {
+        return 0;
+    }
+    found->body = (Part){body, body + length};
+    if (all > 127) {
+        int highest = highest_of((const unsigned char *)start, (const unsigned char *)at);
+        if (highest < 0)
+            return 0;
+        found->wide = highest >= 0xf0 ? 2 : highest > 0xc3;
+    }
+    return 1;
+}
+
+/* The lines that are relayed, with a content-length. */
+static PyObject *relayed(const Found *found, const char *first)
+{
+    static const char NAME[] = "content-length:";
+    char digits[24];
+    char *digits_end = digits + sizeof digits, *digits_start = NULL;
+    Py_ssize_t size = found->head - first;
+    for (int i = 0; i < found->cut_count; i++)
+        size -= found->cuts[i].end - found->cuts[i].start;
+    if (!found->sized) {
+        digits_start = decimal(digits_end, (unsigned long long)(found->body.end - found->body.start));
+        size += (Py_ssize_t)sizeof NAME + (digits_end - digits_start);
+    }
+    PyObject *lines = PyBytes_FromStringAndSize(NULL, size);
+    if (lines == NULL)
+        return NULL;
+    char *to = PyBytes_AS_STRING(lines);
+    for (int i = 0; i < found->cut_count; i++) {
+        to = put(to, first, (size_t)(found->cuts[i].start - first));
+        first = found->cuts[i].end;
+    }
+    to = put(to, first, (size_t)(found->head - first));
+    if (digits_start != NULL) {
+        to = put(to, NAME, sizeof NAME - 1);
+        to = put(to, digits_start, (size_t)(digits_end - digits_start));
+        *to = '\n';
+    }
+    return lines;
+}
+
+static PyObject *value_of(const Found *found, int kind)
+{
+    const Part *part = &found->values[kind];
+    return part->start == NULL ? Py_NewRef(Py_None) : text_of(part->start, part->end - part->start, 1);
+}
+
+/* Transaction and group; None where there is neither. */
+static PyObject *others_of(const Found *found)
+{
+    if (found->values[TRANSACTION].start == NULL && found->values[GROUP].start == NULL)
+        Py_RETURN_NONE;
+    PyObject *both = PyTuple_New(2);
+    if (both == NULL)
+        return NULL;
+    PyTuple_SET_ITEM(both, 0, value_of(found, TRANSACTION));
+    PyTuple_SET_ITEM(both, 1, value_of(found, GROUP));
+    if (PyTuple_GET_ITEM(both, 0) == NULL || PyTuple_GET_ITEM(both, 1) == NULL)
+        Py_CLEAR(both);
+    return both;
+}
+
 static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    static const char COMMAND[] = "SEND\n";
-    if (count != 5 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "like(bytes, int, bytes, int, int)");
+    if (count != 5 || !PyBytes_Check(args[0]) || !PyTuple_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "like(bytes, int, tuple[bytes, ...], int, int)");
         return NULL;
     }
     Py_ssize_t from = PyLong_AsSsize_t(args[1]), most_header = PyLong_AsSsize_t(args[3]),
@@ -378,84 +576,37 @@ static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
     if ((from == -1 || most_header == -1 || most_body == -1) && PyErr_Occurred())
         return NULL;
     State *state = PyModule_GetState(module);
-    const char *octets = PyBytes_AS_STRING(args[0]), *shape = PyBytes_AS_STRING(args[2]);
+    const char *octets = PyBytes_AS_STRING(args[0]);
     const char *at = octets + from, *end = octets + PyBytes_GET_SIZE(args[0]);
-    const char *shape_end = shape + PyBytes_GET_SIZE(args[2]);
-    if (shape_end - shape < 3 || from < 0 || end - at < (Py_ssize_t)sizeof COMMAND ||
-        memcmp(at, COMMAND, sizeof COMMAND - 1) != 0)
+    if (from < 0 || most_header < 0 || most_body < 0 || end - at < (Py_ssize_t)sizeof SEND ||
+        memcmp(at, SEND, sizeof SEND - 1) != 0)
         Py_RETURN_NONE;
-    int trims = shape[0], sized = shape[1], answered = shape[2];
-    const char *start = at, *place = NULL, *lines = NULL, *receipt = NULL, *receipt_line = NULL;
-    Py_ssize_t place_length = 0, receipt_length = 0, length = -1;
-    at += sizeof COMMAND - 1;
-    shape += 3;
-
-    for (int index = 1; shape < shape_end; index++) {
-        const char *line = at;
-        Py_ssize_t size = (unsigned char)*shape++;
-        if (shape_end - shape <= size || end - at <= size || memcmp(at, shape, (size_t)size) != 0)
-            Py_RETURN_NONE;
-        at += size;
-        shape += size;
-        const char *value = at;
-        if (*shape++ == 0 && *at != '\n')
-            Py_RETURN_NONE;
-        unsigned char bits = 0;
-        for (; at < end; at++) {
-            unsigned char octet = (unsigned char)*at, kind = KIND[octet];
-            bits |= octet;
-            if (kind == LINE_END)
-                break;
-            if (kind == COLON || kind == REFUSED || (kind == BLANK && trims))
-                Py_RETURN_NONE;
+    Found what;
+    Py_ssize_t shapes = PyTuple_GET_SIZE(args[2]), which = 0;
+    for (; which < shapes; which++) {
+        PyObject *shape = PyTuple_GET_ITEM(args[2], which);
+        if (!PyBytes_Check(shape) || PyBytes_GET_SIZE(shape) == 0) {
+            PyErr_SetString(PyExc_TypeError, "like(bytes, int, tuple[bytes, ...], int, int)");
+            return NULL;
         }
-        if (at == end || bits > 127)
-            Py_RETURN_NONE;
-        if (index == 1) {
-            place = value;
-            place_length = at - value;
-            lines = at + 1;
-        }
-        if (index == answered) {
-            receipt_line = line;
-            receipt = value;
-            receipt_length = at - value;
-        }
-        if (index == sized) {
-            /* As the server writes it itself. */
-            if (at == value || at - value > 15 || (*value == '0' && at - value > 1))
-                Py_RETURN_NONE;
-            for (length = 0; value < at; value++) {
-                if (*value < '0' || *value > '9')
-                    Py_RETURN_NONE;
-                length = length * 10 + (*value - '0');
-            }
-        }
-        at++;
+        const char *first = PyBytes_AS_STRING(shape);
+        if (match(&what, at, end, first, first + PyBytes_GET_SIZE(shape), most_header, most_body))
+            break;
     }
-    if (at == end || *at != '\n' || at - start - 1 > most_header || place_length == 0 || length < 0 || length > most_body)
+    if (which == shapes)
         Py_RETURN_NONE;
-    const char *body = at + 1;
-    if (length >= end - body || body[length] != 0)
-        Py_RETURN_NONE;
-    PyObject *found = PyTuple_New(5);
+    PyObject *found = PyTuple_New(7);
     if (found == NULL)
         return NULL;
-    PyTuple_SET_ITEM(found, 0, PyLong_FromSsize_t(body + length + 1 - octets));
-    PyTuple_SET_ITEM(found, 1, known(state->places, PLACES, place, place_length, 1));
-    if (receipt == NULL) {
-        PyTuple_SET_ITEM(found, 2, Py_NewRef(Py_None));
-        PyTuple_SET_ITEM(found, 3, PyBytes_FromStringAndSize(lines, at - lines));
-    } else {
-        PyTuple_SET_ITEM(found, 2, text_of(receipt, receipt_length, 1));
-        const char *after = receipt + receipt_length + 1;
-        PyObject *others = PyBytes_FromStringAndSize(NULL, (receipt_line - lines) + (at - after));
-        PyTuple_SET_ITEM(found, 3, others);
-        if (others != NULL)
-            put(put(PyBytes_AS_STRING(others), lines, (size_t)(receipt_line - lines)), after, (size_t)(at - after));
-    }
-    PyTuple_SET_ITEM(found, 4, PyBytes_FromStringAndSize(body, length));
-    for (int i = 0; i < 5; i++) {
+    const Part *place = &what.values[PLACE];
+    PyTuple_SET_ITEM(found, 0, PyLong_FromSsize_t(what.body.end + 1 - octets));
+    PyTuple_SET_ITEM(found, 1, PyLong_FromSsize_t(which * 8 + what.escaped * 4 + what.wide));
+    PyTuple_SET_ITEM(found, 2, known(state->places, PLACES, place->start, place->end - place->start, 1));
+    PyTuple_SET_ITEM(found, 3, value_of(&what, RECEIPT));
+    PyTuple_SET_ITEM(found, 4, relayed(&what, at + sizeof SEND - 1));
+    PyTuple_SET_ITEM(found, 5, PyBytes_FromStringAndSize(what.body.start, what.body.end - what.body.start));
+    PyTuple_SET_ITEM(found, 6, others_of(&what));
+    for (int i = 0; i < 7; i++) {
         if (PyTuple_GET_ITEM(found, i) == NULL) {
             Py_DECREF(found);
             return NULL;
@@ -487,11 +638,95 @@ static PyObject *plain_ack(PyObject *Py_UNUSED(module), PyObject *const *args, P
     return text_of(name, at - name, 1);
 }
 
+/* What an ACK may say that is the same for every one; `said` is where a value goes, -1 where it is nobody's affair. */
+static const struct {
+    const char *name;
+    size_t length;
+    int said;
+} ACK_HEADERS[] = {
+    {"id:", 3, 0},          {"message-id:", 11, 1}, {"subscription:", 13, 2}, {"receipt:", 8, 3},
+    {"destination:", 12, -1}, {"content-type:", 13, -1},
+};
+
+enum { ACK_VALUES = 4 };
+
+static PyObject *any_ack(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    static const char START[] = "ACK\n", EMPTY[] = "content-length:0\n";
+    if (count != 2 || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "any_ack(bytes, int)");
+        return NULL;
+    }
+    Py_ssize_t from = PyLong_AsSsize_t(args[1]);
+    if (from == -1 && PyErr_Occurred())
+        return NULL;
+    const char *octets = PyBytes_AS_STRING(args[0]), *end = octets + PyBytes_GET_SIZE(args[0]), *at = octets + from;
+    if (from < 0 || end - at < (Py_ssize_t)sizeof START || memcmp(at, START, sizeof START - 1) != 0)
+        Py_RETURN_NONE;
+    at += sizeof START - 1;
+    Part values[ACK_VALUES] = {{NULL, NULL}, {NULL, NULL}, {NULL, NULL}, {NULL, NULL}};
+    int seen = 0;
+    while (at < end && *at != '\n') {
+        size_t left = (size_t)(end - at);
+        int which = 0, headers = (int)(sizeof ACK_HEADERS / sizeof *ACK_HEADERS);
+        if (left >= sizeof EMPTY - 1 && memcmp(at, EMPTY, sizeof EMPTY - 1) == 0) {
+            if (seen & (1 << headers))
+                Py_RETURN_NONE;
+            seen |= 1 << headers;
+            at += sizeof EMPTY - 1;
+            continue;
+        }
+        while (which < headers && (left < ACK_HEADERS[which].length ||
+                                   memcmp(at, ACK_HEADERS[which].name, ACK_HEADERS[which].length) != 0))
+            which++;
+        if (which == headers || seen & (1 << which))
+            Py_RETURN_NONE;
+        seen |= 1 << which;
+        at += ACK_HEADERS[which].length;
+        const char *value = at;
+        unsigned char bits = 0;
+        for (; at < end && KIND[(unsigned char)*at] == ORDINARY; at++)
+            bits |= (unsigned char)*at;
+        if (at == end || *at != '\n' || at == value || bits > 127 || HAS_BLANKS(value, at))
+            Py_RETURN_NONE;
+        if (ACK_HEADERS[which].said >= 0)
+            values[ACK_HEADERS[which].said] = (Part){value, at};
+        at++;
+    }
+    if (seen == 0 || end - at < 2 || at[1] != 0)
+        Py_RETURN_NONE;
+    PyObject *found = PyTuple_New(1 + ACK_VALUES);
+    if (found == NULL)
+        return NULL;
+    PyTuple_SET_ITEM(found, 0, PyLong_FromSsize_t(at + 2 - octets));
+    for (int i = 0; i < ACK_VALUES; i++) {
+        const Part *part = &values[i];
+        PyTuple_SET_ITEM(found, 1 + i,
+                         part->start == NULL ? Py_NewRef(Py_None) : text_of(part->start, part->end - part->start, 1));
+    }
+    for (int i = 0; i <= ACK_VALUES; i++) {
+        if (PyTuple_GET_ITEM(found, i) == NULL) {
+            Py_DECREF(found);
+            return NULL;
+        }
+    }
+    return found;
+}
+
 /* A number in 0 .. 2**64 - 1 as decimal digits before `end`; NULL with an exception for anything else. */
 static char *digits_of(char *end, PyObject *number)
 {
+#if SIZEOF_LONG == 8
+    /* The one for long long takes ten times as long for what has more than 30 bits. */
+    unsigned long value = PyLong_AsUnsignedLong(number);
+    if (value == (unsigned long)-1 && PyErr_Occurred())
+        return NULL;
+#else
     unsigned long long value = PyLong_AsUnsignedLongLong(number);
-    return value == (unsigned long long)-1 && PyErr_Occurred() ? NULL : decimal(end, value);
+    if (value == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+#endif
+    return decimal(end, value);
 }
 
 static char *put_bytes(char *to, PyObject *octets)
@@ -625,6 +860,7 @@ static PyMethodDef functions[] = {
     {"whole", whole, METH_O, PyDoc_STR("See leaf.whole.")},
     {"like", (PyCFunction)(void (*)(void))like, METH_FASTCALL, PyDoc_STR("See leaf.like.")},
     {"plain_ack", (PyCFunction)(void (*)(void))plain_ack, METH_FASTCALL, PyDoc_STR("See leaf.plain_ack.")},
+    {"any_ack", (PyCFunction)(void (*)(void))any_ack, METH_FASTCALL, PyDoc_STR("See leaf.any_ack.")},
     {"encode_relayed", (PyCFunction)(void (*)(void))encode_relayed, METH_FASTCALL, PyDoc_STR("See leaf.encode_relayed.")},
     {"encode_message", (PyCFunction)(void (*)(void))encode_message, METH_FASTCALL, PyDoc_STR("See leaf.encode_message.")},
     {"encode_head", (PyCFunction)(void (*)(void))encode_head, METH_FASTCALL, PyDoc_STR("See leaf.encode_head.")},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from stompserver.wire.headers import TEXT_11
+
 LOGGED_BODY: Final = 64
 """Octets of a body that the log form shows."""
 
@@ -47,6 +49,12 @@ def weight(block: bytes, headers: int) -> int:
     return bytes
 
 
+class Lesson:
+    """What the lines that are equal in all SENDs of a shape mean: the session's, which is told it again."""
+
+    __slots__ = ()
+
+
 class Frame:
     """A parsed frame. ``headers`` holds the first entry of each name (STOMP 1.2, Repeated Header Entries).
 
@@ -84,18 +92,34 @@ class Frame:
 class PlainSend:
     """A SEND that was read in one step, because it differs from one before it in values alone (see ``alike``).
 
-    It has its ``destination``, its ``receipt`` if it asks for one, and all other header ``lines`` as they came, each
-    with its line end. ``length`` is as in a frame. A frame like it is ``plain``.
+    It has its ``destination``, its ``receipt`` (None if it asks for none), and all header ``lines`` but those of
+    these and of a transaction as they came, each with its line end, and a content-length among them. ``others`` are
+    its transaction and its message group, each None if it has none; None for those that have neither. ``lesson`` is
+    what the session was told by those before it. ``escaped`` tells that in some value there is a colon, line end or
+    backslash, escaped as in STOMP 1.1; all else about it is ``plain``. ``length`` is as in a frame.
     """
 
-    __slots__ = ("body", "destination", "length", "lines", "receipt")
+    __slots__ = ("body", "destination", "escaped", "length", "lesson", "lines", "others", "receipt")
 
-    def __init__(self, destination: str, receipt: str | None, lines: bytes, body: bytes, length: int) -> None:
+    def __init__(
+        self,
+        destination: str,
+        receipt: str | None,
+        lines: bytes,
+        body: bytes,
+        length: int,
+        escaped: bool,
+        others: tuple[str | None, str | None] | None,
+        lesson: Lesson | None,
+    ) -> None:
         self.destination = destination
         self.receipt = receipt
         self.lines = lines
         self.body = body
         self.length: int = length
+        self.escaped = escaped
+        self.others = others
+        self.lesson = lesson
 
     def read(self) -> Frame:
         """The same as a frame with headers."""
@@ -103,24 +127,48 @@ class PlainSend:
         # Not by splitlines, which knows more line ends than STOMP does.
         for line in self.lines.decode().split("\n")[:-1]:
             name, _, value = line.partition(":")
-            headers[name] = value
+            headers[name] = TEXT_11.unescape(value) if self.escaped else value
         if self.receipt is not None:
             headers["receipt"] = self.receipt
-        return Frame("SEND", headers, self.body, True, self.length)
+        others = self.others
+        if others is not None and others[0] is not None:
+            headers["transaction"] = others[0]
+        return Frame("SEND", headers, self.body, not self.escaped, self.length)
 
 
 class PlainAck:
-    """An ACK that was read in one step, because it has an ``id`` and nothing else. ``length`` is as in a frame."""
+    """An ACK that was read in one step, because it says no more than these (each None where it does not), or nothing
+    that means something. ``length`` is as in a frame.
+    """
 
-    __slots__ = ("id", "length")
+    __slots__ = ("id", "length", "message_id", "receipt", "subscription")
 
-    def __init__(self, id: str, length: int) -> None:
+    def __init__(
+        self,
+        id: str | None,
+        message_id: str | None,
+        subscription: str | None,
+        receipt: str | None,
+        length: int,
+    ) -> None:
         self.id = id
+        self.message_id = message_id
+        self.subscription = subscription
+        self.receipt = receipt
         self.length: int = length
 
     def read(self) -> Frame:
         """The same as a frame with headers."""
-        return Frame("ACK", {"id": self.id}, b"", True, self.length)
+        headers: dict[str, str] = {}
+        if self.id is not None:
+            headers["id"] = self.id
+        if self.message_id is not None:
+            headers["message-id"] = self.message_id
+        if self.subscription is not None:
+            headers["subscription"] = self.subscription
+        if self.receipt is not None:
+            headers["receipt"] = self.receipt
+        return Frame("ACK", headers, b"", True, self.length)
 
 
 AnyFrame = Frame | PlainSend | PlainAck

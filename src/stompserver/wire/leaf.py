@@ -22,8 +22,8 @@ def whole(text: str) -> int:
 def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[str, str]] | None:
     """The command and headers of a block that needs no decoding beyond UTF-8; None when it wants a closer look.
 
-    That is when it has more than ``max_headers``, with ``no_blanks`` a blank or tab anywhere, or a name that
-    begins or ends with what some receivers do not take for a part of it.
+    That is when it has more than ``max_headers``, with ``no_blanks`` a value that begins or ends with a blank or tab,
+    or a name that begins or ends with what some receivers do not take for a part of it.
     """
     try:
         head: str = block.decode()
@@ -38,6 +38,8 @@ def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[st
             name, value = line.split(":")
             if not " " < name[:1] < "\x7f" or not " " < name[-1:] < "\x7f":
                 return None
+            if no_blanks and value != value.strip(" \t"):
+                return None
             headers[name] = value
     except ValueError:
         # Includes UnicodeDecodeError.
@@ -45,12 +47,13 @@ def split(block: bytes, max_headers: int, no_blanks: bool) -> tuple[str, dict[st
     count: int = len(lines)
     if count != len(headers) or count > max_headers:
         return None
-    if no_blanks and (" " in head or "\t" in head):
-        return None
     return command, headers
 
 
 _ACK: Final = re.compile(rb"ACK\nid:([!-9;-\[\]-~]{1,40})\n\n\0")
+
+ACK_HEADERS: Final = 7
+"""So many headers an ACK of ``any_ack`` may have."""
 
 ACK_MORE: Final = 10
 """Octets of a frame of ``plain_ack`` beside its id."""
@@ -61,35 +64,78 @@ _ESCAPED: Final = re.compile(r"[\\\r\n:\0\ud800-\udfff]")
 SHAPES: Final = 512
 """Patterns kept: one takes as long to make as hundreds of frames to read, and clients choose them."""
 
+ESCAPED: Final = 4
+WIDE: Final = 2
+WIDER: Final = 1
+"""Of what ``like`` finds, as a sum: its lines have something escaped; Python keeps text that is made of them in four
+octets a character, in two where it could be one.
+"""
+
+WHICH: Final = 8
+"""Times this, with the others added: of the first, second ... shape."""
+
 _patterns: dict[bytes, re.Pattern[bytes]] = {}
 
 
 def like(
-    octets: bytes, start: int, shape: bytes, max_header: int, max_body: int
-) -> tuple[int, str, str | None, bytes, bytes] | None:
-    """The frame at ``start`` if it is of that ``shape`` (see ``alike``), whole, and wants no decoding: where it ends,
-    destination, receipt, all other header lines as they are, and body. At most ``max_header`` and ``max_body`` bytes
-    are taken.
+    octets: bytes, start: int, shapes: tuple[bytes, ...], max_header: int, max_body: int
+) -> tuple[int, int, str, str | None, bytes, bytes, tuple[str | None, str | None] | None] | None:
+    """The frame at ``start`` if it is whole and of one of the ``shapes`` (see ``alike``): where it ends, which and
+    what it is (see WHICH), destination, receipt, all other header lines as they are but for the one of a transaction,
+    with a content-length, body, and transaction and group where its shape has one of these. At most ``max_header``
+    and ``max_body`` bytes are taken.
     """
-    pattern = _patterns.get(shape)
-    if pattern is None:
-        pattern = _pattern(shape)
-    found = pattern.match(octets, start)
-    if found is None:
+    if octets[start : start + 5] != b"SEND\n":
         return None
-    if pattern.groups == 3:
-        place, lines, digits = found.groups()
-        receipt = None
-    else:
-        place, lines, digits, name, after = found.group("place", "lines", "digits", "receipt", "after")
-        receipt = name.decode()
-        lines += after
-    body: int = found.end()
-    length: int = int(digits)
-    stop: int = body + length
-    if stop >= len(octets) or octets[stop] or body - start - 2 > max_header or length > max_body:
-        return None
-    return stop + 1, place.decode(), receipt, lines, octets[body:stop]
+    for which, shape in enumerate(shapes):
+        pattern = _patterns.get(shape)
+        if pattern is None:
+            pattern = _pattern(shape)
+        match = pattern.match(octets, start)
+        if match is None:
+            continue
+        values = match.groupdict()
+        body: int = match.end()
+        stop: int
+        digits = values.get("digits")
+        if digits is not None:
+            length: int = int(digits)
+            stop = body + length
+            if length > max_body or stop >= len(octets) or octets[stop]:
+                continue
+        else:
+            stop = octets.find(b"\0", body, body + max_body + 1)
+            if stop < 0:
+                continue
+        if body - start - 2 > max_header:
+            continue
+        lines = values["a"] + values.get("b", b"") + values.get("c", b"") + values.get("d", b"")
+        bits: int = ESCAPED if b"\\" in lines else 0
+        if not lines.isascii():
+            try:
+                lines.decode()
+            except UnicodeDecodeError:
+                continue
+            highest: int = max(lines)
+            bits += WIDE if highest >= 0xF0 else WIDER if highest > 0xC3 else 0
+        if digits is None:
+            lines += b"content-length:%d\n" % (stop - body)
+        receipt = _text_of(values.get("receipt"))
+        others = _text_of(values.get("transaction")), _text_of(values.get("group"))
+        return (
+            stop + 1,
+            WHICH * which + bits,
+            values["place"].decode(),
+            receipt,
+            lines,
+            octets[body:stop],
+            None if others == (None, None) else others,
+        )
+    return None
+
+
+def _text_of(octets: bytes | None) -> str | None:
+    return octets.decode() if octets is not None else None
 
 
 def plain_ack(octets: bytes, start: int) -> str | None:
@@ -100,19 +146,75 @@ def plain_ack(octets: bytes, start: int) -> str | None:
     return found.group(1).decode() if found is not None else None
 
 
+_BARE: Final = re.compile(rb"[^\n:\\\r\0\x80-\xff]+")
+_NOTHING: Final = frozenset((b"destination", b"content-type", b"content-length"))
+
+
+def any_ack(octets: bytes, start: int) -> tuple[int, str | None, str | None, str | None, str | None] | None:
+    """Where the ACK frame at ``start`` ends, its id, message-id, subscription and receipt, if it is whole, says none
+    of them twice, and beside them nothing but what many clients write for no purpose. No value wants decoding.
+    """
+    if octets[start : start + 4] != b"ACK\n":
+        return None
+    stop: int = octets.find(b"\n\n", start)
+    if stop < 0 or octets[stop + 2 : stop + 3] != b"\0":
+        return None
+    said: dict[bytes, bytes] = {}
+    for line in octets[start + 4 : stop].split(b"\n"):
+        name, colon, value = line.partition(b":")
+        if not colon or name in said or (name == b"content-length" and value != b"0"):
+            return None
+        if not _BARE.fullmatch(value) or value != value.strip(b" \t"):
+            return None
+        said[name] = value
+    values = [_text_of(said.pop(name, None)) for name in (b"id", b"message-id", b"subscription", b"receipt")]
+    if not said.keys() <= _NOTHING:
+        return None
+    id, message_id, subscription, receipt = values
+    return stop + 3, id, message_id, subscription, receipt
+
+
+WHOLE: Final = 0
+VALUE: Final = 1
+LENGTH: Final = 2
+PLACE: Final = 3
+RECEIPT: Final = 4
+TRANSACTION: Final = 5
+GROUP: Final = 6
+"""What the line of a shape is; see ``alike``."""
+
+_NAMES: Final = {PLACE: b"place", RECEIPT: b"receipt", TRANSACTION: b"transaction", GROUP: b"group"}
+
+
 def _pattern(shape: bytes) -> re.Pattern[bytes]:
-    value = rb"[^\n:\\\r\0\x80-\xff%b]" % (rb" \t" if shape[0] else b"")
-    lines: list[bytes] = []
-    at: int = 3
+    bare = rb"[^\n:\\\r\0\x80-\xff]*+"
+    free = rb"[^\n:\\\r\0]*+"
+    if shape[0]:
+        edge = rb"(?![ \t])"
+        bare, free = edge + bare + rb"(?<![ \t])", edge + free + rb"(?<![ \t])"
+    else:
+        # What 1.1 and 1.2 both escape.
+        free += rb"(?:\\[cn\\]" + free + rb")*+"
+    parts = [b"SEND\n(?P<a>"]
+    segments = iter((b"b", b"c", b"d"))
+    at: int = 1
     while at < len(shape):
         end: int = at + 1 + shape[at]
-        lines.append(re.escape(shape[at + 1 : end]) + (value + rb"*+\n" if shape[end] else rb"\n"))
+        kind: int = shape[end]
+        line = re.escape(shape[at + 1 : end])
+        if kind == VALUE:
+            line += free
+        elif kind == LENGTH:
+            line += rb"(?P<digits>0|[1-9][0-9]{0,14})"
+        elif kind != WHOLE:
+            line += b"(?P<%b>%b)" % (_NAMES[kind], (rb"(?!\n)" if kind == PLACE else b"") + bare)
+        line += rb"\n"
+        parts.append(
+            b")%b(?P<%b>" % (line, next(segments)) if kind in (PLACE, RECEIPT, TRANSACTION) else line
+        )
         at = end + 1
-    lines[0] = rb"destination:(?P<place>" + value + rb"++)\n(?P<lines>"
-    lines[shape[1] - 1] = rb"content-length:(?P<digits>0|[1-9][0-9]{0,14})\n"
-    if shape[2]:
-        lines[shape[2] - 1] = rb")receipt:(?P<receipt>" + value + rb"*+)\n(?P<after>"
-    pattern = re.compile(b"SEND\n" + b"".join(lines) + rb")\n")
+    parts.append(rb")\n")
+    pattern = re.compile(b"".join(parts))
     if len(_patterns) >= SHAPES:
         del _patterns[next(iter(_patterns))]
     _patterns[shape] = pattern

@@ -2,6 +2,7 @@
 
 try:
     from stompserver.wire._leaf import (
+        any_ack,
         block_end,
         encode_head,
         encode_message,
@@ -13,6 +14,7 @@ try:
     )
 except ImportError:
     from stompserver.wire.leaf import (
+        any_ack,
         block_end,
         encode_head,
         encode_message,
@@ -24,6 +26,7 @@ except ImportError:
     )
 
 __all__ = [
+    "any_ack",
     "block_end",
     "encode_head",
     "encode_message",

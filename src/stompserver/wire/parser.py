@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from stompserver.errors import ProtocolError
-from stompserver.wire.alike import Alike
+from stompserver.wire.alike import Alike, shape
 from stompserver.wire.body import Body
-from stompserver.wire.frame import AnyFrame, Frame, PlainAck, PlainSend, stripped, weight
+from stompserver.wire.frame import AnyFrame, Frame, Lesson, PlainAck, PlainSend, stripped, weight
 from stompserver.wire.headers import RAW, Text
-from stompserver.wire.leaf import ACK_MORE
-from stompserver.wire.native import block_end, like, plain_ack, split, whole
+from stompserver.wire.leaf import ACK_HEADERS, ACK_MORE, ESCAPED, WHICH, WIDE, WIDER
+from stompserver.wire.native import any_ack, block_end, like, plain_ack, split, whole
 
 MAX_COMMAND: Final = 64
 """Octets in which a first line must end; the longest command has eleven."""
@@ -102,16 +103,23 @@ class Parser:
         self.limits = limits
         self._single = False
 
-    def learn(self, block: bytes) -> None:
-        """A SEND with this header ``block`` needed nothing special; after some of these, those that differ from the
-        newest in values alone are read in one step, as a PlainSend (see ``alike``).
+    def due(self) -> bool:
+        """There was a SEND with a ``block`` that could have been read in one step. Whether to ``learn`` of it."""
+        return self._alike.due()
+
+    def learn(
+        self, block: bytes, whole: Set[bytes] = frozenset(), group: bytes = b"", lesson: Lesson | None = None
+    ) -> None:
+        """Of SENDs like the one with this header ``block``, that differ in values alone, and not in those of the
+        names in ``whole``, nothing more is to be found out than ``lesson``: they are read in one step from now on, as
+        a PlainSend (see ``alike``). The value of the name ``group`` is told.
         """
-        self._alike.see(block, self.text.trim)
+        self._alike.learn(shape(block, self.text.trim, whole, group), lesson)
 
     @property
-    def learned(self) -> bytes:
-        """The shape of the frames that are read in one step; empty while there is none."""
-        return self._alike.shape
+    def learned(self) -> tuple[bytes, ...]:
+        """The shapes of the frames that are read in one step."""
+        return self._alike.known
 
     def wait(self, data: bytes) -> None:
         """Keep ``data`` unparsed, because the version that it is written in is not settled yet."""
@@ -180,8 +188,8 @@ class Parser:
         end: int = len(buf)
         text: Text = self.text
         limits: Limits = self.limits
-        known: bytes = self._alike.shape
-        more: int = self._alike.more
+        known = self._alike.known
+        first_learned = self._alike.first
         stop: int
         size: int
         while pos < end:
@@ -192,9 +200,23 @@ class Parser:
             if known and not self._scanned:
                 found = like(buf, pos, known, limits.max_header_bytes, limits.max_body)
                 if found is not None:
-                    stop, destination, receipt, lines, content = found
-                    size = stop - pos - len(content) - 3 + more
-                    frames.append(PlainSend(destination, receipt, lines, content, size))
+                    stop, bits, destination, receipt, lines, content, others = found
+                    learned = first_learned if bits < WHICH else self._alike.learned[bits >> 3]
+                    size = stop - pos - len(content) - 3
+                    if bits & (WIDE | WIDER):
+                        size += 3 * size if bits & WIDE else size
+                    frames.append(
+                        PlainSend(
+                            destination,
+                            receipt,
+                            lines,
+                            content,
+                            size + learned.more,
+                            bits & ESCAPED != 0,
+                            others,
+                            learned.lesson,
+                        )
+                    )
                     pos = stop
                     continue
             first: int = buf[pos]
@@ -209,8 +231,15 @@ class Parser:
                 if settled is not None:
                     size = len(settled) + ACK_MORE
                     if size - 3 <= limits.max_header_bytes:
-                        frames.append(PlainAck(settled, size - 3))
+                        frames.append(PlainAck(settled, None, None, None, size - 3))
                         pos += size
+                        continue
+                else:
+                    said = any_ack(buf, pos) if limits.max_headers >= ACK_HEADERS else None
+                    if said is not None and said[0] - pos - 3 <= limits.max_header_bytes:
+                        stop, id, message_id, subscription, asked = said
+                        frames.append(PlainAck(id, message_id, subscription, asked, stop - pos - 3))
+                        pos = stop
                         continue
             start: int = pos + self._scanned
             if self._cr:
@@ -383,6 +412,9 @@ class Parser:
         size = weight(block, len(headers))
         frame = Frame(lines[0], headers, _EMPTY, plain and not escaped and not colons, size)
         frame.edged = edged
+        if escaped and plain and not edged:
+            # Many frames may be like it: a URL has a colon.
+            frame.block = block
         return frame
 
     def _continue_body(self, data: bytes, frames: list[AnyFrame]) -> int:

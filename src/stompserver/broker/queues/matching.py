@@ -329,6 +329,29 @@ class Matching(Grouping):
             self._own(group, subscription)
         self._give(subscription, message)
 
+    def straight(self, message: Message) -> Subscription | None:
+        """Who takes a message of a group that came, when nobody has a selector, nothing waits, and nothing of the
+        group is kept back; it counts as delivered then. None leaves it to ``send``.
+        """
+        if self.filters or self.moving:
+            return None
+        group = self._group(message)
+        owner = self._owner(group)
+        if group.blocked or group.closing or group.due or group.line is not None:
+            return None
+        if owner is not None:
+            own = self.own.get(owner)
+            if (own is not None and own.first(RESERVED) is not None) or not self._able(owner):
+                return None
+        elif group.out or (owner := self.queue.ring.pick()) is None:
+            return None
+        else:
+            self._own(group, owner)
+        if owner.mode != AUTO:
+            group.out += 1
+            self._stir(message.group)
+        return owner
+
     def claim(self, message: Message) -> Subscription | None:
         """Who takes a message that would go to the store for want of room: a selector that has seen all there."""
         queue = self.queue

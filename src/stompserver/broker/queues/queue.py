@@ -172,11 +172,10 @@ class Queue(Backlog, Source):
     def send(self, message: Message) -> int:
         """Take a new message (its key is above all others of its priority); return the newest op's position."""
         log = self.log
-        if self.special or message.group:
-            return self._send_oddly(message)
+        odd = self.special or message.group != ""
         if not self.waiting:
             # FIFO without a detour: nothing waits before it and somebody can take it (bench: auto, queues).
-            subscription = self.ring.pick()
+            subscription = self._straight(message) if odd else self.ring.pick()
             if subscription is not None:
                 if subscription.mode == AUTO:
                     # Consumed as it comes: its PUT and REMOVE would cancel, so neither is logged.
@@ -200,6 +199,8 @@ class Queue(Backlog, Source):
                     self.unacked += 1
                     subscription.consumer.deliver(subscription, message)
                 return log.position
+        if odd:
+            return self._send_oddly(message)
         self.enqueued += 1
         self.waiting += 1
         self.total += message.size
@@ -214,6 +215,16 @@ class Queue(Backlog, Source):
         if window is not None and self.waiting - self.paged > 2 * window.count:
             self._evict(window)
         return number
+
+    def _straight(self, message: Message) -> Subscription | None:
+        """Who takes a ``message`` of a group, where nothing waits and that is all about it (bench: clients)."""
+        if not message.group or message.extras is not None or self.browsers or self.values is not None:
+            return None
+        if self.matching is None:
+            self.begin_matching()
+        matching = self.matching
+        assert matching is not None
+        return matching.straight(message)
 
     def _send_oddly(self, message: Message) -> int:
         """Take a message into a queue with selectors, groups, last values or browsers; return its op's position."""

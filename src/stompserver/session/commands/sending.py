@@ -20,7 +20,7 @@ from stompserver.session.dialect import headers as dialect
 from stompserver.session.principal import SEND as SENDING
 from stompserver.session.reply import Reply
 
-_TEMPORARY: Final = ("/temp-queue/", "/temp-topic/", "temp-queue://", "temp-topic://")
+TEMPORARY: Final = ("/temp-queue/", "/temp-topic/", "temp-queue://", "temp-topic://")
 
 
 def send(session: Client, message: Message, reply: Reply) -> int:
@@ -242,7 +242,7 @@ def _prepare(session: Client, message: Message) -> Plan | None:
             fix="Send your login in it, or leave it out.",
         )
     answer = headers.get("reply-to")
-    if answer is not None and answer.startswith(_TEMPORARY):
+    if answer is not None and answer.startswith(TEMPORARY):
         headers["reply-to"] = naming.told(_expect_answers(session, answer))
     plan = values.plan(headers)
     if not dialect.TIMED.isdisjoint(headers):
