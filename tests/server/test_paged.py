@@ -119,3 +119,41 @@ def test_what_is_not_settled_in_time_comes_back_at_its_place(rig: Rig) -> None:
     assert got == [1, 2, 3, 4, 5, 6, *range(9, COUNT)]
     rig.turn()
     assert rig.store.rows == {}
+
+
+@pytest.mark.parametrize("more", ["", "browser-end:false\n"])
+def test_a_browser_is_not_shown_what_expired_in_the_store(rig: Rig, more: str) -> None:
+    producer = rig.client()
+    rig.say(producer, send("100", more="ttl:1000\n") + send("101"))
+    rig.turn()
+    rig.broker.tick(3000)
+    browser = Reader(rig, "browser:true\n" + more)
+    assert browser.read() == [*range(COUNT), 101]
+
+
+@pytest.mark.parametrize("more", ["", "browser-end:false\n"])
+def test_a_browser_sees_all_while_others_take_some_and_more_comes(rig: Rig, more: str) -> None:
+    """Window and browser read the store in turn, and what comes goes there too."""
+    rig.thread.at_once = False
+    browser = Reader(rig, "browser:true\n" + more)
+    worker = Reader(rig, "prefetch-count:2\n")
+    producer = rig.client()
+    seen: list[int] = []
+    taken: list[int] = []
+    for number in range(COUNT, 2 * COUNT):
+        rig.say(producer, send(str(number)))
+        rig.turn()
+        rig.thread.run()
+        rig.turn()
+        seen += browser.read()
+        if number % 4 == 0:
+            taken += worker.read()
+            worker.settle(1)
+    rig.thread.at_once = True
+    rig.thread.run()
+    for _ in range(COUNT):
+        seen += browser.read()
+        taken += worker.read()
+    assert seen == list(range(seen[0], 2 * COUNT if more else COUNT)), "in order, each once"
+    assert seen[0] <= 2, "but for those that the worker had before"
+    assert 2 < len(taken) < COUNT

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from stompserver.broker.deadlines import Timed
 from stompserver.broker.message import DEAD, NUMBER, OUT, WAITING, Message
 from stompserver.broker.names.policy import Policy
+from stompserver.broker.queues.line import Line
 from stompserver.broker.queues.shared import Shared
 from stompserver.broker.queues.sweep import Sweep
 from stompserver.broker.queues.window import Reader, Window
@@ -362,6 +363,14 @@ class Backlog(Reader):
                 self.apart[message.key] = self.log.position
             self.passed_by(message.key)
             self.keeper.bury(self.name, self.policy, message, reason, "")
+
+    @abstractmethod
+    def has_paged(self, key: int) -> bool:
+        """Whether the message that the store has with that key waits, and only the store has it."""
+
+    @abstractmethod
+    def kept_back(self) -> list[Line]:
+        """The lines of messages in memory that wait and not everybody may have."""
 
     @abstractmethod
     def shed(self, reason: str) -> bool:

@@ -15,6 +15,7 @@ from stompserver.broker.queues.browse import Browse
 from stompserver.broker.queues.candidates import Candidates
 from stompserver.broker.queues.disposal import Disposal
 from stompserver.broker.queues.lease import Timeout
+from stompserver.broker.queues.line import Line
 from stompserver.broker.queues.matching import Matching
 from stompserver.broker.queues.rank import Rank, rank_of
 from stompserver.broker.queues.ring import Ring, Tiers
@@ -317,6 +318,12 @@ class Queue(Backlog, Source):
         if self.matching is not None:
             self.matching.disperse()
             self.matching = Matching(self)
+
+    def passed_by(self, key: int) -> None:
+        """A message with that key went to the store, or left it."""
+        super().passed_by(key)
+        for browse in self.browsers.values():
+            browse.passed_by(key)
 
     def detach(self, message: Message) -> None:
         """Take in a message from the store before the window comes to it."""
@@ -802,12 +809,19 @@ class Queue(Backlog, Source):
         else:
             super().close_up()
 
+    def has_paged(self, key: int) -> bool:
+        """Whether the message that the store has with that key waits, and only the store has it."""
+        return key > self.tail and key & NUMBER > self.purged and not self.is_apart(key) and not self.deleted
+
+    def kept_back(self) -> list[Line]:
+        """The lines of messages in memory that wait and not everybody may have."""
+        return self.matching.kept() if self.matching is not None else []
+
     def _in_memory(self) -> list[Message]:
         """All messages in memory that wait, wherever they stand."""
         found = self.standing()
-        if self.matching is not None:
-            for line in self.matching.kept():
-                found.extend(line.all(RESERVED))
+        for line in self.kept_back():
+            found.extend(line.all(RESERVED))
         return found
 
     def abandon(self) -> None:
