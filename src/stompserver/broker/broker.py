@@ -438,7 +438,10 @@ class Broker(Desk):
             queue.discard(subscription)
             if queue.deleted:
                 return []
-            if queue.subscriptions or not (queue.passing or queue.policy.auto_delete):
+            last = not queue.subscriptions and not subscription.looking
+            if last and (queue.passing or queue.policy.auto_delete):
+                queue.overdue = True
+            if not queue.overdue or queue.browsers:
                 return [queue]
             self.delete(queue)
         return []

@@ -40,7 +40,8 @@ class Delete(Job):
             return True
         if self._purge is not None:
             self.removed = self._purge.removed
-        if self.broker.fanout.durables.used(queue):
+        looked_at = len(queue.browsers) > 0 and not queue.name.startswith(DURABLE)
+        if looked_at or self.broker.fanout.durables.used(queue):
             self.end("somebody subscribed to it meanwhile")
             return False
         if not queue.deleted:

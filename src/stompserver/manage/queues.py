@@ -128,11 +128,11 @@ def delete(broker: Broker, name: str) -> Delete:
     used = broker.fanout.durables.used(found)
     if used and name.startswith(DURABLE):
         durables.delete(broker, name)
-    if used:
+    if used or found.browsers:
         raise Refused(
             f"Queue {name[:80]} is in use",
             where="header queue",
-            rule=f"It has {len(found.subscriptions)} subscriptions",
+            rule=f"It has {len(found.subscriptions) + len(found.browsers)} subscriptions",
             fix="End them first, or purge it.",
         )
     return Delete(broker, found)

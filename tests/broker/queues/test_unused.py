@@ -139,3 +139,17 @@ def test_idle_queues_have_a_share_of_the_memory() -> None:
     for queue in list(made.queues.values()):
         made.delete(queue)
     assert made.memory.fixed == made.memory.lent == 0
+
+
+def test_a_queue_that_somebody_looks_at_does_not_end_by_itself(new_consumer: Any) -> None:
+    made = broker(policies=Policies([(Pattern("/queue/>"), {"idle_expiry": 5000})]))
+    subscription = Subscription(new_consumer(), Wish("1", "/queue/a", AUTO, 0, browser=True, follow=True))
+    made.subscribe(subscription)
+    made.properties.ask("/queue/a", {"x-expires": "2000"})
+    made.tick(NOW + 10_000)
+    assert list(made.queues) == ["/queue/a"]
+    made.unsubscribe(subscription)
+    made.tick(NOW + 11_900)
+    assert list(made.queues) == ["/queue/a"]
+    made.tick(NOW + 12_000)
+    assert not made.queues

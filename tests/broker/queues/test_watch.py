@@ -254,3 +254,31 @@ def test_what_is_left_in_a_slice_is_counted_in_parts(new_consumer: Any) -> None:
         world.slice()
         assert before - BUDGET <= world.parts <= before
     assert len(consumer.got) == 20
+
+
+@pytest.mark.parametrize("why", ["looked at", "paused"])
+def test_a_queue_that_stays_for_another_reason_is_not_left(new_consumer: Any, why: str) -> None:
+    """A queue that is not idle is not announced when a message comes."""
+    world = World(0, idle_queues=10)
+    world.send("/queue/1", b"1")
+    looker = new_consumer()
+    looker.ended = lambda subscription: None
+    if why == "paused":
+        world.broker.queues["/queue/1"].pause()
+    else:
+        looking = Subscription(looker, Wish("1", "/queue/1", AUTO, 0, browser=True, follow=True))
+        world.broker.subscribe(looking)
+        world.broker.start(looking)
+    consumer = new_consumer()
+    world.subscribe(consumer)
+    if why == "paused":
+        world.broker.queues["/queue/1"].unpause()
+        world.broker.queues["/queue/1"].pause()
+    for number in range(2, 100):
+        world.send(f"/queue/{number}", b"1")
+    world.settle()
+    assert world.parts < 50
+    world.send("/queue/1", b"again")
+    world.broker.queues["/queue/1"].unpause()
+    assert order(consumer)["/queue/1"] == [b"1", b"again"]
+    assert [message.body for _, message in looker.got] == ([] if why == "paused" else [b"1", b"again"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -157,3 +158,105 @@ def test_what_is_purged_is_not_shown(new_house: Any) -> None:
         + look("purged", LOOK)
     )
     assert shown(client, 1) == [END]
+
+
+# Who looks does not use the queue
+
+
+def test_who_looks_does_not_keep_others_from_saying_what_the_queue_is_like(house: Any) -> None:
+    queue, grave = house.name(), house.name("grave")
+    looker, client = house.connect(), house.connect()
+    looker.subscribe(queue, FOLLOW, id="look")
+    assert shown(looker, 1) == [END]
+    answer = client.subscribe(queue, f"x-dead-letter-routing-key:{grave}\n", ONE)
+    assert not answer.has("warning"), answer
+    client.publish(queue, "bad")
+    client.nack(client.message(), "requeue:false\n")
+    client.leave()
+    assert shown(looker, 1) == ["bad"]
+    other = house.connect()
+    assert other.contents(grave) == ["bad"]
+    # Nobody uses it any more: the next one may say something else.
+    answer = other.subscribe(queue, "x-max-length:2\n", ONE)
+    assert not answer.has("warning"), answer
+    other.unsubscribe()
+    other.publish(queue, "1", "2", "3")
+    assert shown(looker, 3) == ["1", "2", "3"]
+    assert house.connect().contents(queue) == ["2", "3"]
+
+
+def test_what_a_sender_says_of_a_queue_that_is_looked_at(house: Any) -> None:
+    queue = house.name()
+    looker, client = house.connect(), house.connect()
+    looker.subscribe(queue, FOLLOW, id="look")
+    client.publish(queue, "1", "2", "3", more="x-max-length:2\n")
+    assert client.contents(queue) == ["2", "3"]
+
+
+def test_who_takes_does(house: Any) -> None:
+    queue = house.name()
+    worker, client = house.connect(), house.connect()
+    worker.subscribe(queue)
+    assert "in use" in client.subscribe(queue, "x-max-length:2\n")["warning"]
+
+
+@pytest.mark.parametrize("more", [LOOK, FOLLOW])
+def test_a_queue_does_not_go_because_somebody_looked(house: Any, more: str) -> None:
+    queue = house.name("gone")
+    client = house.connect()
+    client.publish(queue, "1", "2")
+    client.subscribe(queue, more, id="look")
+    assert shown(client, 3) == ["1", "2", END]
+    client.unsubscribe("look")
+    client.subscribe(queue, f"auto-delete:true\n{more}", id="look")
+    assert shown(client, 3) == ["1", "2", END]
+    client.leave()
+    client = house.connect()
+    client.subscribe(queue)
+    assert client.bodies(2) == ["1", "2"]
+
+
+def test_a_queue_goes_with_its_last_subscription_when_nobody_looks_any_more(house: Any) -> None:
+    queue = house.name("gone")
+    looker, worker, other = house.connect(), house.connect(), house.connect()
+    looker.subscribe(queue, FOLLOW, id="look")
+    other.subscribe(queue, LOOK, id="look")
+    worker.subscribe(queue, "prefetch-count:1\n", ONE)
+    other.publish(queue, "1", "2")
+    assert worker.message().body == "1"
+    worker.leave()
+    other.unsubscribe("look")
+    assert shown(other, 1) == [END]
+    assert queue in other.queues(), "it does not vanish under who looks"
+    looker.leave()
+    assert queue not in other.queues()
+
+
+def test_a_queue_that_was_to_go_stays_for_the_next_subscription(house: Any) -> None:
+    queue = house.name("gone")
+    looker, worker = house.connect(), house.connect()
+    looker.subscribe(queue, FOLLOW, id="look")
+    worker.subscribe(queue)
+    worker.unsubscribe()
+    worker.publish(queue, "1")
+    worker.subscribe(queue, "prefetch-count:1\n", ONE)
+    looker.unsubscribe("look")
+    assert worker.message().body == "1"
+    assert queue in worker.queues()
+    worker.unsubscribe()
+    assert queue not in worker.queues()
+
+
+def test_a_queue_that_somebody_looks_at_is_not_deleted(house: Any) -> None:
+    queue = house.name()
+    looker, client = house.connect(), house.connect()
+    looker.subscribe(queue, FOLLOW, id="look")
+    client.send(
+        f"SEND\ndestination:/queue/stompserver.management\naction:delete\nqueue:/queue/{queue}\n"
+        "reply-to:/temp-queue/answers\n\n\0"
+    )
+    answer = client.message()
+    assert json.loads(answer.body)["error"] == f"Queue /queue/{queue} is in use"
+    looker.unsubscribe("look")
+    client.manage("delete", queue)
+    assert queue not in client.queues()

@@ -70,7 +70,7 @@ class Properties:
             less = _differing(wished, options)
             if less:
                 faults.append(f"the server allows less ({less})")
-            if queue is None or queue.unused():
+            if queue is None or not queue.in_use():
                 if name not in self.given or self.given[name] != options:
                     self._give(name, options)
             else:

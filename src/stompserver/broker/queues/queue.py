@@ -61,6 +61,7 @@ class Queue(Backlog, Source):
         "expiry",
         "guarded",
         "matching",
+        "overdue",
         "passing",
         "paused",
         "purged",
@@ -94,6 +95,8 @@ class Queue(Backlog, Source):
         self.stopped = False
         self.passing = False
         """Whether it goes with its last subscription."""
+        self.overdue = False
+        """Whether that has ended, and the queue stays for those who still look."""
         self.bound = False
         """Whether it is a durable subscription's, and so there however long nobody uses it."""
         self.expiry: int = 0
@@ -394,6 +397,7 @@ class Queue(Backlog, Source):
     def add(self, subscription: Subscription) -> None:
         """Let ``subscription`` have its turns; nothing is delivered before the next ``dispatch``."""
         subscription.queue = self
+        self.overdue = False
         append(self.subscriptions, subscription)
         timeout: int = subscription.wish.ack_timeout or self.policy.ack_timeout
         if timeout and subscription.mode != AUTO:
@@ -901,16 +905,17 @@ class Queue(Backlog, Source):
         else:
             super().expire(message)
 
+    def in_use(self) -> bool:
+        """Whether it has messages or somebody who takes them. Who only looks takes none."""
+        return bool(self.subscriptions) or self.holds()
+
+    def holds(self) -> bool:
+        """Whether it has messages: they wait, or are delivered and not settled."""
+        return self.waiting > 0 or self.unacked > 0 or self.delayed > 0
+
     def unused(self) -> bool:
-        """Whether nobody would miss it: nothing waits, nothing is delivered, nobody listens."""
-        return (
-            not self.subscriptions
-            and not self.unacked
-            and not self.waiting
-            and not self.delayed
-            and not self.browsers
-            and not self.paused
-        )
+        """Whether nobody would miss it: it is not in use, nobody looks, and nobody wants it paused."""
+        return not self.in_use() and not self.browsers and not self.paused
 
 
 def queue_of(subscription: Subscription) -> Queue:

@@ -284,9 +284,10 @@ class Watches(Sliced):
         """
         watches = self.watched.get(name)
         queue = self._queues.get(name)
-        if watches is None or queue is None or queue.waiting or queue.unacked or queue.delayed:
+        if watches is None or queue is None or queue.holds():
             return 0
-        if len(queue.subscriptions) != len(watches):
+        # What it stays for beside does not have it announced again when a message comes.
+        if len(queue.subscriptions) != len(watches) or queue.browsers or queue.paused:
             return 0
         count = len(watches)
         self.forget(queue)
