@@ -438,13 +438,17 @@ class Durables(Feeder):
         fed = self.fed.get(queue.name)
         return len(queue.subscriptions) > 0 or (fed is not None and fed.filling)
 
+    def is_held(self, fed: Fed) -> bool:
+        """Whether ``fed`` may not be deleted: somebody is subscribed to it, or about to be."""
+        return self.used(self.queue_of(fed)) or fed.heir is not None
+
     def forget(self, fed: Fed) -> int:
         """Delete a durable subscription and what waits for it; return the newest op's position.
 
         Raises Refused when somebody is subscribed to it.
         """
         desk = self.desk
-        if self.used(self.queue_of(fed)) or fed.heir is not None:
+        if self.is_held(fed):
             raise Refused(
                 f"Durable subscription {fed.name[:80]!r} is in use",
                 where="UNSUBSCRIBE",

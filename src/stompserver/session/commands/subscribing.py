@@ -379,7 +379,8 @@ def _check_durable(session: Client, queue: str) -> None:
 
 def unsubscribe(session: Client, frame: Frame, reply: Reply) -> int:
     """UNSUBSCRIBE: by id, or in 1.0 by destination too; what was handed out may still be settled. With a durable
-    name, of this connection or an earlier one, the durable subscription is deleted.
+    name, of this connection or an earlier one, the durable subscription is deleted. While others are subscribed to
+    it, it stays: that is an error only where nothing of this connection ends.
     """
     headers = frame.headers
     label = headers.get("id", "")
@@ -423,8 +424,13 @@ def unsubscribe(session: Client, frame: Frame, reply: Reply) -> int:
         # A queue's subscription may say durable too; whose durable subscription has its id is another matter.
         for known in had:
             if _may_mean(meant, known):
-                fed = session.broker.fanout.durables.lookup(known, [])
-                if fed is not None:
+                durables = session.broker.fanout.durables
+                fed = durables.lookup(known, [])
+                if fed is not None and durables.is_held(fed):
+                    session.warn(
+                        reply, f"Durable subscription {fed.name[:80]} stays: others are subscribed to it"
+                    )
+                elif fed is not None:
                     number = _forget(session, fed)
         return number
     return _forget(session, _found(session, meant))
