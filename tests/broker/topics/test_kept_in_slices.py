@@ -46,6 +46,34 @@ def test_retained_messages_for_a_costly_selector(memory_world: Any, new_client: 
     assert world.broker.memory.used == world.broker.memory.retained.used
 
 
+def test_a_long_one_keeps_no_other_waiting(memory_world: Any, new_client: Any) -> None:
+    """Ten with a costly selector do not keep one with a cheaper one waiting until they are done."""
+    world = memory_world
+    for number in range(2000):
+        n = 500 + number % 2
+        world.send(f"/topic/{number}", b"%d" % number, retain="set", headers={"n": str(n)})
+    costly = [new_client() for _ in range(10)]
+    for client in costly:
+        world.subscribe(client, "/topic/*", selector=COSTLY)
+    cheap = new_client()
+    subscription = world.subscribe(
+        cheap, "/topic/*", selector=COSTLY.replace("500", "501")[:200].rpartition(" or")[0]
+    )
+    assert subscription.queue is not None, "it is filled in slices, too"
+    world.send("/topic/7", b"new", headers={"n": "501"})
+    count = 0
+    while not cheap.got:
+        world.pass_time(1)
+        count += 1
+        assert count < 300
+    # Its own is in order and whole, and so is what the others get.
+    turns(world)
+    odd = [b"%d" % number for number in range(1, 2000, 2)]
+    assert cheap.take() == [*odd, b"new"]
+    for client in costly:
+        assert client.take() == [*(b"%d" % number for number in range(2000)), b"new"]
+
+
 def test_the_subscriber_leaves_before_all_is_asked(memory_world: Any, new_client: Any) -> None:
     world = memory_world
     for number in range(100):

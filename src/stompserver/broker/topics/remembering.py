@@ -17,22 +17,28 @@ if TYPE_CHECKING:
 MUCH: Final = 20_000
 """Units of work above which retained messages are compared and asked by a mailbox, in slices, and not at once."""
 
+TURN: Final = 10
+"""Slices that one has before others that wait have theirs; more than one, as each turn lists anew what is left."""
+
 
 class _Filling:
-    """What ``box`` is to get: what ``choice`` has, up to the number ``upto``. What is newer comes by itself."""
+    """What ``box`` is to get: what ``choice`` has, with numbers above ``after`` and up to ``upto``. What is newer
+    comes by itself.
+    """
 
-    __slots__ = ("box", "choice", "upto")
+    __slots__ = ("after", "box", "choice", "upto")
 
     def __init__(self, box: Mailbox, choice: Choice, upto: int) -> None:
         self.box = box
         self.choice = choice
+        self.after: int = 0
         self.upto: int = upto
 
 
 class Fillings(Sliced):
-    """Those that are under way, one after the other: what there is to look at is listed for one at a time."""
+    """Those that are under way, in turns of some slices: what there is to look at is listed for one at a time."""
 
-    __slots__ = ("_desk", "_left", "_retained", "_waiting")
+    __slots__ = ("_desk", "_left", "_retained", "_turn", "_waiting")
 
     def __init__(self, retained: Retained, desk: Desk) -> None:
         self._retained = retained
@@ -40,6 +46,8 @@ class Fillings(Sliced):
         self._waiting: deque[_Filling] = deque()
         self._left: deque[Message] | None = None
         """What the first of them has not looked at; None before its turn."""
+        self._turn: int = 0
+        """Slices that it has before the next one's turn."""
 
     def fill(self, box: Mailbox, choice: Choice) -> None:
         """Let ``box`` take what is retained of the topics that ``choice`` has, and what its owner wants, in slices
@@ -60,8 +68,14 @@ class Fillings(Sliced):
         filling = self._waiting[0]
         box = filling.box
         if self._left is None and not box.deleted:
-            self._left = deque(self._retained.near(filling.choice, 0, filling.upto))
+            self._left = deque(self._retained.near(filling.choice, filling.after, filling.upto))
+            self._turn = TURN
         if self._left is not None and box.ask(self._left, filling.choice):
+            self._turn -= 1
+            if self._turn <= 0 and len(self._waiting) > 1:
+                filling.after = self._left[0].number - 1
+                self._left = None
+                self._waiting.rotate(-1)
             return True
         self._left = None
         self._waiting.popleft()
