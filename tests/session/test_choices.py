@@ -89,6 +89,24 @@ def test_who_asks_for_redelivery_gets_it(new_world: NewWorld) -> None:
     assert (peer.messages(), dead(world)) == ([], [b"x"])
 
 
+@pytest.mark.parametrize(
+    ("ack", "done", "buried"),
+    [("client", "", [b"1", b"2", b"3"]), ("client", "2", [b"3"]), ("client-individual", "", [b"3"])],
+)
+def test_a_nack_is_for_all_up_to_it(new_world: NewWorld, ack: str, done: str, buried: list[bytes]) -> None:
+    """As the specification has it; ActiveMQ refuses the one alone."""
+    world = new_world(rules(), nack="deadletter")
+    peer = world.connect("1.2")
+    for body in (b"1", b"2", b"3"):
+        peer.publish("/queue/a", body)
+    peer.subscribe("/queue/a", ack, more="prefetch-count:3\n")
+    names = [message["ack"] for message in peer.read()]
+    if done:
+        peer.send(f"ACK\nid:{names[1]}\n\n\0".encode())
+    peer.send(f"NACK\nid:{names[2]}\n\n\0".encode())
+    assert dead(world) == buried
+
+
 def test_a_topics_message_is_refused(new_world: NewWorld) -> None:
     peer = new_world(rules(), nack="deadletter").connect("1.2")
     peer.subscribe("/topic/a", "client")
