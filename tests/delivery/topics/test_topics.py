@@ -79,6 +79,7 @@ def test_a_wish_that_cannot_be_granted_is_a_warning(house: Any) -> None:
     warning = two.subscribe("/topic/b", "s", named)["warning"]
     assert "/topic/a" in warning and "n = 1" in warning
     assert "no history" in two.subscribe("/topic/b", "t", "x-stream-offset:first\n")["warning"]
+    assert "stays" in two.receipt(f"UNSUBSCRIBE\nid:s\n{named}\n\0")["warning"]
     two.send(f"UNSUBSCRIBE\nid:s\n{named}\n\0")
     assert "in use" in two.expect("ERROR")["message"]
 
