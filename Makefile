@@ -22,7 +22,7 @@ NODE := tests/interop/node
 NODE_STAMP := $(NODE)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compiled compile-check test-long lint format types imports bench bench-peers bench-page bench-guard wheel docs coverage node clean
+.PHONY: help run test test-compiled compile-check test-long lint format types imports test-peers bench bench-peers bench-page bench-guard wheel docs coverage node clean
 
 help:
 	@echo "make run        install the server into $(RUN), compiled if possible, and start it (ARGS: its options)"
@@ -30,6 +30,7 @@ help:
 	@echo "make test-compiled  the same of what make run starts, which must be compiled"
 	@echo "make compile-check  whether mypyc takes the source, in some seconds"
 	@echo "make test-long  the long ones"
+	@echo "make test-peers  scenarios against RabbitMQ and ActiveMQ, if Debian's are installed (ARGS=--write: their page)"
 	@echo "make node       install the Node clients that the tests in tests/interop use (needs npm)"
 	@echo "make lint       ruff: rules and format          make format   let ruff fix what it can"
 	@echo "make types      mypy --strict                   make imports  the direction of imports"
@@ -103,6 +104,9 @@ compile-check: $(VENV)/.stamp-lint
 
 test-long: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
+
+test-peers: $(VENV)/.stamp-test
+	$(BIN)/python -m tests.peers.play $(ARGS)
 
 coverage: $(VENV)/.stamp-test
 	$(BIN)/python -m coverage erase
