@@ -9,7 +9,6 @@ from tests.peers.stage import Stage
 
 # Why stompserver shows something else, where that is so in many scenarios.
 ENDS = "every ERROR ends the connection, as STOMP wants it"
-SHOWN = "a MESSAGE has the name by which its subscription calls the destination"
 LENGTH = "every MESSAGE says how long it is; ActiveMQ takes one without `content-length` for text"
 RECEIPT_ID = "the ERROR says which frame it is about"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.peers.scenario import ENDS, LENGTH, SHOWN, Group
+from tests.peers.scenario import ENDS, LENGTH, Group
 from tests.peers.stage import Line, Stage
 
 GROUP = Group("Subscriptions and destinations")
@@ -95,7 +95,6 @@ def client_id_twice(stage: Stage) -> str:
 @scenario(
     "`x-queue-name` on a subscription of a topic; one is sent while it is away; `/amq/queue/NAME` gets it",
     rabbitmq="away (destination:/topic/q)",
-    here_rabbitmq=("away (destination:/amq/queue/q)", SHOWN),
 )
 def named_queue(stage: Stage) -> str:
     line = stage.connect()
@@ -108,7 +107,6 @@ def named_queue(stage: Stage) -> str:
 @scenario(
     "SUBSCRIBE to `/amq/queue/q`, SEND to `/queue/q`; what `destination` shows",
     rabbitmq="one (destination:/queue/q)",
-    here_rabbitmq=("one (destination:/amq/queue/q)", SHOWN),
 )
 def queue_by_its_other_name(stage: Stage) -> str:
     line = stage.connect()
@@ -298,8 +296,6 @@ def bare_name(stage: Stage) -> str:
 @scenario(
     "SUBSCRIBE to the bare name, SEND to `/queue/` and that name; what `destination` shows",
     both="one (destination:/queue/q)",
-    here_rabbitmq=("one (destination:q)", SHOWN),
-    here_activemq=("one (destination:q)", SHOWN),
 )
 def bare_subscription(stage: Stage) -> str:
     line = stage.connect()

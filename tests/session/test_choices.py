@@ -256,3 +256,52 @@ def test_a_topic_has_no_window(new_world: NewWorld) -> None:
     peer.subscribe("/topic/a", "client")
     peer.publish("/topic/a", *[b"x" * 10_000] * 9)
     assert len(peer.read()) == 9
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+@pytest.mark.parametrize(
+    ("called", "full"),
+    [
+        ("a", "/queue/a"),
+        ("/queue/a", "/queue/a"),
+        ("/amq/queue/a", "/queue/a"),
+        ("queue://a", "/queue/a"),
+        ("/topic/a", "/topic/a"),
+        ("/exchange/amq.topic/a.b", "/topic/a.b"),
+        ("DLQ.a", "/queue/DLQ.a"),
+        # RabbitMQ shows these as they are called; the last two are nobody else's.
+        ("/exchange/amq.direct/a", "/exchange/amq.direct/a"),
+        ("/exchange/prices/eur", "/exchange/prices/eur"),
+        ("/temp-queue/a", "/temp-queue/a"),
+        ("/temp-topic/a", "/temp-topic/a"),
+    ],
+)
+def test_the_full_name_of_a_destination(new_world: NewWorld, version: str, called: str, full: str) -> None:
+    world = new_world(full_names=True, bare="queue")
+    peer = world.connect(version)
+    peer.subscribe(called)
+    peer.publish(called, b"x")
+    (message,) = peer.read()
+    shown = [value.replace("\\c", ":") for name, value in message.headers if name == "destination"]
+    assert shown == [full]
+
+
+def test_the_full_name_of_one_of_several_destinations(new_world: NewWorld) -> None:
+    peer = new_world(full_names=True, bare="queue").connect("1.2")
+    peer.subscribe("queue://a,topic://b")
+    peer.publish("/topic/b", b"x")
+    peer.publish("a", b"y")
+    assert [message["destination"] for message in peer.read()] == ["/topic/b", "/queue/a"]
+
+
+def test_a_named_queue_shows_where_a_message_was_sent(new_world: NewWorld) -> None:
+    """As RabbitMQ does it, where the queue has a name, and the topic is what was sent to."""
+    world = new_world(full_names=True, bare="queue")
+    first = world.connect("1.2")
+    first.subscribe("/topic/a", more="x-queue-name:q\ndurable:true\n")
+    first.send(b"UNSUBSCRIBE\nid:s\n\n\0")
+    second = world.connect("1.2")
+    second.publish("/topic/a", b"x")
+    second.subscribe("/amq/queue/q")
+    (message,) = second.read()
+    assert message["destination"] == "/topic/a"

@@ -30,6 +30,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "deadletter": "/queue/deadletter",
         "max-redeliveries": "0",
         "message-headers": "none",
+        "destination-header": "subscribed",
         "delayed-expires": "time",
         "client-id-in-use": "takeover",
     },
@@ -40,6 +41,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "prefetch-stomp10": "0",
         "wildcards": "*,#",
         "message-headers": "redelivered,x-first-death",
+        "destination-header": "full",
         "client-id-in-use": "share",
     },
     "activemq": {
@@ -51,6 +53,7 @@ ROWS: Final[dict[str, dict[str, str]]] = {
         "nack": "deadletter",
         "deadletter": "/queue/ActiveMQ.DLQ",
         "message-headers": "timestamp,priority,expires",
+        "destination-header": "full",
         "delayed-expires": "span",
         "client-id-in-use": "refuse",
     },

@@ -14,6 +14,7 @@ LISTENER = "Listeners"
 
 BareDestination = Literal["topic", "queue", "error"]
 ClientIdInUse = Literal["takeover", "refuse", "share"]
+DestinationHeader = Literal["subscribed", "full"]
 DelayedExpires = Literal["time", "span"]
 Nack = Literal["again", "deadletter"]
 Dialect = Literal["original", "rabbitmq", "activemq", "artemis", "apollo"]
@@ -74,6 +75,10 @@ class ListenerOptions(Table):
     message_headers: Annotated[tuple[str, ...] | None, Option(
         LISTENER, f"Headers that each MESSAGE has, also where its sender gave none: {', '.join(MESSAGE_HEADERS)}",
         values.optional(values.words_of(MESSAGE_HEADERS, "header")), "NAMES")] = None
+    destination_header: Annotated[DestinationHeader | None, Option(
+        LISTENER, "What destination of a MESSAGE says: subscribed, as its subscription calls it, or full, /queue/ or"
+        " /topic/ and the name",
+        values.optional(values.one_of(get_args(DestinationHeader), "choice")), "CHOICE")] = None
     client_id_in_use: Annotated[ClientIdInUse | None, Option(
         LISTENER, "What becomes of a second connection with a client-id: takeover, refuse or share",
         values.optional(values.one_of(get_args(ClientIdInUse), "choice")), "CHOICE")] = None

@@ -19,6 +19,7 @@ from stompserver.config.listeners import (
     BareDestination,
     ClientIdInUse,
     DelayedExpires,
+    DestinationHeader,
     Dialect,
     ListenerOptions,
     Nack,
@@ -147,6 +148,10 @@ class Config(Table):
         PROTOCOL, f"Headers that each MESSAGE has, also where its sender gave none: {', '.join(MESSAGE_HEADERS)};"
         " or none. redelivered is then false on a first delivery",
         values.words_of(MESSAGE_HEADERS, "header"), "NAMES")] = ()
+    destination_header: Annotated[DestinationHeader, Option(
+        PROTOCOL, "What destination of a MESSAGE says: subscribed, as its subscription calls it, or full, /queue/ or"
+        " /topic/ and the name",
+        values.one_of(get_args(DestinationHeader), "choice"), "CHOICE")] = "subscribed"
     linger: Annotated[float, Option(
         PROTOCOL, "How long an ERROR may take to reach its client before the connection is cut",
         values.number, "SECONDS", "seconds")] = Field(2.0, ge=0, le=3600)

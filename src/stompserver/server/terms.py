@@ -116,6 +116,7 @@ def _settings_of(config: Config, bare: str) -> Settings:
         management=config.management,
         delayed_spans=config.delayed_expires == "span",
         bare=bare,
+        full_names=config.destination_header == "full",
         nack=config.nack,
         client_ids=config.client_id_in_use,
         prefetch_bytes=config.prefetch_bytes,

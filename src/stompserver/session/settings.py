@@ -30,6 +30,7 @@ class Settings:
     ``authenticate`` makes each CONNECT wait for the shell's answer, and without it all clients are ``anybody``;
     ``management`` says who may send to management destinations: local, all, off; ``delayed_spans`` that ``expires``
     of a message for later is a span from its delivery on; ``bare`` is as in Naming, "" where it is the broker's.
+    With ``full_names`` a MESSAGE shows /queue/ or /topic/ and the name, whatever its subscription calls that.
     ``nack`` is what becomes of a message when neither NACK nor a policy says (AGAIN, DEADLETTER), ``client_ids`` what
     becomes of a second connection with a client-id (TAKEOVER, REFUSE, SHARE). ``shown`` are
     headers that each MESSAGE has, as a sum of REDELIVERED, TIMESTAMP, PRIORITY and EXPIRES, and each dead letter
@@ -44,6 +45,7 @@ class Settings:
         "before_login",
         "client_ids",
         "delayed_spans",
+        "full_names",
         "heart_beat",
         "limits",
         "login_timeout",
@@ -90,6 +92,7 @@ class Settings:
         shown: int = 0,
         prefetch_bytes: int = 0,
         wildcards: frozenset[str] = MARKS,
+        full_names: bool = False,
     ) -> None:
         self.server = server
         self.authenticate = authenticate
@@ -110,6 +113,7 @@ class Settings:
         self.anybody = anybody
         self.delayed_spans: bool = delayed_spans
         self.bare = bare
+        self.full_names: bool = full_names
         self.nack = nack
         self.client_ids = client_ids
         self.shown: int = shown

@@ -39,7 +39,7 @@ def test_as_activemq(house: Any) -> None:
     client.publish("orders", "wait")
     client.subscribe("orders", ack="client-individual")
     refused, waiting = client.take(2)
-    assert (refused["destination"], refused["priority"], refused["expires"]) == ("orders", "7", "0")
+    assert (refused["destination"], refused["priority"], refused["expires"]) == ("/queue/orders", "7", "0")
     assert not refused.has("redelivered")
     client.receipt(f"NACK\nid:{refused['ack']}\n\n\0")
     client.nothing()

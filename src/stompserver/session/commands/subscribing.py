@@ -127,6 +127,8 @@ def _targets(session: Client, text: str, headers: dict[str, str]) -> list[Target
             fed = session.broker.fanout.durables.find(target.name)
             if fed is not None:
                 target = Target(fed.queue, target.shown, several=True)
+        if session.settings.full_names:
+            target = naming.in_full(target)
         targets.append(target)
     return targets
 

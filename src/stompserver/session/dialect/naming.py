@@ -225,6 +225,19 @@ def resolve(text: str, speaker: Speaker) -> Target:
     return Target(name, text)
 
 
+def in_full(target: Target) -> Target:
+    """The same destination as RabbitMQ and ActiveMQ show it: /queue/ or /topic/ and the name. What is one client's or
+    one login's, or another exchange than amq.topic, they show as it is called; nor have they a name for a durable
+    subscription's queue.
+    """
+    name, shown = target.name, target.shown
+    if is_private(name) or not (name.startswith("/queue/") or name.startswith("/topic/")):
+        return target
+    if shown.startswith("/exchange/") and not shown.startswith("/exchange/amq.topic/"):
+        return target
+    return Target(name, name, target.durable, target.several)
+
+
 def _canonical(text: str, speaker: Speaker) -> str:
     if text.startswith("/queue") or text.startswith("/topic"):
         return text
