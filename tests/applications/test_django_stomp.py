@@ -35,7 +35,7 @@ def test_publisher_and_consumer(start_broker: Any, start_program: Any) -> None:
     consumer.kill()  # SIGTERM closes its connection, and its own loop opens the next one
     filled = consumer.all("^filled (.*)")
     assert sorted(set(filled)) == ["1", "2", "3", "4", "5", "long"], consumer
-    assert len(consumer.all("^got (long) of orders-77$")) == 2
+    assert len(consumer.all("^got (long) of /queue/orders-77$")) == 2
     assert broker.take_all("/queue/orders-77") == []
     ((dead, body),) = broker.take_frames("/queue/DLQ.orders-77")
     assert body == '{"number": "bad"}'
