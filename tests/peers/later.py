@@ -60,6 +60,18 @@ def expired_dead_letter(stage: Stage) -> str:
 
 
 @scenario(
+    "The same, sent without `persistent:true`",
+    both="left: nothing; 0 dead letters",
+)
+def expired_and_not_persistent(stage: Stage) -> str:
+    line = stage.connect()
+    line.send(stage.queue, stage.name, more=expiring(stage, 200))
+    stage.wait(0.2 if not stage.quiet else 1.0)
+    left = stage.left()
+    return f"left: {left}; {len(dead_letters(stage))} dead letters"
+
+
+@scenario(
     "Which header of a MESSAGE says when it expires, if the SEND had the broker's word for it",
     rabbitmq="expiration",
     activemq="expires",
