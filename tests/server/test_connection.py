@@ -67,7 +67,7 @@ def test_a_resumed_socket_without_more_to_send_writes_nothing(shell: MakeShell) 
     consumer, producer = here.connect(), here.connect()
     consumer.send(subscribe("/queue/a"))
     consumer.stalled = True
-    producer.send(send("/queue/a", bytes(300_000)))
+    producer.send(send("/queue/a", bytes(200_000)))
     writes = len(consumer.writes)
     consumer.read()
     assert len(consumer.writes) == writes
@@ -316,7 +316,7 @@ def test_beats_do_not_pile_up_before_a_full_socket(shell: MakeShell) -> None:
     client, producer = here.connect("1.2", b"heart-beat:0,1000\n"), here.connect()
     client.send(subscribe("/queue/a"))
     client.stalled = True
-    producer.send(send("/queue/a", bytes(300_000)))
+    producer.send(send("/queue/a", bytes(200_000)))
     piled_up = len(client.buffer)
     for _ in range(100):
         here.advance(1)

@@ -348,8 +348,9 @@ def test_a_stalled_subscriber_of_a_topic_is_closed_after_whole_frames(shell: Mak
     for number in range(50):
         producer.send(send("/topic/t", b"%d" % number + b"." * 50_000))
     assert len(quick.bodies()) == 50
-    assert slow.half_closed
+    assert not slow.half_closed, "it has an ERROR to read first"
     slow.read()
+    assert slow.half_closed
     assert "slow-subscriber-limit" in slow.error()
     got = slow.bodies()
     assert 1 <= len(got) < 50

@@ -283,8 +283,8 @@ def test_what_a_consumer_does_not_read_is_counted(shell: MakeShell) -> None:
     consumer, producer = here.connect(), here.connect()
     consumer.send(b"SUBSCRIBE\nid:1\ndestination:/queue/q\n\n\0")
     consumer.stalled = True
-    for _ in range(100):
-        producer.send(send("/queue/q", bytes(10_000)))
+    producer.send(send("/queue/q", bytes(10_000)) * 100)
+    here.turn(20)
     queue = here.server.broker.queues["/queue/q"]
     assert 0 < queue.waiting < 80
     assert here.used - queue.bytes == pytest.approx((100 - queue.waiting) * 10_000, rel=0.05)
@@ -295,16 +295,16 @@ def test_what_a_consumer_does_not_read_is_counted(shell: MakeShell) -> None:
 
 
 def test_consumers_that_do_not_read_do_not_stop_producers(shell: MakeShell) -> None:
-    here = shell(memory_limit=5 * MIB, linger=60)
+    here = shell(memory_limit=4 * MIB, linger=60)
     consumers = [here.connect() for _ in range(15)]
     for number, consumer in enumerate(consumers):
         consumer.send(f"SUBSCRIBE\nid:1\ndestination:/queue/{number}\n\n\0".encode())
         consumer.stalled = True
     producer = here.connect()
-    for _ in range(40):
-        for number in range(15):
-            if producer.reading:
-                producer.send(send(f"/queue/{number}", bytes(10_000)))
+    for number in range(15):
+        if producer.reading:
+            producer.send(send(f"/queue/{number}", bytes(10_000)) * 26)
+            here.turn(5)
     for _ in range(14):
         here.advance(1.1)
         here.turn(5)

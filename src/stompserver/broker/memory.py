@@ -15,6 +15,18 @@ LEAST: Final = 16
 MESSAGES: Final = 8
 """One part in MESSAGES of the limit is not for shares, however many of them are full."""
 
+GRANT: Final = 256 * 1024
+"""Bytes that a client is given at a time."""
+
+LEAST_GRANT: Final = 4 * 1024
+"""The same when very much is unsent: whoever reads gets on even then."""
+
+UNREAD: Final = 4
+"""What is unsent shall be one part in UNREAD of the memory limit at most."""
+
+ALIKE: Final = 4
+"""A client is given one part in ALIKE of what is left of that."""
+
 
 class Share:
     """What one kind of thing may take of the memory, as a part of the limit: things that no consumer takes, and that
@@ -62,6 +74,29 @@ class Share:
         self.take(-bytes)
 
 
+class Unsent:
+    """``total`` bytes wait for clients whose sockets take no more, and count as memory. A client is given ``grant``
+    bytes at a time: less when many do not read, so that what all together have stays about a part of the memory,
+    however many they are (Choudhury and Hahne, Dynamic Queue Length Thresholds for Shared-Memory Packet Switches,
+    1998).
+    """
+
+    __slots__ = ("_memory", "grant", "total")
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.total: int = 0
+        self.grant: int = GRANT
+
+    def change(self, bytes: int) -> None:
+        """So many more wait, or fewer where that is below 0."""
+        memory = self._memory
+        memory.used += bytes
+        self.total += bytes
+        grant: int = (max(memory.limit // UNREAD, ALIKE * GRANT) - self.total) // ALIKE
+        self.grant = LEAST_GRANT if grant < LEAST_GRANT else (GRANT if grant > GRANT else grant)
+
+
 class Memory:
     """Bytes in use, by messages (``used``) and by what there is without them, such as queues and subscriptions
     (``fixed``), and four marks: up to ``ample``, queues keep in memory what nobody has asked for yet; producers are
@@ -69,7 +104,7 @@ class Memory:
     ACKs, or a COMMIT) is refused.
 
     ``lent`` is what all shares hold. Whoever wants more than his share has is refused, so that all of them together
-    can never keep producers waiting for good.
+    can never keep producers waiting for good. ``unsent`` is what clients have not read.
     """
 
     __slots__ = (
@@ -88,6 +123,7 @@ class Memory:
         "schedule",
         "subscriptions",
         "transactions",
+        "unsent",
         "used",
     )
 
@@ -95,6 +131,7 @@ class Memory:
         self.used: int = 0
         self.fixed: int = 0
         self.lent: int = 0
+        self.unsent = Unsent(self)
         self.resize(limit)
         self.histories = Share(self, 8)
         self.retained = Share(self, 4)
@@ -112,6 +149,7 @@ class Memory:
         self.ample: int = limit // 2
         self.high: int = limit * 4 // 5
         self.low: int = limit * 7 // 10
+        self.unsent.change(0)
 
     def check(self, bytes: int) -> None:
         """Raises Refused when so many more, copies of one message or all of a transaction, are above the limit."""

@@ -19,14 +19,12 @@ from stompserver.server.logins import Waiting
 from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
 from stompserver.server.unbound import unbind
 from stompserver.session.events import Connected, Event
+from stompserver.session.outbox import UNLIMITED
 from stompserver.session.principal import Principal
 from stompserver.session.talk import ANSWERS_HIGH, Talk
 
 if TYPE_CHECKING:
     from stompserver.server.server import Server
-
-WRITE_HIGH: Final = 256 * 1024
-"""Bytes that the transport may hold before the session is told to wait."""
 
 PARTIAL: Final = 64 * 1024
 """Bytes of an unfinished frame above which it may be refused when memory is out."""
@@ -65,6 +63,7 @@ class Connection(asyncio.Protocol):
         "_full",
         "_gathers",
         "_held",
+        "_leaving",
         "_login",
         "_looks",
         "_lost",
@@ -78,6 +77,7 @@ class Connection(asyncio.Protocol):
         "_timer",
         "_twice",
         "_unread",
+        "_unsent",
         "_waits",
         "address",
         "gone",
@@ -109,6 +109,8 @@ class Connection(asyncio.Protocol):
         self._gathers = False
         """Whether the transport writes several pieces at once without making one of them first."""
         self._held: int = 0
+        self._leaving = False
+        """Whether it is finishing, and not all is at the transport yet."""
         self._login: Waiting | None = None
         self._lost = False
         """Whether the transport is gone while what came by it is not done yet."""
@@ -130,6 +132,8 @@ class Connection(asyncio.Protocol):
         """Whether one full read of large messages was let pass in this turn already."""
         self._unread = b""
         """Octets that came while there was no room for what they send, or while others were not done yet."""
+        self._unsent = server.broker.memory.unsent
+        """What all clients together have not read."""
         self._waits = False
         """Whether what was read waits for something that is under way."""
         self.address = ""
@@ -155,7 +159,10 @@ class Connection(asyncio.Protocol):
             peer = transport.get_extra_info("peername")
             place = self._place = self._server.door.enter(str(peer[0]) if peer else "?")
         self.address = place.address
-        transport.set_write_buffer_limits(high=WRITE_HIGH)
+        # It tells of the first octet that the socket does not take. From then on it is counted, and the transport
+        # gets no more before it is out: what comes meanwhile is in the outbox, where a body is there once for all.
+        # (Not 0: TLS takes that for a limit that is always reached.)
+        transport.set_write_buffer_limits(high=1)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             # The peer may be gone again already.
@@ -275,7 +282,7 @@ class Connection(asyncio.Protocol):
             self._after(session)
         if self.transport is not None and not self.transport.can_write_eof():
             # It closes when this returns: what is owed goes out now or never.
-            self.flush()
+            self.flush(UNLIMITED)
             return False
         return True
 
@@ -288,7 +295,9 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._blocked = False
         self._unweigh()
-        if self.session is not None and not self._finishing:
+        # Its client reads.
+        self._looks = 0
+        if self.session is not None:
             self.flush()
             self._server.turn.soon()
 
@@ -357,8 +366,10 @@ class Connection(asyncio.Protocol):
             if self._lost:
                 self._end(self.session)
 
-    def flush(self) -> None:
-        """Write the outbox, once a loop turn; close when the session has nothing more to say."""
+    def flush(self, most: int = 0) -> None:
+        """Write the outbox, once a loop turn, as far as the socket takes it; close when the session has nothing more
+        to say. ``most``: bytes that the transport is given at a time, 0 for what all are given.
+        """
         session = self.session
         transport = self.transport
         if session is not None and self._waits and not session.busy:
@@ -367,30 +378,39 @@ class Connection(asyncio.Protocol):
         if session is not None and self._lost:
             # Nobody reads it.
             session.take_pieces(SINGLE)
-        if session is None or transport is None or self._finishing:
+        if session is None or transport is None or (self._finishing and not self._leaving):
             return
-        if self._blocked:
-            session.writable(False)
-            self._weigh(session)
-        if not self._blocked or session.closing:
-            pieces = session.take_pieces(GATHERED if self._gathers else SINGLE)
+        gathers = self._gathers
+        more = not self._blocked
+        while more:
+            pieces = session.take_pieces(
+                GATHERED if gathers else SINGLE, most or self._unsent.grant, not gathers
+            )
             if pieces and self._carrier is not None:
                 pieces = self._carrier.wrapped(pieces)
             if pieces:
                 session.written(self._server.time())
                 if len(pieces) == 1:
                     transport.write(pieces[0])
-                elif self._gathers:
+                elif gathers:
                     transport.writelines(pieces)
                 else:
                     for piece in pieces:
                         transport.write(piece)
-            if session.closing:
+            more = session.unsent and not self._blocked
+        if self._blocked:
+            session.writable(False)
+            self._weigh(session)
+        if session.closing:
+            if not self._finishing:
                 self._finish(session, transport)
-            elif not self._blocked:
-                if self._held & UNREAD:
-                    self.release(UNREAD)
-                session.writable(True)
+            self._leaving = session.unsent
+            if not self._leaving:
+                self._close(transport)
+        elif not self._blocked:
+            if self._held & UNREAD:
+                self.release(UNREAD)
+            session.writable(True)
 
     def refuse(self, error: ClientError) -> bool:
         """End it with ``error``; false when it ends already."""
@@ -422,9 +442,7 @@ class Connection(asyncio.Protocol):
             self._end(session)
 
     def _finish(self, session: Talk, transport: asyncio.Transport) -> None:
-        """Half-close and read on for a while, so that what was written last arrives and is not cut by a reset
-        (STOMP 1.2, Connection Lingering; rabbitmq-server#6737).
-        """
+        """End all but the transport, which is cut in a while. What is in the outbox is still written."""
         self._finishing = True
         session.lost()
         if self._place is not None:
@@ -437,8 +455,16 @@ class Connection(asyncio.Protocol):
         self._tell(session.events())
         if self._timer is not None:
             self._timer.cancel()
+        part = partial(after_hearing, self._server.loop, partial(self._server.spread.call, transport.abort))
+        self._timer = self._server.loop.call_later(self._server.terms.linger, part)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Half-close and read on for a while, so that what was written last arrives and is not cut by a reset
+        (STOMP 1.2, Connection Lingering; rabbitmq-server#6737).
+        """
         if self._carrier is not None and (farewell := self._carrier.farewell()):
             transport.write(farewell)
+        # What the client sent is read, too, before it ends: else a reset would take the ERROR away.
         if self._eof or not transport.can_write_eof():
             transport.close()
         elif not transport.is_closing():
@@ -447,9 +473,6 @@ class Connection(asyncio.Protocol):
             except OSError:
                 # The client has reset the connection, and nobody has been told yet.
                 transport.abort()
-        # What it sent is read, too, before it ends: else a reset would take the ERROR away.
-        part = partial(after_hearing, self._server.loop, partial(self._server.spread.call, transport.abort))
-        self._timer = self._server.loop.call_later(self._server.terms.linger, part)
 
     # Reading or not
 
@@ -495,15 +518,16 @@ class Connection(asyncio.Protocol):
     def _weigh(self, session: Talk) -> None:
         """Count what waits for a client that does not read."""
         transport = self.transport
-        if transport is not None and not self._finishing:
+        if transport is not None:
             stuck = session.unwritten + transport.get_write_buffer_size()
-            self._server.broker.memory.used += stuck - self._stuck
+            self._unsent.change(stuck - self._stuck)
             self._stuck = stuck
 
     def _unweigh(self) -> None:
         """Nothing waits, or nothing will be written."""
-        self._server.broker.memory.used -= self._stuck
-        self._stuck = 0
+        if self._stuck:
+            self._unsent.change(-self._stuck)
+            self._stuck = 0
 
     def burden(self) -> int:
         """Bytes that it makes the server hold because its client does not read, or does not go on with a frame, since

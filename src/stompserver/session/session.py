@@ -22,7 +22,7 @@ from stompserver.session.dialect import faults
 from stompserver.session.dialect import headers as dialect
 from stompserver.session.events import Connected, Event, Failed, Tolerated, Traced
 from stompserver.session.heartbeat import HeartBeat, agree
-from stompserver.session.outbox import HIGH, Outbox
+from stompserver.session.outbox import HIGH, UNLIMITED, Outbox
 from stompserver.session.principal import Principal
 from stompserver.session.reply import Reply
 from stompserver.session.roster import Roster
@@ -85,6 +85,7 @@ class Session(Client, Talk):
         "_owed",
         "_owing",
         "_reply",
+        "_room",
         "_sent",
         "_stuck",
         "beat",
@@ -143,6 +144,8 @@ class Session(Client, Talk):
         self._ahead: int = 0
         """Bytes in the outbox before the newest message of a topic, of ``_late``, when those are many."""
         self._late: Subscription | None = None
+        self._room: int = broker.memory.unsent.grant
+        """Bytes in the outbox above which queues hold their messages back until the socket took some."""
         self._owed: list[tuple[int, bytes]] | None = None
         """RECEIPTs, and what comes after them, with up to where the log must be durable before they are written."""
         self._owing: int = 0
@@ -353,17 +356,26 @@ class Session(Client, Talk):
         self.happened = []
         return happened
 
-    def take_pieces(self, large: int) -> list[bytes]:
-        """The octets to send now; bodies of ``large`` bytes or more are pieces of their own, what is between them is
-        in one. Empties the outbox.
+    def take_pieces(self, large: int, most: int = UNLIMITED, cut: bool = False) -> list[bytes]:
+        """The octets to send now: all, or about ``most`` bytes. Bodies of ``large`` bytes or more are pieces of their
+        own, what is between them is in one; with ``cut`` they may be cut.
         """
-        pieces = self.outbox.take(large)
+        pieces = self.outbox.take(large, most, cut)
         if self.behind:
-            self.broker.memory.used -= self.behind
-            self.behind = 0
+            self._catch_up()
+        return pieces
+
+    def _catch_up(self) -> None:
+        """Count what is in the outbox after some was taken."""
+        rest: int = self.outbox.bytes
+        behind: int = rest if rest > HIGH else 0
+        self.broker.memory.used += behind - self.behind
+        # The newest are the last to go.
+        self._ahead = max(0, self._ahead - (self.behind - rest))
+        self.behind = behind
+        if not behind:
             self._ahead = 0
             self._late = None
-        return pieces
 
     def end_of_stream(self) -> None:
         """The client will send no more, or the server is going: as after DISCONNECT, without a word."""
@@ -396,12 +408,15 @@ class Session(Client, Talk):
     def writable(self, on: bool) -> None:
         """Let the queues deliver, or hold their messages back; end a subscriber of a topic that is too far behind."""
         if on:
+            self._room = self.broker.memory.unsent.grant
             if self.state == CONNECTED and not self.ready:
                 self.ready = True
                 self.broker.resume(self)
         else:
             self.ready = False
-            if self._late is not None and self._ahead > self.broker.rules.lag:
+            # A message that is on its way is no lag, however long it is.
+            lag: int = self.broker.rules.lag
+            if self._late is not None and self._ahead > lag and self._ahead - self.outbox.begun > lag:
                 self.lag(self._late)
 
     def refuse(self, error: ClientError) -> None:
@@ -468,6 +483,11 @@ class Session(Client, Talk):
     def answers(self) -> int:
         """Bytes that wait to be written, or for the store before that, and are no messages."""
         return self.outbox.answers + max(0, self._owing - PATIENCE)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether anything is left to be written."""
+        return len(self.outbox.pieces) > 0
 
     @property
     def unwritten(self) -> int:
@@ -665,7 +685,8 @@ class Session(Client, Talk):
         """A topic's subscriber has fallen too far behind: whole frames not yet at the socket are let go."""
         if self.state != CONNECTED:
             return
-        self.take_pieces(1)
+        self.outbox.drop()
+        self._catch_up()
         self.fail(faults.too_slow(subscription.destination, subscription.wish.label, self.broker.rules.lag))
 
     def may_consume(self, name: str) -> bool:
@@ -717,7 +738,8 @@ class Session(Client, Talk):
             head = message.head
             if head is None:
                 head = frames.head(message, self.text())
-            out.append(b"%b%d\n" % (subscription.prefix, ack) if ack else subscription.prefix)
+            prefix = subscription.prefix
+            out.append(b"%b%d\n" % (prefix, ack) if ack else prefix)
             if message.attempts or subscription.special:
                 out.append(frames.particular(message, self.settings.shown, self.text()))
                 if subscription.wish.shown:
@@ -726,12 +748,13 @@ class Session(Client, Talk):
             out.append(head)
             out.append(body)
             out.append(b"\0\n")
-            size += len(head)
+            # Not ``particular``, which is short; an id may be long.
+            size += len(prefix) + len(head)
         waiting: int = outbox.bytes + size
         outbox.bytes = waiting
-        if waiting > HIGH:
+        if waiting > self._room:
             self.ready = False
-            if subscription.of_topic and subscription.queue is None:
+            if waiting > HIGH and subscription.of_topic and subscription.queue is None:
                 # Unlike a queue's message it is nowhere else, so it counts as memory here.
                 self.broker.memory.used += waiting - self.behind
                 self.behind = waiting
@@ -951,6 +974,8 @@ class Session(Client, Talk):
 
     def on_subscribe(self, frame: Frame, reply: Reply) -> int:
         """SUBSCRIBE."""
+        # Many may be idle for long, and then subscribe at once.
+        self._room = self.broker.memory.unsent.grant
         return subscribing.subscribe(self, frame, reply)
 
     def on_unsubscribe(self, frame: Frame, reply: Reply) -> int:

@@ -14,6 +14,7 @@ from mypy_extensions import trait
 from stompserver.errors import ClientError
 from stompserver.manage.connection import Connection
 from stompserver.session.events import Event
+from stompserver.session.outbox import UNLIMITED
 from stompserver.session.principal import Principal
 
 ANSWERS_HIGH: Final = 256 * 1024
@@ -59,9 +60,10 @@ class Talk:
         """The shell has seen that there is something to be written; for what is new from now on it is told again."""
 
     @abstractmethod
-    def take_pieces(self, large: int) -> list[bytes]:
-        """The octets to send now; bodies of ``large`` bytes or more are pieces of their own, what is between them is
-        in one. They are the shell's from now on.
+    def take_pieces(self, large: int, most: int = UNLIMITED, cut: bool = False) -> list[bytes]:
+        """The octets to send now: all, or where that is more than ``most`` bytes about so many. Bodies of ``large``
+        bytes or more are pieces of their own, what is between them is in one; with ``cut`` a piece may end within a
+        body. They are the shell's from now on.
         """
 
     @abstractmethod
@@ -158,6 +160,11 @@ class Talk:
         """Whether there is ``more``, and what is under way has to be done before it: ``go_on`` does nothing. It puts
         itself into ``Roster.dirty`` when that is done.
         """
+
+    @property
+    @abstractmethod
+    def unsent(self) -> bool:
+        """Whether there is anything to ``take_pieces`` of."""
 
     @property
     @abstractmethod
