@@ -532,7 +532,12 @@ class Broker(Desk):
         self._admit_all(needs, held, 0)
         with self.log.transaction():
             for action in needs.actions:
-                self._do(sender, action)
+                message = action.message
+                if message is not None and action.plan is None:
+                    # Not by way of the other, which costs a call (bench: clients).
+                    self.send(message, sender, True)
+                else:
+                    self._do(sender, action)
         return self.log.position
 
     def _admit_all(self, needs: Needs, held: int, counted: int) -> None:

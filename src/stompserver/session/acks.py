@@ -147,6 +147,8 @@ def _settle(
 
 def settled(session: Client, actions: list[Action]) -> None:
     """A transaction did ``actions``: forget the deliveries that they settled."""
+    if not session.deliveries:
+        return
     for action in actions:
         delivery = action.delivery
         # What came back may have been delivered again meanwhile, under the same name in 1.0 and 1.1.

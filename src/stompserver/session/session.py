@@ -885,6 +885,9 @@ class Session(Client, Talk):
                 message.group = group
             if transaction is not None:
                 self.broker.work += FEW
+                if message.expires:
+                    # As in ``sending``: the clock may be set before the COMMIT.
+                    message.number = broker.fresh()
                 transactions = self.need_transactions()
                 transactions.add(transactions.get(transaction), Action(SEND, message), message.size)
                 return 0

@@ -550,16 +550,24 @@ static PyObject *value_of(const Found *found, int kind)
     return part->start == NULL ? Py_NewRef(Py_None) : text_of(part->start, part->end - part->start, 1);
 }
 
+/* One that comes again and again, as that of a transaction. */
+static PyObject *known_value_of(State *state, const Found *found, int kind)
+{
+    const Part *part = &found->values[kind];
+    return part->start == NULL ? Py_NewRef(Py_None)
+                               : known(state->places, PLACES, part->start, part->end - part->start, 1);
+}
+
 /* Transaction and group; None where there is neither. */
-static PyObject *others_of(const Found *found)
+static PyObject *others_of(State *state, const Found *found)
 {
     if (found->values[TRANSACTION].start == NULL && found->values[GROUP].start == NULL)
         Py_RETURN_NONE;
     PyObject *both = PyTuple_New(2);
     if (both == NULL)
         return NULL;
-    PyTuple_SET_ITEM(both, 0, value_of(found, TRANSACTION));
-    PyTuple_SET_ITEM(both, 1, value_of(found, GROUP));
+    PyTuple_SET_ITEM(both, 0, known_value_of(state, found, TRANSACTION));
+    PyTuple_SET_ITEM(both, 1, known_value_of(state, found, GROUP));
     if (PyTuple_GET_ITEM(both, 0) == NULL || PyTuple_GET_ITEM(both, 1) == NULL)
         Py_CLEAR(both);
     return both;
@@ -605,7 +613,7 @@ static PyObject *like(PyObject *module, PyObject *const *args, Py_ssize_t count)
     PyTuple_SET_ITEM(found, 3, value_of(&what, RECEIPT));
     PyTuple_SET_ITEM(found, 4, relayed(&what, at + sizeof SEND - 1));
     PyTuple_SET_ITEM(found, 5, PyBytes_FromStringAndSize(what.body.start, what.body.end - what.body.start));
-    PyTuple_SET_ITEM(found, 6, others_of(&what));
+    PyTuple_SET_ITEM(found, 6, others_of(state, &what));
     for (int i = 0; i < 7; i++) {
         if (PyTuple_GET_ITEM(found, i) == NULL) {
             Py_DECREF(found);
