@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,26 +51,119 @@ class ServerNotReadyError(Exception):
     """The server ended, or said nothing for START_SECONDS; the text carries its log."""
 
 
+def inherited() -> dict[str, str]:
+    """The environment of what tests start."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(UNSET)}
+
+
+class ForkedProcess:
+    """A process of the template's, with what `subprocess.Popen` has and the tests use."""
+
+    def __init__(self, template: Template, pid: int, stderr: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stderr = os.fdopen(stderr, "rb", buffering=0)
+        self._template = template
+        self._handle = os.pidfd_open(pid)  # readable when the process has ended
+        self._one_asks = threading.Lock()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            waiting = select.poll()
+            waiting.register(self._handle, select.POLLIN)
+            if not waiting.poll(None if timeout is None else timeout * 1000):
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+            with self._one_asks:
+                if self.returncode is None:
+                    self.returncode = self._template.ask({"ended": self.pid})
+                    os.close(self._handle)
+        return self.returncode
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0.0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Nobody else has its number meanwhile: the template has not waited for it before we ask."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class Template:
+    """The process of `template.py`, which forks for each server."""
+
+    def __init__(self) -> None:
+        self.executable = sys.executable
+        self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._one_at_a_time = threading.Lock()
+        with other:
+            # -P: what lies beside the file is not to be found by its imports.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(Path(__file__).with_name("template.py")), str(other.fileno())],
+                env=inherited(),
+                pass_fds=[other.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+
+    def ask(self, request: Mapping[str, Any], *descriptors: int) -> int:
+        with self._one_at_a_time:
+            socket.send_fds(self._channel, [json.dumps(request).encode()], descriptors)
+            answer: int = json.loads(self._channel.recv(100))
+        return answer
+
+    def start(self, words: list[str], environment: Mapping[str, str], directory: Path) -> ForkedProcess:
+        reading, writing = os.pipe()
+        request = {"words": words, "environment": environment, "directory": str(directory)}
+        pid = self.ask(request, writing)
+        os.close(writing)
+        return ForkedProcess(self, pid, reading)
+
+    def close(self) -> None:
+        self._channel.close()
+        assert self._process.wait(STOP_SECONDS) == 0
+
+
 class RunningServer:
     """A `stompserver` process of its own, listening on a port the system chose.
 
     `log()` is what it wrote to stderr so far; `wait_for_log()` waits for more of it without polling.
+    Without a template it is started by the command.
     """
 
-    def __init__(self, directory: Path, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    process: ForkedProcess | subprocess.Popen[bytes]
+
+    def __init__(
+        self,
+        directory: Path,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        template: Template | None,
+    ) -> None:
         self.directory = directory
         self.judged = False  # whether somebody looked at how it ended
-        self.command = [sys.executable, "-m", "stompserver", "-p", "0", "-b", "127.0.0.1"]
-        self.command += ["-w", str(directory), *arguments]
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(UNSET)}
-        self.process = subprocess.Popen(
-            self.command,
-            cwd=directory,
-            env={**inherited, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        words = ["-p", "0", "-b", "127.0.0.1", "-w", str(directory), *arguments]
+        self.command = [sys.executable, "-m", "stompserver", *words]
+        # A test that puts another program in the place of Python means it.
+        if template and template.executable == sys.executable:
+            self.process = template.start(words, {**inherited(), **environment}, directory)
+        else:
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=directory,
+                env={**inherited(), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
         self._written = bytearray()
         self._ended = False
         self._changed = threading.Condition()
@@ -142,13 +239,17 @@ class RunningServer:
 StartServer = Callable[..., RunningServer]
 
 
-def _server_factory(make_directory: Callable[[], Path]) -> Iterator[StartServer]:
+def _server_factory(make_directory: Callable[[], Path], template: Template) -> Iterator[StartServer]:
     running: list[RunningServer] = []
 
     def start(
-        *arguments: str, directory: Path | None = None, environment: Mapping[str, str] | None = None
+        *arguments: str,
+        directory: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        by_command: bool = False,
     ) -> RunningServer:
-        server = RunningServer(directory or make_directory(), arguments, environment or {})
+        source = None if by_command else template
+        server = RunningServer(directory or make_directory(), arguments, environment or {}, source)
         running.append(server)
         return server
 
@@ -164,19 +265,28 @@ def _server_factory(make_directory: Callable[[], Path]) -> Iterator[StartServer]
     assert not problems, "\n\n".join(problems)
 
 
+@pytest.fixture(scope="session")
+def template() -> Iterator[Template]:
+    made = Template()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """`start_server(*options, directory=, environment=)` starts a server that is stopped after the test.
+def start_server(tmp_path_factory: pytest.TempPathFactory, template: Template) -> Iterator[StartServer]:
+    """`start_server(*options, directory=, environment=, by_command=)` starts a server that is stopped after the test.
 
     A test that ends one itself says how it should end: `stop(expect=CODE)`, or `kill()`.
     """
-    yield from _server_factory(lambda: tmp_path_factory.mktemp("server"))
+    yield from _server_factory(lambda: tmp_path_factory.mktemp("server"), template)
 
 
 @pytest.fixture(scope="session")
-def start_shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+def start_shared_server(
+    tmp_path_factory: pytest.TempPathFactory, template: Template
+) -> Iterator[StartServer]:
     """As `start_server`, for servers that live as long as the whole run."""
-    yield from _server_factory(lambda: tmp_path_factory.mktemp("server"))
+    yield from _server_factory(lambda: tmp_path_factory.mktemp("server"), template)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pty
@@ -26,6 +27,14 @@ from stompserver.config.options import OPTIONS, flag_of
 from stompserver.security.users import Users
 
 StartServer = Callable[..., Any]
+
+
+@pytest.fixture
+def start_server(start_server: StartServer) -> StartServer:
+    """By the command, which is what these tests are about."""
+    return functools.partial(start_server, by_command=True)
+
+
 READY = re.compile(r"Stomp protocol handler starting on (\S+) port (\d+)")
 # For programs that become nobody, who could not write down what a measurement of coverage found.
 UNMEASURED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
