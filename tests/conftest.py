@@ -33,6 +33,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# The tests with their rewritten assertions are kept, even for who sets PYTHONDONTWRITEBYTECODE: to rewrite them again
+# takes each process of xdist 7 s.
+sys.dont_write_bytecode = False
+
 # Taken out of the environment: whatever tests start reads STOMPSERVER_* as options.
 NO_SKIP = os.environ.pop("STOMPSERVER_NO_SKIP", "") not in ("", "0")
 
