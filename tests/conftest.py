@@ -124,9 +124,10 @@ class Template:
             answer: int = json.loads(self._channel.recv(100))
         return answer
 
-    def start(self, words: list[str], environment: Mapping[str, str], directory: Path) -> ForkedProcess:
+    def start(self, *words: str, directory: Path, **environment: str) -> ForkedProcess:
+        """What `stompserver` with these words is; who starts it reads its `stderr`."""
         reading, writing = os.pipe()
-        request = {"words": words, "environment": environment, "directory": str(directory)}
+        request = {"words": words, "environment": {**inherited(), **environment}, "directory": str(directory)}
         pid = self.ask(request, writing)
         os.close(writing)
         return ForkedProcess(self, pid, reading)
@@ -158,7 +159,7 @@ class RunningServer:
         self.command = [sys.executable, "-m", "stompserver", *words]
         # A test that puts another program in the place of Python means it.
         if template and template.executable == sys.executable:
-            self.process = template.start(words, {**inherited(), **environment}, directory)
+            self.process = template.start(*words, directory=directory, **environment)
         else:
             self.process = subprocess.Popen(
                 self.command,

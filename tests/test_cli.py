@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from stompserver import __version__
-from stompserver.cli import core
+from stompserver.cli import core, main
 from stompserver.config import load
 from stompserver.config.options import OPTIONS, flag_of
 from stompserver.security.users import Users
@@ -176,10 +176,16 @@ def test_check_tells_of_warnings(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("check", [["--check"], []])
 def test_bad_options_are_one_line_and_exit_code_2(
-    tmp_path: Path, words: list[str], text: str, check: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    text: str,
+    check: list[str],
 ) -> None:
-    result = stompserver(*check, *words, cwd=tmp_path)
-    assert (result.returncode, result.stdout, result.stderr) == (2, "", f"stompserver: {text}\n")
+    monkeypatch.chdir(tmp_path)
+    assert main([*check, *words]) == 2
+    assert capfd.readouterr() == ("", f"stompserver: {text}\n")
     assert list(tmp_path.iterdir()) == []
 
 

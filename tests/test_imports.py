@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import stompserver
@@ -10,6 +11,7 @@ import stompserver
 SOURCE = Path(stompserver.__file__).parent
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     """All modules by their names."""
     found = {}

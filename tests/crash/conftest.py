@@ -258,14 +258,16 @@ def restart(start_server: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def refused(tmp_path: Path) -> Callable[..., str]:
+def refused(tmp_path: Path, template: Any) -> Callable[..., str]:
     """``refused(kind, *options)``: the one line that a server says which does not start, and ends with 1."""
 
     def start(kind: str, *options: str) -> str:
-        command = [sys.executable, "-m", "stompserver", "-p", "0", "-w", str(tmp_path), "-q", kind, *options]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
-        assert ended.returncode == 1, ended
-        (line,) = [each for each in ended.stderr.splitlines() if " INFO " not in each]
+        words = ["-p", "0", "-w", str(tmp_path), "-q", kind, *options]
+        process = template.start(*words, directory=tmp_path)
+        with process.stderr:
+            said = process.stderr.read().decode()
+        assert process.wait(LIMIT) == 1, said
+        (line,) = [each for each in said.splitlines() if " INFO " not in each]
         return line
 
     return start

@@ -30,8 +30,10 @@ def start(directory: Path, files: int, *arguments: str) -> subprocess.CompletedP
     )
 
 
-@pytest.mark.parametrize("files", [256, 200, 265])
-@pytest.mark.parametrize("arguments", [(), ("--check",), ("--daemon",)])
+@pytest.mark.parametrize(
+    ("files", "arguments"),
+    [(265, ()), (265, ("--check",)), (265, ("--daemon",)), (256, ("--check",)), (200, ("--check",))],
+)
 def test_too_few_open_files(tmp_path: Path, files: int, arguments: tuple[str, ...]) -> None:
     done = start(tmp_path, files, *arguments)
     assert done.returncode == 1
