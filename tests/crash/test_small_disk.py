@@ -132,7 +132,9 @@ def test_a_store_that_keeps_its_file_takes_messages_again_when_they_are_consumed
     _put_when_there_is_room(connect, server, "and again")
 
 
-@pytest.mark.parametrize("megabytes", [50, 30, 16, 4])
+@pytest.mark.parametrize(
+    "megabytes", [50, pytest.param(30, marks=pytest.mark.long), pytest.param(16, marks=pytest.mark.long), 4]
+)
 def test_a_large_transaction_is_answered_whatever_the_disk_has(
     kind: str,
     megabytes: int,

@@ -67,8 +67,21 @@ CHECKS: dict[str, Callable[[Any], None]] = {
 NOT_IN_10 = {"ack_individual", "nack"}  # neither the ack mode nor the command exists there
 
 
+# The older versions are long but for one client: the scenarios are the same, and the server's part is in
+# tests/conformance.
+def marks_of(name: str, version: str) -> list[pytest.MarkDecorator]:
+    return [] if version == "1.2" or name == "stomp.py" else [pytest.mark.long]
+
+
 each_client = pytest.mark.parametrize("name", CLIENTS)
-each_version = pytest.mark.parametrize("version", VERSIONS)
+each_client_and_version = pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        pytest.param(name, version, marks=marks_of(name, version), id=f"{name}-{version}")
+        for name in CLIENTS
+        for version in VERSIONS
+    ],
+)
 
 
 Facts = Callable[[str, str, str], Any]
@@ -88,7 +101,9 @@ def facts_of(request: pytest.FixtureRequest, server: Any) -> Iterator[Facts]:
 @pytest.mark.parametrize(
     ("name", "version", "scenario"),
     [
-        pytest.param(name, version, scenario, id=f"{name}-{version}-{scenario}")
+        pytest.param(
+            name, version, scenario, marks=marks_of(name, version), id=f"{name}-{version}-{scenario}"
+        )
         for name in CLIENTS
         for version in VERSIONS
         for scenario in CHECKS
@@ -101,8 +116,7 @@ def test_scenario(name: str, version: str, scenario: str, facts_of: Facts) -> No
     assert facts.get("version", version) == version
 
 
-@each_client
-@each_version
+@each_client_and_version
 def test_headers_arrive_as_they_were_sent(name: str, version: str, server: Any) -> None:
     names = CLIENTS[name].headers[version]
     facts = run(name, version, "headers", address(server), headers=",".join(names))
@@ -134,8 +148,7 @@ def guarded_server(start_shared_server: Any, tmp_path_factory: pytest.TempPathFa
     return start_shared_server("-a", directory=directory)
 
 
-@each_client
-@each_version
+@each_client_and_version
 def test_login(name: str, version: str, guarded_server: Any) -> None:
     login, passcode = LOGIN
     facts = run(name, version, "login", address(guarded_server), login=login, passcode=passcode)
@@ -214,7 +227,7 @@ BEATING = [name for name, client in CLIENTS.items() if "heartbeat" not in client
 
 
 @pytest.mark.parametrize("name", BEATING)
-@pytest.mark.parametrize("version", ["1.1", "1.2"])
+@pytest.mark.parametrize("version", [pytest.param("1.1", marks=pytest.mark.long), "1.2"])
 def test_heart_beats_pass_both_ways(name: str, version: str, relay: Relay) -> None:
     assert run(name, version, "heartbeat", relay.address, idle="1.7") == {"body": "still here"}
     assert relay.beats["client"] >= 2
@@ -243,7 +256,15 @@ NAMES = list(CLIENTS)
 
 
 @pytest.mark.parametrize(("sender", "receiver"), list(zip(NAMES, NAMES[1:] + NAMES[:1], strict=True)))
-@pytest.mark.parametrize("versions", [("1.2", "1.0"), ("1.0", "1.2"), ("1.1", "1.2")], ids="to".join)
+@pytest.mark.parametrize(
+    "versions",
+    [
+        pytest.param(("1.2", "1.0"), marks=pytest.mark.long),
+        ("1.0", "1.2"),
+        pytest.param(("1.1", "1.2"), marks=pytest.mark.long),
+    ],
+    ids="to".join,
+)
 def test_from_one_language_to_another(
     sender: str, receiver: str, versions: tuple[str, str], server: Any
 ) -> None:

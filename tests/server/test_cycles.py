@@ -26,13 +26,20 @@ def visitors(loop: str, store: str, what: str, rounds: int, seconds: float = 120
     return found
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("store", ["memory", "lmdb"])
+@pytest.mark.parametrize(
+    ("loop", "store"),
+    [
+        ("asyncio", "memory"),
+        ("uvloop", "lmdb"),
+        pytest.param("asyncio", "lmdb", marks=pytest.mark.long),
+        pytest.param("uvloop", "memory", marks=pytest.mark.long),
+    ],
+)
 def test_the_collector_finds_nothing_of_them(loop: str, store: str) -> None:
     assert visitors(loop, store, "left", 1) == {"left": {}}
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.long)])
 def test_they_go_although_the_collector_does_not_see_them(loop: str) -> None:
     found = visitors(loop, "memory", "kept", 2)
     assert found["frozen"] > 10 * found["visits"] / 2

@@ -94,7 +94,7 @@ class LongMachine(Machine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=15)
+TestMachine.settings = settings(max_examples=8)
 TestLongMachine = pytest.mark.long(LongMachine.TestCase)
 
 

@@ -16,6 +16,8 @@ class TestSqlite(StoreConformance):
     kind = "activerecord"
 
 
+# What differs between the databases is in test_sql_tables.py and test_sql_away.py, which are not long.
+@pytest.mark.long
 class TestPostgresql(StoreConformance):
     kind = "activerecord"
 
@@ -27,6 +29,7 @@ class TestPostgresql(StoreConformance):
         return self.server.place(directory)
 
 
+@pytest.mark.long
 class TestMariadb(StoreConformance):
     kind = "activerecord"
     # Beyond what one statement carries: kept in pieces.
@@ -71,36 +74,21 @@ def mariadb_machine(mariadb: object) -> None:
 
 
 TestSqliteMachine = SqliteMachine.TestCase
-TestPostgresqlMachine = pytest.mark.usefixtures("postgresql_machine")(PostgresqlMachine.TestCase)
-TestMariadbMachine = pytest.mark.usefixtures("mariadb_machine")(MariadbMachine.TestCase)
 
 # Each example makes a database.
-TestSqliteMachine.settings = settings(max_examples=10)
-TestPostgresqlMachine.settings = TestMariadbMachine.settings = settings(
-    max_examples=4, stateful_step_count=30
-)
+TestSqliteMachine.settings = settings(max_examples=6)
 
 
 class LongSqliteMachine(SqliteMachine):
     pass
 
 
-class LongPostgresqlMachine(PostgresqlMachine):
-    pass
-
-
-class LongMariadbMachine(MariadbMachine):
-    pass
-
-
 TestLongSqliteMachine = pytest.mark.long(LongSqliteMachine.TestCase)
-TestLongPostgresqlMachine = pytest.mark.long(
-    pytest.mark.usefixtures("postgresql_machine")(LongPostgresqlMachine.TestCase)
+TestPostgresqlMachine = pytest.mark.long(
+    pytest.mark.usefixtures("postgresql_machine")(PostgresqlMachine.TestCase)
 )
-TestLongMariadbMachine = pytest.mark.long(
-    pytest.mark.usefixtures("mariadb_machine")(LongMariadbMachine.TestCase)
-)
+TestMariadbMachine = pytest.mark.long(pytest.mark.usefixtures("mariadb_machine")(MariadbMachine.TestCase))
 TestLongSqliteMachine.settings = settings(max_examples=50)
-TestLongPostgresqlMachine.settings = TestLongMariadbMachine.settings = settings(
+TestPostgresqlMachine.settings = TestMariadbMachine.settings = settings(
     max_examples=20, stateful_step_count=30
 )

@@ -65,7 +65,13 @@ def text_of(value: Any) -> str | bytes:
     return value if isinstance(value, str) else b64decode(value["binary"])
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.long),
+        pytest.param("mariadb", marks=pytest.mark.long),
+    ]
+)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place in each kind of database that Ruby can reach too."""
     packages({"sqlite": "ruby-sqlite3", "postgresql": "ruby-pg", "mariadb": "ruby-mysql2"}[request.param])

@@ -44,7 +44,7 @@ class Client:
         return found
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
 def database(request: pytest.FixtureRequest) -> Any:
     server = request.getfixturevalue(request.param)
     if not server.private:

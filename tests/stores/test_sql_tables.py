@@ -238,6 +238,11 @@ def test_a_piece_is_missing(mariadb: Any, tmp_path: Path) -> None:
     both.close()
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["sqlite", *(pytest.param(name, marks=pytest.mark.long) for name in ("postgresql", "mariadb"))],
+    indirect=True,
+)
 def test_a_long_lived_server_forgets_queues(place: Place, execute: Execute) -> None:
     both = open_both(place)
     both.commit(put("/queue/stays", message(10_000)))
@@ -358,7 +363,7 @@ full(Place(Path({directory!r}, "storage"), Path({directory!r}, "etc")))
 """
 
 
-@pytest.mark.parametrize("limit", [6 << 20, 10 << 20])
+@pytest.mark.parametrize("limit", [6 << 20, pytest.param(10 << 20, marks=pytest.mark.long)])
 def test_a_file_that_may_not_grow(tmp_path: Path, limit: int) -> None:
     here = str(Path(__file__).parent)
     program = CHILD.format(here=here, limit=limit, directory=str(tmp_path))
@@ -380,7 +385,10 @@ for key in range(first, 1 << 30):
 """
 
 
-@pytest.mark.parametrize("after", [1, 2, 50, 500, pytest.param(1000, marks=pytest.mark.long)])
+LONG_AFTER = [pytest.param(after, marks=pytest.mark.long) for after in (1, 500, 1000)]
+
+
+@pytest.mark.parametrize("after", [2, 50, *LONG_AFTER])
 def test_killed_while_it_writes(tmp_path: Path, after: int) -> None:
     program = WRITER.format(directory=str(tmp_path))
     said = 0
