@@ -476,6 +476,39 @@ def test_when_even_the_reserve_is_not_enough_receipts_wait_and_the_way_out_is_op
     assert rig.broker.log.bytes == 0
 
 
+def test_what_was_consumed_leaves_in_parts_where_all_of_it_is_too_much(rig: Rig, store: ModelStore) -> None:
+    """A database needs the more room for a moment the more is removed, and a full disk may have only some."""
+    client = rig.client()
+    consumer = rig.client()
+    for number in range(16):
+        rig.say(client, send(f"{number}"))
+    rig.turn()
+    rig.say(consumer, "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\n\n\0")
+    rig.turn()
+    rig.heard(consumer)
+    commit = store.commit
+
+    def small(batch: list[Op], sync: bool) -> None:
+        if len(batch) > 3 or any(op.kind == PUT for op in batch):
+            raise StoreFull("full")
+        commit(batch, sync)
+
+    store.commit = small  # type: ignore[method-assign]
+    rig.say(client, send("big", queue="/queue/b", more="receipt:big\n"))
+    rig.say(consumer, "".join([f"ACK\nid:1-{number}\n\n\0" for number in range(1, 17)]))
+    for _ in range(4):
+        rig.turn()
+        rig.loop.advance(RETRY)
+    assert store.rows == {}, "all that was consumed could leave"
+    assert rig.heard(client) == ""
+    store.commit = commit  # type: ignore[method-assign]
+    rig.loop.advance(RETRY)
+    rig.turn()
+    assert rig.heard(client) == "RECEIPT\nreceipt-id:big\n\n\0\n"
+    assert [m.body for m in store.rows.values()] == [b"big"]
+    assert rig.broker.log.bytes == 0
+
+
 def test_the_reserve_is_for_what_is_consumed_too(rig: Rig, store: ModelStore) -> None:
     client = rig.client()
     rig.say(client, send("old"))

@@ -88,6 +88,8 @@ class Pump:
         """Drained from the log and not committed."""
         self._aside: list[Op] = []
         """The part of it that waits for room while the rest is tried alone."""
+        self._out: list[Op] = []
+        """What is tried after that, where all of that rest was too much at a time."""
         self._position: int = broker.log.durable
         """Up to which the log was drained: not what was logged while the store was read at the start."""
         self._reads: list[Read] = []
@@ -244,7 +246,9 @@ class Pump:
     def _committed(self, batch: list[Op], space: Space) -> None:
         size = sum([op.size for op in batch if op.kind == PUT])
         self._broker.memory.used -= sum([op.size for op in batch if op.paged])
-        if self._aside:
+        if self._out:
+            self._start_part(len(batch))
+        elif self._aside:
             # The watermark stays: what is before these ops still waits.
             self._batch, self._aside = self._aside, []
             self._log.bytes -= size
@@ -300,6 +304,9 @@ class Pump:
 
     def _failed(self, problem: StoreError) -> None:
         """A commit, or a read after it, was not done."""
+        if self._trouble.ended:
+            # It came to its end after the server had waited for it as long as it does.
+            return
         if isinstance(problem, StoreFull):
             self._full(problem)
         elif isinstance(problem, StoreAway):
@@ -310,9 +317,14 @@ class Pump:
     def _full(self, problem: StoreFull) -> None:
         """Write what still fits, and try the rest later."""
         self._trouble.store_full(str(problem))
+        if self._aside and len(self._batch) > 1:
+            # Less of it may fit: a database writes down what it is about to change.
+            self._out = self._batch + self._out
+            self._start_part(len(self._batch) // 2)
+            return
         if self._aside:
-            # Not even what removes something fits.
-            self._batch, self._aside = self._aside + self._batch, []
+            # Nothing that removes something fits.
+            self._batch, self._out, self._aside = self._batch + self._out + self._aside, [], []
         elif self._reserve is not None and self._reserve.give_up():
             # What was accepted must still be written, and what is consumed removed: the reserve is for both.
             self.kick()
@@ -328,6 +340,11 @@ class Pump:
                 self._start(out)
                 return
         self._trouble.try_later(RETRY)
+
+    def _start_part(self, most: int) -> None:
+        """Write up to ``most`` of those ops that remove something, while all else waits."""
+        self._batch, self._out = self._out[:most], self._out[most:]
+        self._start(self._batch)
 
     def _look(self) -> None:
         """Somebody was refused a while ago."""
