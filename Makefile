@@ -35,7 +35,7 @@ help:
 	@echo "make lint       ruff: rules and format          make format   let ruff fix what it can"
 	@echo "make types      mypy --strict                   make imports  the direction of imports"
 	@echo "make coverage   the tests again, with coverage  make bench    rates and latencies (ARGS: for bench)"
-	@echo "make bench-peers  the same load for RabbitMQ, ActiveMQ, CoilMQ and nats-server, which it installs"
+	@echo "make bench-peers  the same load for RabbitMQ, ActiveMQ, CoilMQ, nats-server, Redis, beanstalkd, which it installs"
 	@echo "make bench-page   put the figures of bench-peers into README and docs"
 	@echo "make bench-guard BASE=commit  is this tree slower than that commit?"
 	@echo "make docs       write the generated pages       make wheel    build dist/*"

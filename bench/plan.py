@@ -7,6 +7,7 @@ from dataclasses import dataclass
 MEMORY = ("stompserver", "stompserver-pure")
 STORED = ("stompserver-lmdb", "stompserver-lmdb-pure")
 PEERS = ("rabbitmq", "activemq", "coilmq")
+CONFIRMING = ("redis", "redis-lists", "jetstream", "jetstream-sync", "beanstalkd")
 RIVALS = ("rabbitmq", "activemq")
 
 
@@ -27,6 +28,8 @@ PLAN = (
     Step("clients", (*MEMORY, *PEERS, "nats")),
     Step("persistent", (*STORED, *PEERS)),
     Step("persistent-fill", (*STORED, *PEERS)),
+    Step("confirmed-fill", (*STORED, *RIVALS, *CONFIRMING)),
+    Step("confirmed", (*STORED, *RIVALS, *CONFIRMING)),
     Step("transactions", (*MEMORY, *PEERS)),
     Step("fanout5", (*MEMORY, *PEERS, "nats")),
     Step("fanout100", (*MEMORY, *PEERS, "nats")),

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -388,6 +388,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verdicts = judge(run.results)
     names = list(dict.fromkeys(name for step in steps for name in step.subjects))
     print(heading(facts, run.servers))
+    for name, text in settings_of(run.servers, subjects).items():
+        print(f"{name}: {text}")
     print(f"stompserver is {'compiled' if report['compiled'] else 'interpreted'}")
     print()
     print(render(run.results, names))
@@ -410,6 +412,7 @@ def as_json(run: Run, steps: Sequence[Step], facts: dict[str, object], home: Hom
     return {
         "machine": facts,
         "servers": run.servers,
+        "server_settings": settings_of(run.servers, known(home)),
         "compiled": home.compiled(),
         "settings": {
             "rounds": run.rounds,
@@ -424,6 +427,11 @@ def as_json(run: Run, steps: Sequence[Step], facts: dict[str, object], home: Hom
         "must_reach": goals.as_json(judge(run.results)),
         "failures": run.failures,
     }
+
+
+def settings_of(names: Iterable[str], subjects: Mapping[str, Subject]) -> dict[str, str]:
+    """How those servers are configured that say so, by name."""
+    return {name: subjects[name].settings for name in names if subjects[name].settings}
 
 
 def heading(known: dict[str, object], servers: dict[str, str]) -> str:

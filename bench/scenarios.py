@@ -11,6 +11,7 @@ from collections.abc import Callable
 from bench import delivery, growth
 from bench.backlog import fill_then_drain, million, one_backlog, spread_backlog
 from bench.case import PREFETCH, QUEUES, RATE, Case, Metric, Sample, Scenario
+from bench.confirmed import flow as confirmed
 from bench.connections import connect_rate, idle
 from bench.flows import crowd, fan_out, many_queues, one_queue
 from bench.latency import at_rate, one_at_a_time
@@ -159,6 +160,7 @@ SCENARIOS: dict[str, Scenario] = {
             (_rate("persistent fill", fill_then_drain("persistent fill", drain=False, persistent=True)),),
             asked=True,
         ),
+        *confirmed.SCENARIOS,
         Scenario(
             "transactions",
             f"as auto, in transactions of {TRANSACTION}",

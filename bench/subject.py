@@ -26,6 +26,8 @@ class Subject:
     """Load before the first counted round of each scenario; a JVM wants 20."""
     later_warm_up_seconds: float | None = None
     """The same for a server that has been through one scenario already; None: as the first time."""
+    settings: str = ""
+    """How it is configured where that decides what a confirmation means; printed with the figures."""
     peer: bool = False
     """Somebody else's: kept running from scenario to scenario, and a failure is a dash and not the end."""
     patience: float = 10.0

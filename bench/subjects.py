@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.confirmed.servers import SERVERS
 from bench.peers import PEERS
 from bench.subject import Subject
 
 ROOT = Path(__file__).resolve().parent.parent
 FORGETS = "keeps messages in memory, a restart forgets them"
-IN_MEMORY = dict.fromkeys(("backlog", "million", "persistent", "persistent-fill"), FORGETS)
+IN_MEMORY = dict.fromkeys(
+    ("backlog", "million", "persistent", "persistent-fill", "confirmed", "confirmed-fill"), FORGETS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def known(home: Home = SOURCE) -> dict[str, Subject]:
     """All subjects by name; `stompserver*` are of `home`, `stompserver*-pure` of the source."""
     own = [stompserver(f"stompserver{store}", home, options) for store, options in STORES.items()]
     pure = [stompserver(f"stompserver{store}-pure", SOURCE, STORES[store]) for store in ("", "-lmdb")]
-    return {subject.name: subject for subject in (*own, *pure, *YARDSTICKS, *PEERS.values())}
+    return {subject.name: subject for subject in (*own, *pure, *YARDSTICKS, *PEERS.values(), *SERVERS)}
 
 
 def prototype_directory() -> Path:

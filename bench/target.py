@@ -15,6 +15,7 @@ from typing import Self, cast
 
 import psutil
 
+from bench.confirmed.speakers import SPEAKERS
 from bench.link import Link
 from bench.machine import on_cores
 from bench.nats import NatsLink
@@ -90,6 +91,9 @@ class Target:
         if subject.protocol == "nats":
             # Cast: it has the methods that the scenarios call which a NATS subject does not refuse.
             return cast(Link, NatsLink(self.port, patience))
+        if speaker := SPEAKERS.get(subject.protocol):
+            # Cast: only the scenarios of `confirmed` are for these, and they know what it is.
+            return cast(Link, speaker.open(self.port, patience))
         return Link(self.port, version or subject.version, subject.connect_headers, patience)
 
     def alive(self) -> bool:
