@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import growth
-from bench.plan import RIVALS
+from bench.plan import CONFIRMING, RIVALS
 from bench.report import Results, number, table
 
 REACHED, MISSED, ABSENT = "REACHED", "MISSED", "not measured"
@@ -45,6 +45,11 @@ ROWS = (
     Row("auto ack, 100 B, by nats-server", "auto", 0.25, ("nats",)),
     Row("the aim: half of nats-server", "auto", 0.5, ("nats",), aim=True),
     *RATES[1:],
+    Row("confirmed fill, by Redis streams", "confirmed fill", 3, ("redis",), LMDB),
+    Row("confirmed fill, by Redis lists", "confirmed fill", 2, ("redis-lists",), LMDB),
+    Row("confirmed fill, by JetStream, which does not sync", "confirmed fill", 2, ("jetstream",), LMDB),
+    Row("confirmed fill, by beanstalkd", "confirmed fill", 50, ("beanstalkd",), LMDB),
+    Row("confirmed, with a consumer that does", "confirmed", 4, CONFIRMING, LMDB),
     Row("1 MB bodies, by a socket relay", "1 MB bodies", 0.5, ("relay",)),
     Row("latency one at a time, p50", "latency p50", 0.3, at_least=False),
     Row("the same by a server that does nothing", "latency p50", 1.25, ("echo",), at_least=False, aim=True),

@@ -26,6 +26,17 @@ COLUMNS = (
     ("nats", "nats-server"),
 )
 
+CONFIRMED = (("confirmed fill", "nobody consumes"), ("confirmed", "a consumer acknowledges each"))
+CONFIRMED_COLUMNS = (
+    ("stompserver-lmdb", "stompserver, lmdb"),
+    *COLUMNS[1:3],
+    ("redis", "Redis, streams"),
+    ("redis-lists", "Redis, lists"),
+    ("jetstream", "JetStream"),
+    ("jetstream-sync", "JetStream, synced"),
+    ("beanstalkd", "beanstalkd"),
+)
+
 SHAPE_COLUMNS = COLUMNS[:-1]
 """Those that speak STOMP."""
 
@@ -66,6 +77,28 @@ def figures(summary: Summary) -> list[str]:
             values = [median(summary, metric, subject) for subject, _ in COLUMNS]
             rows.append([label, *("-" if value is None else text_of(value) for value in values)])
     return lines_of(["", *(name for _, name in COLUMNS)], rows)
+
+
+def confirmed(report: Mapping[str, Any]) -> list[str]:
+    """What servers reach that confirm each message, and why one has a dash; nothing if none was measured."""
+    summary = {entry["metric"]: entry["subjects"] for entry in report["summary"]}
+    rows = []
+    reasons = []
+    for metric, label in CONFIRMED:
+        if metric not in summary:
+            continue
+        values = [median(summary, metric, subject) for subject, _ in CONFIRMED_COLUMNS]
+        rows.append([label, *("-" if value is None else text_of(value) for value in values)])
+        for subject, name in CONFIRMED_COLUMNS:
+            reason = summary[metric].get(subject, {}).get("dash")
+            if reason and reason != "not measured":
+                reasons.append(f"{name}, {label}: {_plain(reason)}.")
+    if not rows:
+        return []
+    return [
+        *lines_of(["", *(name for _, name in CONFIRMED_COLUMNS)], rows),
+        *(["", " ".join(reasons)] if reasons else []),
+    ]
 
 
 def dashes(report: Mapping[str, Any]) -> list[str]:
@@ -148,6 +181,8 @@ def page(report: Mapping[str, Any]) -> str:
         ["What the server set itself to reach:"],
         goals(report),
     ]
+    if table := confirmed(report):
+        parts += [["[Each message confirmed](#those-that-confirm-each-message), messages a second:"], table]
     if table := shapes(report):
         parts += [["[What real clients write](#what-real-clients-write):"], table]
     reasons = dashes(report)

@@ -146,6 +146,17 @@ def test_the_page_has_figures_verdicts_and_the_reasons_of_dashes() -> None:
     assert "| auto ack | 100 | 5 | 10 | 10 |" in page.short(report())
 
 
+def test_the_page_has_a_table_of_those_that_confirm_each_message() -> None:
+    assert "confirm" not in page.page(report())
+    metric = Metric("confirmed fill", "msg/s")
+    found = results(metric, {"stompserver-lmdb": [900.0], "redis": [300.0], "jetstream": [450.0]})
+    found.dash((metric,), "beanstalkd", "the server answered b'OUT_OF_MEMORY'")
+    given = {**report(), **found.as_json(["stompserver-lmdb", "redis", "jetstream", "beanstalkd"])}
+    text = page.page(given)
+    assert "| nobody consumes | 900 | - | - | 300 | - | 450 | - | - |" in text
+    assert "beanstalkd, nobody consumes: the server answered b'OUT OF MEMORY'." in text
+
+
 def test_the_page_has_the_shapes_of_real_clients_and_readme_the_best_and_the_worst() -> None:
     found = Results()
     for metric, rates in (
