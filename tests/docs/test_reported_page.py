@@ -36,6 +36,24 @@ def test_each_test_has_its_row(file: Path) -> None:
     assert all(tests.values())
 
 
+def test_each_fault_has_its_tests_in_each_dialect() -> None:
+    """The section on what this server did itself, and the folder that it speaks of."""
+    folder = ROOT / "tests/delivery/faults"
+    part = PAGE.partition("\n## In each dialect\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([FA]\d+[a-c]?) \|(?: .*)? \| ([^|]*) \|$", part, re.MULTILINE)
+    assert [name for name, _ in rows] == [
+        "F1", "F2a", "F2b", "F2c", "F3", "F4", "F5", "F6", *(f"A{number}" for number in range(1, 11))
+    ]  # fmt: skip
+    shown = [test for _, tests in rows for test in re.findall(r"`(\w+)`", tests)]
+    tests = [
+        each.name
+        for file in folder.glob("test_*.py")
+        for each in ast.parse(file.read_text()).body
+        if isinstance(each, ast.FunctionDef) and each.name.startswith("test_")
+    ]
+    assert sorted(shown) == sorted(tests)
+
+
 def test_links_lead_to_what_they_are_called() -> None:
     links = re.findall(r"\[([\w./-]+)#(\d+)\]\((\S+)\)", PAGE)
     assert len(set(links)) >= 40
