@@ -20,9 +20,7 @@ SILENCE = 30.0
 """Seconds: a server that syncs a file now and then may stand still for some."""
 
 _stomp_fill = fill_then_drain(FILL, drain=False, persistent=True, window=WINDOW)
-_stomp_both = one_queue(
-    BOTH, 100, ack="client-individual", receipts=True, persistent=True, window=WINDOW, queue="confirmed"
-)
+_stomp_both = one_queue(BOTH, 100, ack="client-individual", receipts=True, persistent=True, window=WINDOW)
 
 
 def fill(target: Target, messages: int) -> Sample:

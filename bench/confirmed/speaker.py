@@ -16,8 +16,8 @@ NAME = b"bench"
 BODY = 100
 AHEAD = 1000
 """Messages that a consumer may have at once, as with STOMP (`case.PREFETCH`)."""
-PER_CHUNK = 200
-"""Messages of a chunk: as many as there are of STOMP, whose SEND is longer."""
+PER_CHUNK = 250
+"""Messages of a chunk: as many as of SEND with `persistent` and `receipt`, which is longer."""
 
 
 class Requests(Stream):

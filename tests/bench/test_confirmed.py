@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from bench.case import PREFETCH
+from bench.case import PREFETCH, stream_of
 from bench.confirmed import flow
 from bench.confirmed.beanstalk import BeanstalkSession
 from bench.confirmed.jetstream import JetStreamSession
@@ -44,19 +44,19 @@ def entry(number: int) -> bytes:
 REQUESTS = {
     "redis-streams": (
         b"*5\r\n$4\r\nXADD\r\n$5\r\nbench\r\n$1\r\n*\r\n$1\r\nm\r\n$100\r\n" + message(0) + b"\r\n",
-        b"*5\r\n$4\r\nXADD\r\n$5\r\nbench\r\n$1\r\n*\r\n$1\r\nm\r\n$100\r\n" + message(10_200) + b"\r\n",
+        b"*5\r\n$4\r\nXADD\r\n$5\r\nbench\r\n$1\r\n*\r\n$1\r\nm\r\n$100\r\n" + message(10_250) + b"\r\n",
     ),
     "redis-lists": (
         b"*3\r\n$5\r\nLPUSH\r\n$5\r\nbench\r\n$100\r\n" + message(0) + b"\r\n",
-        b"*3\r\n$5\r\nLPUSH\r\n$5\r\nbench\r\n$100\r\n" + message(10_200) + b"\r\n",
+        b"*3\r\n$5\r\nLPUSH\r\n$5\r\nbench\r\n$100\r\n" + message(10_250) + b"\r\n",
     ),
     "beanstalkd": (
         b"put 0 0 3600 100\r\n" + message(0) + b"\r\n",
-        b"put 0 0 3600 100\r\n" + message(10_200) + b"\r\n",
+        b"put 0 0 3600 100\r\n" + message(10_250) + b"\r\n",
     ),
     "jetstream": (
         b"PUB bench _INBOX.bench.000000000000 100\r\n" + message(0) + b"\r\n",
-        b"PUB bench _INBOX.bench.000000010200 100\r\n" + message(10_200) + b"\r\n",
+        b"PUB bench _INBOX.bench.000000010250 100\r\n" + message(10_250) + b"\r\n",
     ),
 }
 CONFIRMED = {
@@ -123,11 +123,11 @@ def test_the_octets_that_are_sent(name: str) -> None:
     requests = SPEAKERS[name].requests()
     first, later = REQUESTS[name]
     assert requests.single(0) == first
-    assert requests.single(10_200) == later
+    assert requests.single(10_250) == later
     (chunk,) = requests.chunk(0)
     assert chunk.startswith(first)
     found = re.findall(rb"\nseq:(\d{12})\n", requests.chunk(1)[0])
-    assert found == [b"%012d" % number for number in range(200, 400)]
+    assert found == [b"%012d" % number for number in range(250, 500)]
 
 
 @every
@@ -148,7 +148,7 @@ def test_an_error_ends_the_run_with_its_text(name: str) -> None:
         far.sendall(CONFIRMED[name] + ERRORS[name])
         with pytest.raises(CountError) as caught:
             exchange(
-                SPEAKERS[name].requests(), port, (port,), lambda: answers.count, 200, window=1000, stall=1
+                SPEAKERS[name].requests(), port, (port,), lambda: answers.count, 250, window=1000, stall=1
             )
     # As it is shown: quotes are escaped.
     assert repr(ERRORS[name])[2:-1].replace("'", "") in str(caught.value).replace("'", "")
@@ -329,3 +329,9 @@ def test_the_real_server_understands_it(subject: Subject) -> None:
             assert flow.both(target, 200).values["confirmed"] > 0
             # Once more: what the first left is gone.
             assert flow.both(target, 200).values["confirmed"] > 0
+
+
+@every
+def test_as_many_go_at_a_time_as_of_stomp(name: str) -> None:
+    stomp = stream_of((b"/queue/bench",), 100, True, persistent=True)
+    assert SPEAKERS[name].requests().frames_per_chunk == stomp.frames_per_chunk
