@@ -30,7 +30,8 @@ class Wish:
     bytes (0: any) are unsettled at once.
 
     ``prefix`` is the consumer's, opaque to the broker: octets that open each delivery. ``shown`` is the destination
-    as its client calls it, where that is another name; with ``special`` its deliveries differ from those of others.
+    as its client calls it, where that is another name, and with ``headed`` the prefix has it; with ``special`` its
+    deliveries differ from those of others.
 
     It may be for what ``selector`` matches only; for nothing that its own consumer sent (``no_local``); to look and
     not to take (``browser``), and to go on looking at what comes (``follow``); to be served before others
@@ -49,6 +50,7 @@ class Wish:
         "durable",
         "exclusive",
         "follow",
+        "headed",
         "id",
         "label",
         "mode",
@@ -93,6 +95,7 @@ class Wish:
         retroactive: bool = False,
         pending: int = 0,
         shown: str = "",
+        headed: bool = False,
         special: bool = False,
         prefix: bytes = b"",
     ) -> None:
@@ -118,6 +121,7 @@ class Wish:
         self.retroactive: Final = retroactive
         self.pending: Final = pending
         self.shown: Final = shown
+        self.headed: Final = headed
         self.special: Final = special
         self.prefix: Final = prefix
 

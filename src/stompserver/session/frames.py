@@ -80,7 +80,7 @@ def particular(message: Message, shown: int, text: Text) -> bytes:
 def browse_end(subscription: Subscription, text: Text) -> bytes:
     """The mark that a browser has seen all there is, as ActiveMQ and Apollo write it."""
     lines = ""
-    if not subscription.wish.shown:
+    if not subscription.wish.headed:
         lines = text.line("destination", subscription.destination)
     lines += "message-id:browser-end\nbrowser:end\ncontent-length:0\n\n\0\n"
     return subscription.prefix + text.octetize(lines)

@@ -742,7 +742,7 @@ class Session(Client, Talk):
             out.append(b"%b%d\n" % (prefix, ack) if ack else prefix)
             if message.attempts or subscription.special:
                 out.append(frames.particular(message, self.settings.shown, self.text()))
-                if subscription.wish.shown:
+                if subscription.wish.headed:
                     # The prefix has the destination as the client calls it; here it is the first line.
                     head = head[head.index(b"\n") + 1 :]
             out.append(head)

@@ -72,6 +72,27 @@ def test_two_connections_share_a_durable_subscription(house: Any) -> None:
         assert one.bodies(1) == ["2"]
 
 
+@pytest.mark.parametrize("ack", ["auto", "client-individual"])
+def test_a_durable_subscription_by_its_short_name_shows_where_each_was_sent(house: Any, ack: str) -> None:
+    one, sender = house.connect(), house.connect()
+    one.subscribe("/topic/a,/topic/b", "s", "durable:true\n")
+    one.leave()
+    sender.publish("/topic/a", "1")
+    sender.publish("/topic/b", "2")
+    reader = house.connect()
+    reader.subscribe("/dsub/s", "r", ack=ack)
+    assert [(frame["destination"], frame.body) for frame in reader.take(2)] == [
+        ("/topic/a", "1"),
+        ("/topic/b", "2"),
+    ]
+    # Also in a subscription to several, and to who looks only.
+    other, looker = house.connect(), house.connect()
+    other.subscribe("/dsub/s,/queue/q", "o")
+    looker.send("SUBSCRIBE\nid:l\ndestination:/dsub/s\nbrowser:true\n\n\0")
+    end = looker.take(1)[0]
+    assert end["browser"] == "end" and end.has("destination")
+
+
 def test_a_wish_that_cannot_be_granted_is_a_warning(house: Any) -> None:
     one, two = house.connect(), house.connect()
     named = "durable-subscription-name:s\n"

@@ -80,7 +80,10 @@ def subscribe_to(session: Client, target: Target, label: str) -> None:
     id = _id(session, label)
     prefix = _prefix(session, label, target)
     special = target.aliased or session.settings.shown != 0
-    wish = Wish(id, target.name, AUTO, 0, label=label, shown=_shown(target), special=special, prefix=prefix)
+    shown, headed = _shown(target), target.headed
+    wish = Wish(
+        id, target.name, AUTO, 0, label=label, shown=shown, headed=headed, special=special, prefix=prefix
+    )
     _check_memory(session, entering.weight(session, wish))
     entering.Entering(session, id, [wish]).start(Reply())
 
@@ -243,6 +246,7 @@ def _wish(
         retroactive=retroactive,
         pending=max(values.count(headers, dialect.PENDING), 0),
         shown=_shown(target),
+        headed=target.headed,
         special=composite or target.aliased or replay != "" or retroactive or session.settings.shown != 0,
         prefix=_prefix(session, label, target, ack),
     )
@@ -276,7 +280,7 @@ def _prefix(session: Client, label: str, target: Target, ack: str = "") -> bytes
     """What each MESSAGE of a subscription begins with, ``ack`` being an ack header, or the beginning of one."""
     text = session.text()
     lines = text.line("subscription", label) if label or session.version is not V10 else ""
-    if target.aliased and not target.several:
+    if target.headed:
         lines += text.line("destination", target.shown)
     if ack:
         lines += "ack:" + ack

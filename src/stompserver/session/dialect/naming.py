@@ -146,6 +146,11 @@ class Target:
         """Whether the client calls it by another name."""
         return self.name != self.shown
 
+    @property
+    def headed(self) -> bool:
+        """Whether each of its messages says that name as its destination."""
+        return self.name != self.shown and not self.several
+
 
 class Speaker:
     """Who names a destination: ``session`` and ``login`` (None: nobody), ``bare`` as in Naming, ``kind`` of bare
