@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import getpass
-import importlib.util
 import logging
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +19,8 @@ from stompserver.errors import ConfigError, StompserverError
 from stompserver.server.process.logs import one_line
 
 if TYPE_CHECKING:
+    import asyncio
+
     from stompserver.server.process.process import Identity
 
 logger = logging.getLogger("stompserver")
@@ -31,6 +29,13 @@ OK, CANNOT_START, BAD_OPTION, INTERRUPTED = 0, 1, 2, 130
 # The original's help: the order of its options, and the column of their meaning.
 _ORIGINAL_ORDER = "Cpbqwsdac"
 _INDENT = 37
+
+AT_NEED = (
+    "decimal", "difflib", "stompserver.config.file", "stompserver.migrate", "stompserver.security.users",
+)  # fmt: skip
+"""What a start leaves out if it can, and a running server may come to need: after a change of its configuration, or
+for what lies in its storage.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -128,6 +133,9 @@ def _meaning(key: str) -> str:
 
 
 def _help_lines(spelling: str, meaning: str) -> list[str]:
+    import shutil
+    import textwrap
+
     width = max(80, min(shutil.get_terminal_size().columns, 120))
     head = f"    {spelling} ".ljust(_INDENT)
     return textwrap.wrap(
@@ -201,6 +209,8 @@ def _listeners(loaded: Loaded) -> Iterator[str]:
 
 def hash_password(line: CommandLine) -> int:
     """Print a line for .passwd. The passcode is asked twice on the terminal, or is a line of standard input."""
+    import getpass
+
     from stompserver.security.users import hashed_line
 
     login = line.actions["hash-password"] or (line.arguments[0] if line.arguments else "")
@@ -246,6 +256,8 @@ def run(read: Callable[[], Loaded]) -> int:
     who = _identity(loaded)
     factory = _loop_factory(loaded)
     # Imported now, not later: after the change of user our own files may be out of reach.
+    import asyncio
+
     from stompserver.server import listeners
     from stompserver.server.policies import circles
     from stompserver.server.process import process
@@ -253,6 +265,9 @@ def run(read: Callable[[], Loaded]) -> int:
     from stompserver.stores.base import store_class
 
     store_class(config.queue)
+    if who is not None:
+        for name in AT_NEED:
+            import_module(name)
 
     with contextlib.ExitStack() as stack:
         warnings = [*loaded.warnings, *circles(config), *process.raise_file_limit(config.max_connections)]
@@ -289,12 +304,14 @@ def _loop_factory(loaded: Loaded) -> Callable[[], asyncio.AbstractEventLoop] | N
     wanted = loaded.config.loop
     if wanted == "asyncio":
         return None
-    if importlib.util.find_spec("uvloop") is None:
+    try:
+        import uvloop
+    except ModuleNotFoundError as missing:
+        if missing.name != "uvloop":
+            raise
         if wanted == "uvloop":
-            raise ConfigError(f"{loaded.origins['loop']}: loop: uvloop is not installed")
+            raise ConfigError(f"{loaded.origins['loop']}: loop: uvloop is not installed") from None
         return None
-    import uvloop
-
     return uvloop.new_event_loop
 
 

@@ -10,9 +10,9 @@ import pytest
 from stompserver.broker.message import Message
 from stompserver.errors import StoreAway, StoreDamaged, StoreError, StoreFull
 from stompserver.migrate import Ledger, Original, found, into, read, set_aside
-from stompserver.migrate.ledger import FILE
 from stompserver.stores import base
 from stompserver.stores.base import Place, open_store
+from stompserver.stores.originals import LEDGER
 from stompserver.stores.sql import database
 
 
@@ -165,7 +165,7 @@ def test_a_ledger_that_is_damaged_inside_is_said_so(original: Original, store: A
     into(original, store, 1, ledger)
     for line in (b"{}\n", b"[]\n", b"text\n", b'{"state":"odd"}\n', b"[" * 100_000 + b"\n"):
         ledger.path.write_bytes(line)
-        with pytest.raises(StoreDamaged, match=rf"{FILE} line 1"):
+        with pytest.raises(StoreDamaged, match=rf"{LEDGER} line 1"):
             into(original, store, 1, ledger)
     assert store.commits == 1
 
@@ -182,8 +182,8 @@ def test_a_ledger_that_cannot_be_written_stops_the_import(
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError):
         into(original, store, 1, Ledger(tmp_path / "file"))
-    (tmp_path / FILE).mkdir()
-    with pytest.raises(StoreError, match=FILE):
+    (tmp_path / LEDGER).mkdir()
+    with pytest.raises(StoreError, match=LEDGER):
         into(original, store, 1, Ledger(tmp_path))
     assert store.commits == 0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stompserver import migrate
 from stompserver.migrate import found, original
-from stompserver.migrate.ledger import FILE
+from stompserver.stores.originals import LEDGER
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/import-the-original.md"
 PLACE = "/var/lib/stompserver/storage"
@@ -42,7 +42,7 @@ def test_its_output_is_real(fixtures: Any, tmp_path: Path) -> None:
 
 def test_it_names_what_there_is() -> None:
     text = PAGE.read_text("utf-8")
-    assert FILE in text
+    assert LEDGER in text
     assert original.REPAIRED.title() in text
     for reason in re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE)[7:]:
         first = re.split(r"[,;]", reason)[0]

@@ -1,27 +1,25 @@
 """Configuration: defaults < file < environment < command line, each option declared once in ``options``.
 
 ``option`` says what is known about an option, ``dialects`` which ones a word sets. Texts come from ``command_line``
-and ``file``, and become values in ``values``; ``sections`` reads the sections of the file whose tables are in
-``policies`` and ``listeners``. ``page`` and ``policies_page`` write the reference pages.
+and ``file`` (as ``contents``), and become values in ``values``; ``sections`` reads the sections of the file whose
+tables are in ``policies`` and ``listeners``. ``page`` and ``policies_page`` write the reference pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from stompserver.config import command_line, dialects, file, sections, values
+from stompserver.config import command_line, dialects, sections, values
+from stompserver.config.contents import SECTIONS, Contents, Given, Section
 from stompserver.config.option import attribute_of
 from stompserver.config.options import FIELDS, OPTIONS, Config, environment_name, key_of
 from stompserver.errors import ConfigError
 
 __all__ = ["Config", "Loaded", "load"]
-
-Given = file.Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,8 @@ class Loaded:
     origins: dict[str, str]
     texts: dict[str, str | None]
     warnings: list[str]
-    policies: list[file.Section] = field(default_factory=list)
-    listeners: list[file.Section] = field(default_factory=list)
+    policies: list[Section] = field(default_factory=list)
+    listeners: list[Section] = field(default_factory=list)
 
 
 def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
@@ -53,7 +51,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
         chosen = values.path(named)
     except ValueError as error:
         raise ConfigError(f"{origin}: configfile: {error}") from None
-    contents = file.read(cwd / chosen, str(chosen), required=bool(origin))
+    contents = _contents(cwd / chosen, str(chosen), required=bool(origin))
     from_file = contents.given
     warnings += contents.warnings + [f"ignored argument {values.shown(each)}" for each in line.arguments]
     warnings += _overruled(from_file, line.given)
@@ -77,6 +75,21 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     )
 
 
+def _contents(path: Path, shown: str, required: bool) -> Contents:
+    """What the file says, if there is one."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        if not required:
+            return Contents()
+    except OSError:
+        pass  # reading it tells what is wrong
+    # Not before there is a file: reading YAML is the larger part of all that is imported for a configuration.
+    from stompserver.config import file
+
+    return file.read(path, shown, required)
+
+
 def _environment(environ: Mapping[str, str]) -> tuple[Given, list[str]]:
     """Values of ``STOMPSERVER_...``; an empty one counts as not set, a misspelt name is warned of."""
     given: Given = {}
@@ -86,10 +99,10 @@ def _environment(environ: Mapping[str, str]) -> tuple[Given, list[str]]:
         if name in known:
             if text:
                 given[known[name]] = (text, f"environment {name}")
-        elif name.removeprefix("STOMPSERVER_").lower() in file.SECTIONS and name.startswith("STOMPSERVER_"):
+        elif name.removeprefix("STOMPSERVER_").lower() in SECTIONS and name.startswith("STOMPSERVER_"):
             warnings.append(f"environment {name}: only the configuration file can have that")
-        elif name.startswith("STOMPSERVER_") and (near := get_close_matches(name, known, n=1, cutoff=0.9)):
-            warnings.append(f"environment {name}: no such option; did you mean {near[0]}?")
+        elif name.startswith("STOMPSERVER_") and (near := values.nearest(name, known, 0.9)):
+            warnings.append(f"environment {name}: no such option; did you mean {near}?")
     return given, warnings
 
 

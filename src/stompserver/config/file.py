@@ -7,45 +7,22 @@ Nothing is constructed from the YAML: its nodes are read as text, and a tag of R
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 from stompserver.config import values
+from stompserver.config.contents import SECTIONS, Contents, Given, Section
 from stompserver.config.listeners import LISTENER_FIELDS, listener_key
 from stompserver.config.option import folded
 from stompserver.config.options import OPTIONS, key_of
 from stompserver.config.policies import POLICY_FIELDS, policy_key
 from stompserver.errors import ConfigError
 
-Given = dict[str, tuple[str | None, str]]
-"""By canonical key the text and where it was written."""
-SECTIONS = ("policies", "listeners")
-"""What has keys of its own; only the file has them."""
 _YAML = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(
     _YAML + name for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A pattern of ``policies`` or an item of ``listeners``, with the options under it."""
-
-    name: str
-    origin: str
-    given: Given
-
-
-@dataclass(slots=True)
-class Contents:
-    """What a file says."""
-
-    given: Given = field(default_factory=dict)
-    policies: list[Section] = field(default_factory=list)
-    listeners: list[Section] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
 def read(path: Path, shown: str, required: bool) -> Contents:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from stompserver.config import dialects, values
-from stompserver.config.file import Section
+from stompserver.config.contents import Section
 from stompserver.config.listeners import ListenerOptions
 from stompserver.config.option import Table, attribute_of
 from stompserver.config.options import Config

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,8 +49,15 @@ def bare(text: str) -> str:
 
 def suggestion(word: str, known: Iterable[str], mark: str = "") -> str:
     """``"; did you mean port?"`` for a near miss, else nothing; ``mark`` is put before the word."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {mark}{near[0]}?" if near else ""
+    near = nearest(word, known, 0.6)
+    return f"; did you mean {mark}{near}?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str], likeness: float) -> str:
+    """The one of ``known`` that is most like the word, or "" when none is as like (0 to 1) as wanted."""
+    from difflib import get_close_matches  # nothing is misspelt in most starts
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=likeness)), "")
 
 
 def problem_of(error: ErrorDetails, written: Callable[[object], str] | None = None) -> str:
@@ -116,7 +121,14 @@ def size(value: object) -> int:
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) and len(value) <= 40 else None
     if match is None or match[2].lower() not in UNITS:
         raise ValueError(f"{shown(value)} is not a size; write bytes, or a number with KiB, MiB or GiB")
-    return int(Decimal(match[1]) * UNITS[match[2].lower()])
+    return _times(match[1], UNITS[match[2].lower()])
+
+
+def _times(number: str, factor: int) -> int:
+    """Exactly, rounded down."""
+    from decimal import Decimal  # few starts have a size or a time with a unit
+
+    return int(Decimal(number) * factor)
 
 
 def share_of_memory(value: object) -> int:
@@ -152,7 +164,7 @@ def duration(value: object) -> int:
         raise ValueError(
             f"{shown(value)} is not a time; write a number with ms, s, m, h or d (alone it means milliseconds)"
         )
-    return int(Decimal(match[1]) * TIMES[match[2].lower()])
+    return _times(match[1], TIMES[match[2].lower()])
 
 
 def duration_as_text(value: int) -> str:

@@ -30,25 +30,12 @@ ASIDE: Final = "ar_messages_original"
 """The name under which the original's table is kept where this server's own is in the same database."""
 
 COLUMNS: Final = frozenset(("id", "stomp_id", "frame"))
-MAGIC: Final = b"SQLite format 3\0"
 
 _LONGEST: Final = 1 << 30
 _PAGE: Final = 256
 
 Row = tuple[object, object, object]
 """id, stomp_id, frame."""
-
-
-def is_sqlite(path: Path) -> bool:
-    """Whether the file starts as a SQLite database does."""
-    try:
-        # Opening a pipe would wait for ever.
-        if not path.is_file():
-            return False
-        with open(path, "rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
 
 
 def read(rows: Iterator[Row], notes: Notes) -> list[Queue]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from stompserver.migrate import berkeley, gnu, marshal
-from stompserver.migrate.files import PREFIX
 from stompserver.migrate.frame import decode, from_marshal
 from stompserver.migrate.order import gathered, stamp
 from stompserver.migrate.original import Item, Notes, Queue, check_name, item
 from stompserver.migrate.pairs import Octets, Pairs
 from stompserver.migrate.qinfo import Index, Listed, flat, home
 from stompserver.migrate.unreadable import Unreadable
+from stompserver.stores.originals import PREFIX
 
 SUFFIXES: Final = (".db", ".pag", "")
 """Ruby's dbm on Berkeley DB, on GNU dbm, and its bdb and gdbm, which add nothing."""

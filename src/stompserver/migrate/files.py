@@ -13,9 +13,7 @@ from stompserver.migrate.order import gathered, stamp
 from stompserver.migrate.original import Item, Notes, Queue, check_name, item
 from stompserver.migrate.qinfo import Index, Listed, flat, home
 from stompserver.migrate.unreadable import Unreadable
-
-PREFIX: Final = "_queue"
-"""What names of directories and databases start with, because queues start with /queue."""
+from stompserver.stores.originals import PREFIX
 
 _HEAD: Final = 16
 

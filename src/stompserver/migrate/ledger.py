@@ -19,8 +19,7 @@ from stompserver.broker.message import Message
 from stompserver.errors import StoreDamaged, StoreError
 from stompserver.migrate.original import Original
 from stompserver.stores.base import Store
-
-FILE: Final = "original-import.jsonl"
+from stompserver.stores.originals import LEDGER
 
 BEGUN: Final = "begun"
 DONE: Final = "done"
@@ -42,7 +41,7 @@ class Ledger:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory / FILE
+        self.path = directory / LEDGER
 
     def _entries(self) -> list[dict[str, Any]]:
         try:

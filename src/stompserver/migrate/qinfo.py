@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import file_digest
 from pathlib import Path
-from typing import Final
 
 from stompserver.migrate import marshal
 from stompserver.migrate.frame import Frame, decode
 from stompserver.migrate.marshal import Symbol, Value
 from stompserver.migrate.original import DEADLETTER
 from stompserver.migrate.unreadable import Unreadable
-
-FILE: Final = "qinfo"
-NEW: Final = "qinfo.new"
-"""Under this name it is written before it replaces the old one."""
+from stompserver.stores.originals import INDEX
 
 
 @dataclass(slots=True)
@@ -57,7 +53,7 @@ def home(folder: str, found: Frame) -> str:
 def identity(directory: Path) -> str:
     """Changes with the index's content, which is not looked at."""
     try:
-        with open(directory / FILE, "rb") as file:
+        with open(directory / INDEX, "rb") as file:
             return file_digest(file, "sha256").hexdigest()
     except OSError:
         return "no-index"

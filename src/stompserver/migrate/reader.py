@@ -16,6 +16,7 @@ from stompserver.migrate.ledger import Ledger
 from stompserver.migrate.original import Notes, Original, Queue
 from stompserver.migrate.qinfo import Index
 from stompserver.migrate.unreadable import Unreadable
+from stompserver.stores import originals
 from stompserver.stores.base import Place
 from stompserver.stores.sql import database
 
@@ -71,7 +72,7 @@ def found(storage: Path, etc: Path | None = None) -> list[Found]:
 def _kind(directory: Path) -> str:
     """``file`` or ``dbm`` when there is something to import, else nothing."""
     try:
-        index = any((directory / name).is_file() for name in (qinfo.FILE, qinfo.NEW))
+        index = any((directory / name).is_file() for name in (originals.INDEX, originals.NEW_INDEX))
         if files.folders(directory):
             return FILE if index or _has_messages(directory) else ""
         if databases.databases(directory):
@@ -104,7 +105,7 @@ def _has_pairs(directory: Path) -> bool:
 def _empty(directory: Path) -> bool:
     """Whether the index says that nothing waits, as after all was consumed."""
     try:
-        return not any(queue.ids for queue in qinfo.read(directory / qinfo.FILE).queues)
+        return not any(queue.ids for queue in qinfo.read(directory / originals.INDEX).queues)
     except (Unreadable, OSError):
         return False
 
@@ -117,7 +118,7 @@ def _sqlite_files(folder: Path) -> list[tuple[Path, str]]:
         paths = sorted(folder.iterdir())
     except OSError:
         return []
-    there = [(path, activerecord.glance(path)) for path in paths if activerecord.is_sqlite(path)]
+    there = [(path, activerecord.glance(path)) for path in paths if originals.is_sqlite(path)]
     there = [one for one in there if one[1]]
     return [one for one in there if one[0].name == database.DEFAULT] or there
 
@@ -170,8 +171,8 @@ def read(source: Path, step: Callable[[], None] = lambda: None) -> Original:
             take(ACTIVERECORD, *activerecord.read_sqlite(configured.path, notes))
     if not kinds:
         raise StoreForeign(
-            f"{source} is no storage of the original stompserver: it has neither a {qinfo.FILE} nor queues"
-            f" ({files.PREFIX}...), no SQLite database with a table {activerecord.TABLE}, and no {database.FILE}"
+            f"{source} is no storage of the original stompserver: it has neither a {originals.INDEX} nor queues"
+            f" ({originals.PREFIX}...), no SQLite database with a table {activerecord.TABLE}, and no {database.FILE}"
         )
     return Original(
         " and ".join(kinds), str(source), list(queues.values()), notes.all(), " ".join(identities)
@@ -181,13 +182,13 @@ def read(source: Path, step: Callable[[], None] = lambda: None) -> Original:
 def _index(directory: Path, notes: Notes) -> Index:
     """The index; where it cannot be read the one that was about to replace it, or none."""
     try:
-        return qinfo.read(directory / qinfo.FILE)
+        return qinfo.read(directory / originals.INDEX)
     except (Unreadable, FileNotFoundError) as problem:
         reason = str(problem) if isinstance(problem, Unreadable) else "it is missing"
     try:
-        index = qinfo.read(directory / qinfo.NEW)
+        index = qinfo.read(directory / originals.NEW_INDEX)
     except (Unreadable, FileNotFoundError):
-        notes.repaired("", f"no index, order by message-id: {reason}", qinfo.FILE)
+        notes.repaired("", f"no index, order by message-id: {reason}", originals.INDEX)
         return Index([])
-    notes.repaired("", f"the index of an interrupted save is used: {reason}", qinfo.NEW)
+    notes.repaired("", f"the index of an interrupted save is used: {reason}", originals.NEW_INDEX)
     return index

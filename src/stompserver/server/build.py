@@ -10,7 +10,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from stompserver import migrate
 from stompserver.broker.broker import Broker
 from stompserver.broker.kept.jumps import JUMPS
 from stompserver.broker.moment import number_at
@@ -25,6 +24,7 @@ from stompserver.server.storage.pump import Pump
 from stompserver.server.storage.recall import recall
 from stompserver.server.storage.reserve import Reserve
 from stompserver.server.terms import rules_of
+from stompserver.stores import originals
 from stompserver.stores.base import Place, Store, Stored, store_class
 from stompserver.stores.lock import Lock
 
@@ -130,9 +130,13 @@ def _open(config: Config, thread: Executor) -> Parts:
     now = time.time()
     first = first_number(now)
     place = Place(Path(config.storage), Path(config.etcdir))
-    for original in migrate.found(place.storage, place.etc):
-        if not original.imported:
-            log.warning("%s", original, extra={"event": "original_found"})
+    if originals.perhaps(place.storage, place.etc):
+        # Imported when there is something, like below: most starts find nothing.
+        from stompserver.migrate import found
+
+        for original in found(place.storage, place.etc):
+            if not original.imported:
+                log.warning("%s", original, extra={"event": "original_found"})
     kind = store_class(config.queue)
     if not kind.keeps:
         broker = Broker(rules_of(config), OpLog(), first)
@@ -147,8 +151,11 @@ def _open(config: Config, thread: Executor) -> Parts:
         raise
     try:
         log.info("Queue initialized: %s", store.description, extra={"event": "store"})
-        # An import that was killed at its very end is completed, so that it can never be done twice.
-        migrate.Ledger(place.storage).settle(store)
+        if originals.was_begun(place.storage):
+            from stompserver.migrate import Ledger
+
+            # An import that was killed at its very end is completed, so that it can never be done twice.
+            Ledger(place.storage).settle(store)
         broker = Broker(rules_of(config), OpLog(True), first, Window())
         broker.clock.now = int(now * 1000)
         broker.schedule.next_cron = next_cron

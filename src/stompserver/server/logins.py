@@ -24,15 +24,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from stompserver.errors import Refused
-from stompserver.security.users import Users
 from stompserver.server.hang_up import is_gone, sends_no_more
 from stompserver.server.login_line import LoginLine
 from stompserver.server.origin import origin_of
 from stompserver.server.spread import Spread
 from stompserver.session.principal import Principal
+
+if TYPE_CHECKING:
+    from stompserver.security.users import Users
 
 log = logging.getLogger("stompserver")
 

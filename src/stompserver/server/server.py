@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Final
 
 from stompserver import monitor
-from stompserver.security.users import Users
 from stompserver.server.alarm import Alarm
 from stompserver.server.build import Parts
 from stompserver.server.connection import Connection, is_loopback
@@ -29,6 +28,9 @@ from stompserver.server.turn import Turn
 from stompserver.session.roster import Roster
 from stompserver.session.session import Session
 from stompserver.session.talk import Talk
+
+if TYPE_CHECKING:
+    from stompserver.security.users import Users
 
 log = logging.getLogger("stompserver")
 connection_log = logging.getLogger("stompserver.connection")
@@ -147,7 +149,7 @@ class Server:
 
     def session(self, connection: Connection) -> Talk:
         """A session for a new connection."""
-        connection.id = uuid4().hex
+        connection.id = os.urandom(16).hex()
         session = Session(
             self.broker,
             self._roster,

@@ -2,5 +2,5 @@
 
 Read ``base`` first: what a store promises. ``memory`` is the store that forgets. What stores share: a message
 as octets (``record``), changes as octets (``ops``), one process a directory (``lock``), files and errors of
-the disk (``disk``).
+the disk (``disk``). ``originals`` tells whether Ruby's stompserver left something, for ``migrate``.
 """

@@ -8,13 +8,12 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stompserver.config import Config, Loaded
-from stompserver.config.file import SECTIONS
+from stompserver.config.contents import SECTIONS
 from stompserver.config.options import OPTIONS, attribute_of
 from stompserver.errors import ConfigError
-from stompserver.security.users import Users
 from stompserver.server.build import build
 from stompserver.server.listeners import name_of
 from stompserver.server.policies import changes, circles
@@ -22,6 +21,9 @@ from stompserver.server.process import collector, heap, logs
 from stompserver.server.process.process import PidFile, Readiness
 from stompserver.server.server import Server
 from stompserver.server.terms import Terms
+
+if TYPE_CHECKING:
+    from stompserver.security.users import Users
 
 logger = logging.getLogger("stompserver")
 
@@ -40,7 +42,7 @@ class Serving(Protocol):
     def reload(self, terms: Terms, users: Users | None, /) -> None: ...
 
 
-MakeServer = Callable[[Config, Users | None, Sequence[socket.socket]], Awaitable[Serving]]
+MakeServer = Callable[[Config, "Users | None", Sequence[socket.socket]], Awaitable[Serving]]
 
 
 async def make_server(config: Config, users: Users | None, sockets: Sequence[socket.socket]) -> Server:
@@ -162,6 +164,8 @@ class Service:
     async def _load_users(self, config: Config) -> Users | None:
         if not config.auth:
             return None
+        from stompserver.security.users import Users
+
         # In a thread, since the decoy hash takes a while; connections go on meanwhile.
         users = await asyncio.to_thread(Users.load, config.etcdir / ".passwd")
         for warning in users.warnings:

@@ -1,0 +1,29 @@
+"""What a configuration file says, as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Given = dict[str, tuple[str | None, str]]
+"""By canonical key the text and where it was written."""
+SECTIONS = ("policies", "listeners")
+"""What has keys of its own; only the file has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A pattern of ``policies`` or an item of ``listeners``, with the options under it."""
+
+    name: str
+    origin: str
+    given: Given
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a file says."""
+
+    given: Given = field(default_factory=dict)
+    policies: list[Section] = field(default_factory=list)
+    listeners: list[Section] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
