@@ -57,14 +57,24 @@ def made_whole(directory: Path) -> Iterator[Path]:
     sync_directory(directory.parent)
 
 
-def stay(path: str | Path, held: os.stat_result) -> None:
-    """Raise StoreError unless what lies at ``path`` is what ``held`` tells of."""
+def stay(path: str | Path, held: os.stat_result, file: int) -> os.stat_result:
+    """Raise StoreError unless what lies at ``path`` is what ``held`` tells of, or what ``file`` is now (-1: it is not
+    open). Returns what tells of it, to be asked with the next time.
+
+    It is asked with each commit, so the open file is looked at only when it seems to be another one (bench:
+    persistent): a file system of layers may give a file another number when it is first written.
+    """
     try:
         there = os.stat(path)
     except OSError as problem:
         raise StoreError(f"{path} cannot be found any more: {problem.strerror}. {_MOVED}") from None
-    if not os.path.samestat(held, there):
-        raise StoreError(f"{path} is not any more what this server has open. {_MOVED}")
+    if os.path.samestat(held, there):
+        return held
+    if file >= 0:
+        held = os.fstat(file)
+        if os.path.samestat(held, there):
+            return held
+    raise StoreError(f"{path} is not any more what this server has open. {_MOVED}")
 
 
 class Anchor:
@@ -91,8 +101,7 @@ class Anchor:
     def verify(self) -> None:
         """Raises StoreError when one of them is not what it was."""
         for path, (file, held) in self._held.items():
-            # Asked again: a file system of layers may give a file another number when it is first written.
-            stay(path, held if file < 0 else os.fstat(file))
+            self._held[path] = file, stay(path, held, file)
 
     def release(self, *paths: str | Path) -> None:
         """Let these be anything, or all when none is named. May be called again."""

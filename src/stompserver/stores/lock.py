@@ -37,6 +37,7 @@ class Lock:
         except OSError as problem:
             os.close(self._file)
             raise StoreError(f"cannot lock the storage {directory}: {problem.strerror}") from None
+        self._held = os.fstat(self._file)
         with contextlib.suppress(OSError):
             # On a full disk the lock holds all the same, it only cannot say whose it is.
             os.ftruncate(self._file, 0)
@@ -45,7 +46,7 @@ class Lock:
     def verify(self) -> None:
         """Raise StoreError when the lock keeps nobody out any more: its file was removed, moved or replaced."""
         if self._file is not None:
-            stay(self._path, os.fstat(self._file))
+            self._held = stay(self._path, self._held, self._file)
 
     def release(self) -> None:
         """Let others have it. May be called again. The file stays: removing it would let two in."""

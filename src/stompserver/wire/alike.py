@@ -91,6 +91,10 @@ class Learned:
         self.more: int = HEADER * (headers - FEW) if headers > FEW else 0
 
 
+_NO_SHAPE: Final = Learned(b"", None)
+_NOTHING: Final[list[Learned]] = []
+
+
 class Alike:
     """What was learned of one client's SENDs: ``learned`` are shapes, ``first`` is the first of them, ``known`` their
     octets.
@@ -100,8 +104,9 @@ class Alike:
 
     def __init__(self) -> None:
         self.known: tuple[bytes, ...] = ()
-        self.learned: list[Learned] = []
-        self.first = Learned(b"", None)
+        # Most connections never learn: these are the same objects for all.
+        self.learned = _NOTHING
+        self.first = _NO_SHAPE
         self._seen: int = 0
         """SENDs that could have been read in one step since a shape was learned."""
         self._due: int = LEARN
@@ -127,7 +132,7 @@ class Alike:
             # What it means may have changed.
             self.learned[self.known.index(octets)] = learned
         elif len(self.learned) < KEPT:
-            self.learned.append(learned)
+            self.learned = [*self.learned, learned]
         else:
             self.learned[self._next] = learned
             self._next = (self._next + 1) % KEPT

@@ -124,7 +124,7 @@ class Log:
     def verify(self) -> None:
         """Raises StoreError when the file that is open does not lie at its place any more."""
         if self._file is not None:
-            stay(self.path, os.fstat(self._file))
+            stay(self.path, os.fstat(self._file), -1)
 
     def trim(self) -> None:
         """Give back the room that was taken ahead."""
