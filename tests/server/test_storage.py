@@ -476,8 +476,13 @@ def test_when_even_the_reserve_is_not_enough_receipts_wait_and_the_way_out_is_op
     assert rig.broker.log.bytes == 0
 
 
-def test_what_was_consumed_leaves_in_parts_where_all_of_it_is_too_much(rig: Rig, store: ModelStore) -> None:
-    """A database needs the more room for a moment the more is removed, and a full disk may have only some."""
+@pytest.mark.parametrize("waiting", [True, False])
+def test_what_was_consumed_leaves_in_parts_where_all_of_it_is_too_much(
+    rig: Rig, store: ModelStore, waiting: bool
+) -> None:
+    """A database needs the more room for a moment the more is removed, and a full disk may have only some; whether
+    something waits that cannot be written at all, or not.
+    """
     client = rig.client()
     consumer = rig.client()
     for number in range(16):
@@ -494,13 +499,18 @@ def test_what_was_consumed_leaves_in_parts_where_all_of_it_is_too_much(rig: Rig,
         commit(batch, sync)
 
     store.commit = small  # type: ignore[method-assign]
-    rig.say(client, send("big", queue="/queue/b", more="receipt:big\n"))
-    rig.say(consumer, "".join([f"ACK\nid:1-{number}\n\n\0" for number in range(1, 17)]))
+    if waiting:
+        rig.say(client, send("big", queue="/queue/b", more="receipt:big\n"))
+    acks = "".join([f"ACK\nid:1-{number}\n\n\0" for number in range(1, 17)])
+    rig.say(consumer, acks.replace("id:1-16\n", "id:1-16\nreceipt:last\n"))
     for _ in range(4):
         rig.turn()
         rig.loop.advance(RETRY)
     assert store.rows == {}, "all that was consumed could leave"
     assert rig.heard(client) == ""
+    if not waiting:
+        assert rig.heard(consumer) == "RECEIPT\nreceipt-id:last\n\n\0\n"
+        return
     store.commit = commit  # type: ignore[method-assign]
     rig.loop.advance(RETRY)
     rig.turn()

@@ -90,6 +90,8 @@ class Pump:
         """The part of it that waits for room while the rest is tried alone."""
         self._out: list[Op] = []
         """What is tried after that, where all of that rest was too much at a time."""
+        self._removing = False
+        """Whether the batch is such a rest, or a part of it."""
         self._position: int = broker.log.durable
         """Up to which the log was drained: not what was logged while the store was read at the start."""
         self._reads: list[Read] = []
@@ -251,10 +253,12 @@ class Pump:
         elif self._aside:
             # The watermark stays: what is before these ops still waits.
             self._batch, self._aside = self._aside, []
+            self._removing = False
             self._log.bytes -= size
             self._trouble.try_later(RETRY)
         else:
             self._batch = []
+            self._removing = False
             self._log.committed(self._position, size)
             self._broker.schedule.relieve()
         self._trouble.committed()
@@ -309,7 +313,9 @@ class Pump:
             return
         if isinstance(problem, StoreFull):
             self._full(problem)
-        elif isinstance(problem, StoreAway):
+            return
+        self._gather()
+        if isinstance(problem, StoreAway):
             self._trouble.store_away(problem)
         else:
             self._trouble.store_broken(problem)
@@ -317,14 +323,14 @@ class Pump:
     def _full(self, problem: StoreFull) -> None:
         """Write what still fits, and try the rest later."""
         self._trouble.store_full(str(problem))
-        if self._aside and len(self._batch) > 1:
-            # Less of it may fit: a database writes down what it is about to change.
-            self._out = self._batch + self._out
-            self._start_part(len(self._batch) // 2)
-            return
-        if self._aside:
+        if self._removing:
+            if len(self._batch) > 1:
+                # Less of it may fit: a database writes down what it is about to change.
+                self._out = self._batch + self._out
+                self._start_part(len(self._batch) // 2)
+                return
             # Nothing that removes something fits.
-            self._batch, self._out, self._aside = self._batch + self._out + self._aside, [], []
+            self._gather()
         elif self._reserve is not None and self._reserve.give_up():
             # What was accepted must still be written, and what is consumed removed: the reserve is for both.
             self.kick()
@@ -336,10 +342,17 @@ class Pump:
                 # The way out is free for what is consumed, though nothing new fits.
                 chosen = {id(op) for op in out}
                 self._aside = [op for op in self._batch if id(op) not in chosen]
-                self._batch = out
-                self._start(out)
+                self._removing = True
+                self._out = out
+                # All of these alone have just been too much where there was nothing else.
+                self._start_part(len(out) if self._aside else max(1, len(out) // 2))
                 return
         self._trouble.try_later(RETRY)
+
+    def _gather(self) -> None:
+        """Have in one batch again what was to be tried in parts, in its order."""
+        self._batch, self._out, self._aside = self._batch + self._out + self._aside, [], []
+        self._removing = False
 
     def _start_part(self, most: int) -> None:
         """Write up to ``most`` of those ops that remove something, while all else waits."""
