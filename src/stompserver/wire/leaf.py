@@ -157,7 +157,8 @@ def any_ack(octets: bytes, start: int) -> tuple[int, str | None, str | None, str
     if octets[start : start + 4] != b"ACK\n":
         return None
     stop: int = octets.find(b"\n\n", start)
-    if stop < 0 or octets[stop + 2 : stop + 3] != b"\0":
+    # Compiled, a slice that ends before it begins is a SystemError (mypyc 2.4.1), and not empty.
+    if stop < start + 4 or octets[stop + 2 : stop + 3] != b"\0":
         return None
     said: dict[bytes, bytes] = {}
     for line in octets[start + 4 : stop].split(b"\n"):
