@@ -318,6 +318,7 @@ SHAPES = {
     b"SEND": b"",
     b"": b"",
     b"SEND\ndestination:a\ncontent-length:1\n" + b"a:\n" * 200: b"",
+    b"SEND\ndestination:a" + b"".join([b"\n%d%s:" % (number, b"x" * 90) for number in range(11)]): b"",
 }
 LIKES = {
     FRAME: (len(FRAME), "/queue/a", None, b"content-length:2\nn:7\n", b"hi"),

@@ -243,10 +243,6 @@ class Session(Client, Talk):
                     # Not by the table, which costs a call by way of Python (bench: auto).
                     _find_receipt(frame, reply)
                     number = self.on_send(frame, reply)
-                elif connected and frame.command == "ACK" and not frame.body:
-                    # Nor this (bench: individual).
-                    _find_receipt(frame, reply)
-                    number = self.on_ack(frame, reply)
                 else:
                     _find_receipt(frame, reply)
                     if frame.command != "ACK":
@@ -956,15 +952,6 @@ class Session(Client, Talk):
 
     def on_ack(self, frame: Frame, reply: Reply) -> int:
         """ACK: this delivery, or with ack:client all up to it, is consumed."""
-        headers = frame.headers
-        if self.version.settles == BY_ACK_ID and "transaction" not in headers:
-            # The common case without a detour, as above.
-            name = headers.get("id", "")
-            delivery = self.deliveries.get(name)
-            if delivery is not None and delivery.held is None and delivery.subscription.mode == INDIVIDUAL:
-                del self.deliveries[name]
-                delivery.subscription.progress.settled(delivery)
-                return self.broker.ack(delivery)
         self.broker.work += FEW
         return acks.settle(self, frame, ACK, reply)
 

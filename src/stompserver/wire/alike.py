@@ -37,6 +37,9 @@ new shape, so the number doubles each time: a client that never says the same so
 KEPT: Final = 4
 """Shapes of one client that are known at a time."""
 
+LARGEST: Final = 1000
+"""Octets of a shape: that is more than clients of the field need, and no limit of memory sees what is learned."""
+
 MOST: Final = 100
 """Lines, and octets of a name or a line that counts as a whole, in a header block that has a shape."""
 
@@ -72,7 +75,8 @@ def shape(block: bytes, no_blanks: bool, whole: Set[bytes] = frozenset(), group:
         if len(part) > MOST or b"\\" in part or b"\r" in part or not part.isascii():
             return b""
         parts.append(bytes((len(part),)) + part + bytes((kind,)))
-    return b"".join(parts)
+    octets = b"".join(parts)
+    return octets if len(octets) <= LARGEST else b""
 
 
 class Learned:
