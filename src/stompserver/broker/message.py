@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr, u8
+
 OVERHEAD: Final = 1000
 """Bytes that a waiting message costs beside its body and header text (measured: 700 to 950)."""
 
@@ -44,6 +46,8 @@ _EXPIRES: Final = "expires"
 _GROUP: Final = "group"
 
 
+# It holds text and octets alone, so it can be in no cycle: the collector need not look at it (bench: auto, fill).
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Message:
     """One message. Treated as unchangeable once sent, but for what the broker itself counts.
 
@@ -96,6 +100,12 @@ class Message:
         persistent: bool = True,
         exceptions: int = -1,
     ) -> None:
+        # Those of one octet stand together, so that they take one word.
+        self.plain = plain
+        self.persistent = persistent
+        self.stored = False
+        self.state: u8 = WAITING
+        self.priority: u8 = NORMAL
         self.number: int = 0
         self.key: int = 0
         self.destination = destination
@@ -103,17 +113,12 @@ class Message:
         self.lines = b""
         self.body = body
         self.size: int = size
-        self.plain = plain
-        self.persistent = persistent
         self.exceptions: int = exceptions
         self.attempts: int = 0
-        self.priority: int = NORMAL
         self.expires: int = 0
         self.group: str = ""
         self.extras: dict[str, str] | None = None
         self.failed: int = 0
-        self.state: int = WAITING
-        self.stored = False
         self.head: bytes | None = None
         self.variants: dict[str, bytes] | None = None
 
@@ -196,7 +201,10 @@ class Message:
     def regain(self, kept: dict[str, str]) -> None:
         """Take back what ``kept`` gave. Raises ValueError when that is no such thing."""
         extras = dict(kept)
-        self.priority = int(extras.pop(_PRIORITY, NORMAL))
+        priority = int(extras.pop(_PRIORITY, NORMAL))
+        if not 0 <= priority <= HIGHEST:
+            raise ValueError(priority)
+        self.priority = priority
         self.expires = int(extras.pop(_EXPIRES, 0))
         self.group = extras.pop(_GROUP, "")
         self.extras = extras or None

@@ -21,6 +21,7 @@ FOREVER: Final = (1 << 62) - 1
 """A watermark that every position is below."""
 
 
+@mypyc_attr(acyclic=True)
 class Op:
     """One change: ``kind`` (PUT, MARK, REMOVE, DROP) to ``queue``.
 

@@ -164,6 +164,9 @@ class Lease:
         """Its subscription gets nothing more; what it has may still be settled."""
 
 
+# The collector does not look at it: who settles it, or ends its subscription, takes it out of the consumer's
+# ``deliveries``, and with that ends the cycle (tests/session/test_cycles.py; bench: individual, cumulative).
+@mypyc_attr(acyclic=True)
 class Delivery:
     """A message handed to a subscription that must settle it, under ``name``, the consumer's for it.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from stompserver.broker.message import DUPLICATE, Message
 from stompserver.broker.names.destination import DURABLE, QUEUE
 from stompserver.broker.names.pattern import is_pattern
@@ -39,6 +41,7 @@ LIGHT: Final = 8
 """Units of ``Desk.work`` that count for one."""
 
 
+@mypyc_attr(acyclic=True)
 class Action:
     """One part of a transaction: SEND of a message, or ACK or NACK of a delivery (for NACK with ``requeue``,
     ``delay`` and ``cause`` as Broker.nack takes them); a SEND with a ``plan`` is for later.

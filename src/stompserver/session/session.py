@@ -706,11 +706,12 @@ class Session(Client, Talk):
                 name = str(message.number)
                 if self.version.settles != BY_MESSAGE_ID:
                     name = pair(name, subscription.id)
-                other = self.deliveries.get(name)
-                if other is not None and not other.settled:
-                    name = acks.twin(self, name, number)
             delivery = Delivery(name, subscription, message, number)
-            self.deliveries[name] = delivery
+            other = self.deliveries.setdefault(name, delivery)
+            if other is not delivery:
+                if not other.settled:
+                    delivery.name = acks.twin(self, name, number)
+                self.deliveries[delivery.name] = delivery
             if subscription.lease is not None:
                 subscription.lease.add(delivery)
             if subscription.order is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from stompserver.wire.headers import TEXT_11
 
 LOGGED_BODY: Final = 64
@@ -55,6 +57,7 @@ class Lesson:
     __slots__ = ()
 
 
+@mypyc_attr(acyclic=True)
 class Frame:
     """A parsed frame. ``headers`` holds the first entry of each name (STOMP 1.2, Repeated Header Entries).
 
@@ -89,6 +92,7 @@ class Frame:
         return " ".join([self.command, *shown]) + (" | " + body if body else "")
 
 
+@mypyc_attr(acyclic=True)
 class PlainSend:
     """A SEND that was read in one step, because it differs from one before it in values alone (see ``alike``).
 
@@ -136,6 +140,7 @@ class PlainSend:
         return Frame("SEND", headers, self.body, not self.escaped, self.length)
 
 
+@mypyc_attr(acyclic=True)
 class PlainAck:
     """An ACK that was read in one step, because it says no more than these (each None where it does not), or nothing
     that means something. ``length`` is as in a frame.
