@@ -16,7 +16,7 @@ from stompserver.broker.oplog import PUT
 from stompserver.session.events import Traced
 from stompserver.session.session import Session
 from stompserver.stores.record import decode, encode
-from stompserver.wire.alike import KEPT, LEARN
+from stompserver.wire.alike import KEPT, LEARN, Alike
 
 LESSON = b"SEND\ndestination:/queue/a\ncolour:red\ncontent-length:1\nn:0\n\nx\0" * (LEARN + 1)
 
@@ -59,7 +59,8 @@ OTHERS = st.sampled_from(
 
 def untaught(peer: Any) -> None:
     """Have nothing learned of what ``peer`` sends from now on."""
-    peer.session.parser._alike._due = 1 << 60
+    alike = peer.session.parser._alike = Alike()
+    alike._due = 1 << 60
 
 
 def seen(

@@ -175,6 +175,12 @@ class Broker(Desk):
             return self.send(message, sender)
         if message.size > self.room and message.persistent:
             raise self.no_room(message.size)
+        return self._place(queue, message)
+
+    def _place(self, queue: Queue, message: Message) -> int:
+        """Send a message that asks for nothing special, for which there is room, to a ``queue`` in use that is not
+        guarded.
+        """
         self.enqueued += 1
         number: int = self.number + 1
         self.number = number
@@ -530,12 +536,25 @@ class Broker(Desk):
             )
             return UNDER_WAY
         self._admit_all(needs, held, 0)
+        queue: Queue | None = None
         with self.log.transaction():
             for action in needs.actions:
                 message = action.message
                 if message is not None and action.plan is None:
-                    # Not by way of the other, which costs a call (bench: clients).
-                    self.send(message, sender, True)
+                    if (
+                        queue is None
+                        or queue.name != message.destination
+                        or queue.deleted
+                        or queue.guarded
+                        or queue.idle
+                        or message.extras is not None
+                        or message.expires
+                    ):
+                        self.send(message, sender, True)
+                        queue = self.queues.get(message.destination)
+                    else:
+                        # Most send to one queue (bench: clients).
+                        self._place(queue, message)
                 else:
                     self._do(sender, action)
         return self.log.position

@@ -33,7 +33,7 @@ class Share:
     stay until their time has come or somebody takes them away. What is in a share counts as memory too.
     """
 
-    __slots__ = ("_fixed", "_memory", "_parts", "used")
+    __slots__ = ("_fixed", "_memory", "_parts", "most", "used")
 
     def __init__(self, memory: Memory, parts: int, fixed: bool = False) -> None:
         self._memory = memory
@@ -41,18 +41,17 @@ class Share:
         self._fixed = fixed
         """Whether these are no messages."""
         self.used: int = 0
+        self.resize()
 
-    @property
-    def most(self) -> int:
+    def resize(self) -> None:
+        """The memory has another limit."""
+        self.most: int = self._memory.limit * self._parts // PARTS
         """Bytes that it may take."""
-        return self._memory.limit * self._parts // PARTS
 
     def fits(self, bytes: int) -> bool:
         """Whether there is room for so many more."""
         memory = self._memory
-        return (
-            self.used + bytes <= self.most and memory.lent + bytes <= memory.limit - memory.limit // MESSAGES
-        )
+        return self.used + bytes <= self.most and memory.lent + bytes <= memory.lendable
 
     @property
     def exceeded(self) -> bool:
@@ -103,8 +102,8 @@ class Memory:
     paused above ``high`` and go on below ``low``; ``limit`` is where even a client that must not be paused (it owes
     ACKs, or a COMMIT) is refused.
 
-    ``lent`` is what all shares hold. Whoever wants more than his share has is refused, so that all of them together
-    can never keep producers waiting for good. ``unsent`` is what clients have not read.
+    ``lent`` is what all shares hold, ``lendable`` what they may. Whoever wants more than his share has is refused, so
+    that all of them together can never keep producers waiting for good. ``unsent`` is what clients have not read.
     """
 
     __slots__ = (
@@ -116,6 +115,7 @@ class Memory:
         "high",
         "histories",
         "idle",
+        "lendable",
         "lent",
         "limit",
         "low",
@@ -132,7 +132,7 @@ class Memory:
         self.fixed: int = 0
         self.lent: int = 0
         self.unsent = Unsent(self)
-        self.resize(limit)
+        self._resize(limit)
         self.histories = Share(self, 8)
         self.retained = Share(self, 4)
         self.schedule = Share(self, 6)
@@ -145,7 +145,23 @@ class Memory:
 
     def resize(self, limit: int) -> None:
         """Take another limit, in bytes, while running."""
+        self._resize(limit)
+        for share in (
+            self.histories,
+            self.retained,
+            self.schedule,
+            self.transactions,
+            self.duplicates,
+            self.subscriptions,
+            self.durables,
+            self.idle,
+            self.groups,
+        ):
+            share.resize()
+
+    def _resize(self, limit: int) -> None:
         self.limit: int = limit
+        self.lendable: int = limit - limit // MESSAGES
         self.ample: int = limit // 2
         self.high: int = limit * 4 // 5
         self.low: int = limit * 7 // 10

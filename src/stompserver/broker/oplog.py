@@ -56,6 +56,18 @@ class Op:
         self.live = True
 
 
+def weigh(ops: list[Op]) -> tuple[int, int]:
+    """Bytes of the messages that ``ops`` put, and of those that nothing but the log has (bench: fill)."""
+    put: int = 0
+    paged: int = 0
+    for op in ops:
+        if op.kind == PUT:
+            put += op.size
+        if op.paged:
+            paged += op.size
+    return put, paged
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Debtor(metaclass=ABCMeta):
     """Who has something to say when what was logged is durable: a RECEIPT, or an answer."""

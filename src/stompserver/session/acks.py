@@ -11,7 +11,7 @@ from stompserver.broker.slices import BUDGET
 from stompserver.broker.subscription import AUTO, Delivery, Order, Subscription
 from stompserver.errors import ProtocolError
 from stompserver.session.by_message import ByMessage
-from stompserver.session.client import Client
+from stompserver.session.client import NO_TWINS, NONE_LAPSED, Client
 from stompserver.session.dialect import values
 from stompserver.session.other_words import reworded
 from stompserver.session.reply import Reply
@@ -194,6 +194,8 @@ def _lapse_message(session: Client, delivery: Delivery) -> None:
 def lapse(session: Client, delivery: Delivery) -> None:
     """The lease of ``delivery`` is over: it is not the client's any more."""
     name = _called(session, delivery.name)
+    if session.lapsed is NONE_LAPSED:
+        session.lapsed = {}
     _lapse_message(session, delivery)
     if session.deliveries.get(delivery.name) is delivery:
         forget(session, delivery)
@@ -223,6 +225,8 @@ def twin(session: Client, name: str, number: int) -> str:
     a name of its own until then, made of ``number``, which no other delivery of the connection has.
     """
     own = name + "\0" + str(number)
+    if session.twins is NO_TWINS:
+        session.twins = {}
     session.twins.setdefault(name, []).append(own)
     return own
 

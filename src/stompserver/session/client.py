@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stompserver.broker.broker import Action, Broker
 from stompserver.broker.subscription import Consumer
@@ -26,6 +26,14 @@ from stompserver.wire.headers import Text
 if TYPE_CHECKING:
     from stompserver.broker.slices import Waiting
     from stompserver.session.roster import Roster
+
+
+NONE_LAPSED: Final[dict[str, None]] = {}
+"""Stands for the names of nobody's deliveries, and is never added to; likewise the next two."""
+
+NO_TWINS: Final[dict[str, list[str]]] = {}
+
+_NONE_TOLERATED: Final[dict[str, int]] = {}
 
 
 class Occupied(Exception):
@@ -82,9 +90,10 @@ class Client(Consumer):
         self.by_message: ByMessage | None = None
         self.principal: Principal = settings.anybody
         self.routes = Routes(broker)
-        self.lapsed: dict[str, None] = {}
-        self.tolerated: dict[str, int] = {}
-        self.twins: dict[str, list[str]] = {}
+        # Most clients never need these, so all share one that is empty (bench: idle).
+        self.lapsed = NONE_LAPSED
+        self.tolerated = _NONE_TOLERATED
+        self.twins = NO_TWINS
         self.occupied: int = 0
         """How much is under way that was asked for: another frame that asks for such work waits for it."""
         self.waiting: Waiting | None = None
@@ -144,6 +153,8 @@ class Client(Consumer):
     def tolerate(self, kind: str, times: int = 1) -> None:
         """Count something that is against the rules and was tolerated (see dialect.headers.TOLERATED)."""
         if times:
+            if self.tolerated is _NONE_TOLERATED:
+                self.tolerated = {}
             self.tolerated[kind] = self.tolerated.get(kind, 0) + times
 
     def warn(self, reply: Reply, text: str) -> None:

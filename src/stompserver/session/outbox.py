@@ -61,6 +61,25 @@ class Outbox:
         self.answers = 0
         return taken
 
+    def whole(self, large: int, most: int) -> bytes:
+        """The same where it is one piece of at most ``most`` bytes, that begins with a frame; else nothing, and none
+        is taken.
+        """
+        out = self.pieces
+        count: int = len(out)
+        if self._left or self.bytes > most or not count:
+            return b""
+        octets = out[0]
+        if count > 1:
+            # As in ``take``.
+            if self.bytes >= large // 4 * count:
+                return b""
+            octets = b"".join(out)
+        out.clear()
+        self.bytes = 0
+        self.answers = 0
+        return octets
+
     def drop(self) -> None:
         """Let go of all frames of which nothing was taken."""
         del self.pieces[self._left :]

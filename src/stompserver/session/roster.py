@@ -9,6 +9,7 @@ from typing import Final
 from stompserver.broker.names.durable import Key, Parts
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming
+from stompserver.session.reply import Reply
 from stompserver.session.settings import REFUSE, SHARE
 from stompserver.session.talk import Talk
 
@@ -31,11 +32,13 @@ class Roster:
     number.
     """
 
-    __slots__ = ("_clients", "_held", "_holders", "_newest", "_temporary", "dirty")
+    __slots__ = ("_clients", "_held", "_holders", "_newest", "_temporary", "dirty", "reply")
 
     def __init__(self, newest: int = 0) -> None:
         self._newest: int = newest >> MESSAGES
         """The newest mark."""
+        self.reply = Reply()
+        """The answer to the frame in hand, whoever sent it: they are done one after the other (bench: idle)."""
         self.dirty: list[Talk] = []
         """Sessions with something new to be written, each once; the shell empties it."""
         self._clients: dict[str, dict[Client, None]] = {}

@@ -67,6 +67,14 @@ class Talk:
         """
 
     @abstractmethod
+    def take_whole(self, large: int, most: int, now: float) -> bytes:
+        """All octets to send at ``now``, where that is the usual case and nothing else is to be thought of: there are
+        ``most`` bytes at most, one piece is better than several (``large`` as in ``take_pieces``), and the
+        conversation goes on. They count as written, and the way to the client as one that takes more. Else nothing,
+        and all is as before.
+        """
+
+    @abstractmethod
     def written(self, now: float) -> None:
         """What was taken is on its way to the client."""
 

@@ -142,3 +142,7 @@ class Alike:
             self._next = (self._next + 1) % KEPT
         self.first = self.learned[0]
         self.known = tuple([each.octets for each in self.learned])
+
+
+NOTHING_LEARNED: Final = Alike()
+"""Of clients that send nothing, which are most (bench: idle). It never learns."""

@@ -6,7 +6,7 @@ from collections.abc import Set
 from typing import Final
 
 from stompserver.errors import ProtocolError
-from stompserver.wire.alike import Alike, shape
+from stompserver.wire.alike import NOTHING_LEARNED, Alike, shape
 from stompserver.wire.body import Body
 from stompserver.wire.frame import AnyFrame, Frame, Lesson, PlainAck, PlainSend, stripped, weight
 from stompserver.wire.headers import RAW, Text
@@ -82,7 +82,7 @@ class Parser:
         """Frames without a body whose content-length said that they had one, and was tolerated."""
         self.strays: int = 0
         """Blanks and NULs between frames that were tolerated."""
-        self._alike = Alike()
+        self._alike = NOTHING_LEARNED
         self._rest: bytes = _EMPTY
         self._at: int = 0
         """Octets of ``_rest`` that are parsed, after a ``feed`` that came to its limit of frames; else 0."""
@@ -105,6 +105,8 @@ class Parser:
 
     def due(self) -> bool:
         """There was a SEND with a ``block`` that could have been read in one step. Whether to ``learn`` of it."""
+        if self._alike is NOTHING_LEARNED:
+            self._alike = Alike()
         return self._alike.due()
 
     def learn(
@@ -114,6 +116,8 @@ class Parser:
         names in ``whole``, nothing more is to be found out than ``lesson``: they are read in one step from now on, as
         a PlainSend (see ``alike``). The value of the name ``group`` is told.
         """
+        if self._alike is NOTHING_LEARNED:
+            self._alike = Alike()
         self._alike.learn(shape(block, self.text.trim, whole, group), lesson)
 
     @property

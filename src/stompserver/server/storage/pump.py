@@ -11,7 +11,7 @@ from typing import Final
 
 from stompserver.broker.broker import Broker
 from stompserver.broker.message import Message
-from stompserver.broker.oplog import FOREVER, MARK, PUT, REMOVE, Op
+from stompserver.broker.oplog import FOREVER, MARK, PUT, REMOVE, Op, weigh
 from stompserver.broker.queues.queue import Queue
 from stompserver.broker.queues.window import Reader
 from stompserver.errors import StoreAway, StoreError, StoreFull
@@ -246,8 +246,8 @@ class Pump:
         self.kick()
 
     def _committed(self, batch: list[Op], space: Space) -> None:
-        size = sum([op.size for op in batch if op.kind == PUT])
-        self._broker.memory.used -= sum([op.size for op in batch if op.paged])
+        size, paged = weigh(batch)
+        self._broker.memory.used -= paged
         if self._out:
             self._start_part(len(batch))
         elif self._aside:
