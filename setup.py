@@ -20,6 +20,7 @@ CORE = (
     "broker/**/*.py",
     "manage/**/*.py",
     "session/**/*.py",
+    "stores/leaf.py",
     "stores/record.py",
     "stores/lmdb/batch.py",
 )
@@ -94,7 +95,8 @@ def core() -> list[Extension]:
         # does not spare it the search.
         module.extra_compile_args = [*module.extra_compile_args, "-Wno-error", "-Wno-all", "-w"]
     leaf = Extension("stompserver.wire._leaf", ["src/stompserver/wire/_leaf.c"])
-    return [*modules, leaf]
+    records = Extension("stompserver.stores._leaf", ["src/stompserver/stores/_leaf.c"])
+    return [*modules, leaf, records]
 
 
 class Build(build_ext):

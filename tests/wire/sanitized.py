@@ -1,18 +1,14 @@
 """The leaf in C beside its twin in Python, on octets that nobody sends: `sanitized.py MODULE SEED SECONDS`.
 
-Run by test_sanitizers.py in a process of its own, with the sanitizers' libraries loaded first: they end it with a
-report at the first octet that is read or written where it must not be. It prints how many calls were compared.
+Run by test_sanitizers.py in a process of its own, see ``sanitized`` and ``compare`` of tests/leaves.py.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib.machinery
-import importlib.util
-import sys
-import time
 from random import Random
 from types import ModuleType
+
+from tests.leaves import compare
 
 from stompserver.wire import alike
 from stompserver.wire import leaf as twin
@@ -142,32 +138,5 @@ def calls(random: Random) -> list[tuple[str, tuple[object, ...]]]:
     return found
 
 
-def load(path: str) -> ModuleType:
-    loader = importlib.machinery.ExtensionFileLoader("stompserver.wire._leaf", path)
-    spec = importlib.util.spec_from_file_location("stompserver.wire._leaf", path, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
-
-
-def main() -> None:
-    path, seed, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    random = Random(seed)
-    leaf = load(path)
-    end = time.monotonic() + seconds
-    compared = 0
-    while time.monotonic() < end or compared < 5000:
-        for name, arguments in calls(random):
-            wanted = outcome(twin, name, arguments)
-            got = outcome(leaf, name, arguments)
-            if got != wanted:
-                sys.exit(f"{name}{arguments!r}:\nC      {got!r}\nPython {wanted!r}")
-            compared += 1
-    # Frees what caches hold under the sanitizers' eyes, too.
-    gc.collect()
-    print(compared)
-
-
 if __name__ == "__main__":
-    main()
+    compare("stompserver.wire._leaf", twin, calls, outcome)

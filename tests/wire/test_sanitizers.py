@@ -2,74 +2,39 @@
 
 from __future__ import annotations
 
-import importlib.machinery
 import os
-import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.leaves import sanitized, source_of
 
 from stompserver.wire import leaf as twin
 
 HERE = Path(__file__).parent
-SOURCE = Path(twin.__file__).with_name("_leaf.c")
-SANITIZE = [
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=all",
-    "-fno-omit-frame-pointer",
-    "-g",
-    "-O1",
-]
+SOURCE = source_of(twin)
 SECONDS = 20.0
-
-# Python's own memory is allocated so that each object has its place and its end; it leaves things behind on purpose.
-ENVIRONMENT = {
-    "PYTHONMALLOC": "malloc",
-    "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99",
-    "UBSAN_OPTIONS": "print_stacktrace=1:exitcode=99",
-}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def sanitized(tmp_path_factory: pytest.TempPathFactory, compiler: Callable[[Path, Path], list[str]]) -> Run:
-    """Run the script with the leaf of `source`, built with the sanitizers; with those libraries loaded first."""
-    room = tmp_path_factory.mktemp("sanitized")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """``run(source, seed, seconds)``: the script with the leaf of that source, see ``sanitized``."""
+    return partial(_run, tmp_path_factory.mktemp("sanitized"))
 
-    def run(source: Path, seed: int, seconds: float) -> subprocess.CompletedProcess[str]:
-        module = room / f"{source.stem}{importlib.machinery.EXTENSION_SUFFIXES[0]}"
-        if not module.exists():
-            command = [*compiler(source, module), *SANITIZE]
-            done = subprocess.run(command, capture_output=True, text=True)
-            assert done.returncode == 0, f"{shlex.join(command)}:\n{done.stderr}"
-        program = compiler(source, module)[0]
-        libraries = []
-        for name in ("libasan.so", "libubsan.so"):
-            found = subprocess.run(
-                [program, f"-print-file-name={name}"], capture_output=True, text=True
-            ).stdout
-            libraries.append(found.strip())
-        if not all(Path(library).is_absolute() for library in libraries):
-            pytest.skip(f"{program} has no sanitizers: {libraries}")
-        return subprocess.run(
-            [sys.executable, str(HERE / "sanitized.py"), str(module), str(seed), str(seconds)],
-            env={**os.environ, **ENVIRONMENT, "LD_PRELOAD": " ".join(libraries)},
-            capture_output=True,
-            text=True,
-        )
 
-    return run
+def _run(room: Path, source: Path, seed: int, seconds: float) -> subprocess.CompletedProcess[str]:
+    return sanitized(HERE / "sanitized.py", source, room, seed, seconds)
 
 
 @pytest.mark.long
-def test_octets_that_nobody_sends(sanitized: Run) -> None:
+def test_octets_that_nobody_sends(run: Run) -> None:
     seed = int(os.environ.get("FUZZ_SEED", time.time_ns() % 1_000_000_000))
-    done = sanitized(SOURCE, seed, SECONDS)
+    done = run(SOURCE, seed, SECONDS)
     assert done.returncode == 0, f"seed {seed}:\n{done.stdout[-2000:]}\n{done.stderr[-5000:]}"
     assert int(done.stdout) > 10_000
 
@@ -83,13 +48,11 @@ def test_octets_that_nobody_sends(sanitized: Run) -> None:
         ("kind = KIND[octet];", "kind = KIND[octet > 127 ? octet + 200 : octet];", "out of bounds"),
     ],
 )
-def test_a_mistake_would_be_noticed(
-    sanitized: Run, tmp_path: Path, right: str, wrong: str, said: str
-) -> None:
+def test_a_mistake_would_be_noticed(run: Run, tmp_path: Path, right: str, wrong: str, said: str) -> None:
     text = SOURCE.read_text()
     assert right in text
     source = tmp_path / f"mistake_{len(wrong)}.c"
     source.write_text(text.replace(right, wrong))
-    done = sanitized(source, 1, SECONDS)
+    done = run(source, 1, SECONDS)
     assert done.returncode != 0
     assert said in done.stderr, done.stderr[-3000:]

@@ -874,8 +874,8 @@ class Session(Client, Talk):
             return self.on_send(whole, reply)
         self._sent += 1
         body = frame.body
-        if queue is not None:
-            # The same text for all that wait in it (bench: memory).
+        if queue is not None and queue.waiting:
+            # The same text for all that wait in it.
             name = queue.name
         message = Message(name, None, body, frame.length + len(body) + OVERHEAD, not frame.escaped)
         message.lines = frame.lines

@@ -15,32 +15,37 @@ each in the tests.
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 from zlib import crc32
 
 from stompserver.broker.message import Message
 from stompserver.errors import StoreDamaged, StoreForeign
+from stompserver.stores.leaf import CHECK, HEAD, LENGTH, PERSISTENT, PLAIN, START, WHOLE
+from stompserver.stores.native import decode_plain, encode_relayed
 
 FORMAT: Final = 2
 
-_HEAD: Final = struct.Struct(">BBiIQQIQ")
-_CHECK: Final = struct.Struct(">I")
-_WHOLE: Final = struct.Struct(_HEAD.format + "I")
-_START: Final = _HEAD.size + _CHECK.size
-
-_LENGTH: Final = b"content-length:"
-
-_PLAIN: Final = 1
-_PERSISTENT: Final = 2
 _KEPT: Final = 4
 
 
 def encode(message: Message) -> bytes:
     """``message`` as a record; its key is not in it."""
     lines = message.lines
-    parts = [message.destination]
     kept = message.kept()
+    if lines and not kept:
+        whole = encode_relayed(
+            message.destination,
+            lines,
+            message.body,
+            (PLAIN if message.plain else 0) | (PERSISTENT if message.persistent else 0),
+            message.exceptions,
+            message.attempts,
+            message.number,
+            message.size,
+        )
+        if whole is not None:
+            return whole
+    parts = [message.destination]
     if kept:
         parts.append(str(len(kept)))
         for name, value in kept.items():
@@ -53,11 +58,9 @@ def encode(message: Message) -> bytes:
             parts.append(name)
             parts.append(value)
         text = _text(parts).encode("utf-8", "surrogateescape")
-    head = _HEAD.pack(
+    head = HEAD.pack(
         FORMAT if kept else 1,
-        (_PLAIN if message.plain else 0)
-        | (_PERSISTENT if message.persistent else 0)
-        | (_KEPT if kept else 0),
+        (PLAIN if message.plain else 0) | (PERSISTENT if message.persistent else 0) | (_KEPT if kept else 0),
         message.exceptions,
         message.attempts,
         message.number,
@@ -66,7 +69,7 @@ def encode(message: Message) -> bytes:
         len(message.body),
     )
     check = crc32(message.body, crc32(text, crc32(head)))
-    return b"".join((head, _CHECK.pack(check), text, message.body))
+    return b"".join((head, CHECK.pack(check), text, message.body))
 
 
 def _text(parts: list[str]) -> str:
@@ -79,7 +82,7 @@ def _text(parts: list[str]) -> str:
 
 def _joined(lines: bytes, plain: bool) -> bytes:
     """Header lines without content-length as NUL, name, NUL, value ... (bench: persistent)."""
-    at: int = 0 if lines.startswith(_LENGTH) else lines.index(b"\n" + _LENGTH) + 1
+    at: int = 0 if lines.startswith(LENGTH) else lines.index(b"\n" + LENGTH) + 1
     rest = lines[:at] + lines[lines.index(b"\n", at) + 1 :]
     if not rest:
         return b""
@@ -90,21 +93,34 @@ def _joined(lines: bytes, plain: bool) -> bytes:
     return b"\\".join(parts)
 
 
-def decode(key: int, record: bytes) -> Message:
-    """The message of a record. Raises StoreDamaged, or StoreForeign for a format of a newer version."""
-    if len(record) < _START:
+def decode(key: int, record: bytes, known: str = "") -> Message:
+    """The message of a record; its destination is the object ``known`` where it is the same text.
+
+    Raises StoreDamaged, or StoreForeign for a format of a newer version.
+    """
+    found = decode_plain(record, known)
+    if found is not None:
+        destination, lines, body, persistent, exceptions, attempts, number, size = found
+        message = Message(destination, None, body, size, True, persistent, exceptions)
+        message.lines = lines
+        message.key = key
+        message.number = number
+        message.attempts = attempts
+        message.stored = True
+        return message
+    if len(record) < START:
         raise StoreDamaged(f"record of {len(record)} bytes is shorter than its head")
-    format, flags, exceptions, attempts, number, size, text_length, body_length, check = _WHOLE.unpack_from(
+    format, flags, exceptions, attempts, number, size, text_length, body_length, check = WHOLE.unpack_from(
         record
     )
     if not 0 < format <= FORMAT:
         raise StoreForeign(f"record format {format}; this version knows {FORMAT}")
-    if len(record) != _START + text_length + body_length:
-        raise StoreDamaged(f"record of {len(record)} bytes should have {_START + text_length + body_length}")
-    end = _START + text_length
-    if check != crc32(record[_START:], crc32(record[: _HEAD.size])):
+    if len(record) != START + text_length + body_length:
+        raise StoreDamaged(f"record of {len(record)} bytes should have {START + text_length + body_length}")
+    end = START + text_length
+    if check != crc32(record[START:], crc32(record[: HEAD.size])):
         raise StoreDamaged("checksum does not fit")
-    text = record[_START:end]
+    text = record[START:end]
     try:
         parts = text.decode().split("\0")
     except UnicodeDecodeError:
@@ -128,8 +144,8 @@ def decode(key: int, record: bytes) -> Message:
         headers,
         record[end:],
         size,
-        flags & _PLAIN != 0,
-        flags & _PERSISTENT != 0,
+        flags & PLAIN != 0,
+        flags & PERSISTENT != 0,
         exceptions,
     )
     if start > 1:
@@ -146,4 +162,4 @@ def decode(key: int, record: bytes) -> Message:
 
 def size_of(record: bytes) -> int:
     """The size of the message of a record, as far as that can be told; the record may be damaged."""
-    return _HEAD.unpack_from(record)[5] if len(record) >= _HEAD.size else 0
+    return HEAD.unpack_from(record)[5] if len(record) >= HEAD.size else 0

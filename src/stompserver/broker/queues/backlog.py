@@ -11,6 +11,7 @@ from stompserver.broker.deadlines import Timed
 from stompserver.broker.message import DEAD, NUMBER, OUT, WAITING, Message
 from stompserver.broker.names.policy import Policy
 from stompserver.broker.queues.line import Line
+from stompserver.broker.queues.ring import Ring
 from stompserver.broker.queues.shared import Shared
 from stompserver.broker.queues.sweep import Sweep
 from stompserver.broker.queues.window import Reader, Window
@@ -46,6 +47,7 @@ class Backlog(Reader):
         "enqueued",
         "expiries",
         "gone",
+        "guarded",
         "held",
         "idle",
         "keeper",
@@ -60,6 +62,7 @@ class Backlog(Reader):
         "ready",
         "resting",
         "returned",
+        "ring",
         "round",
         "shedding",
         "slices",
@@ -76,6 +79,22 @@ class Backlog(Reader):
 
     def __init__(self, name: str, shared: Shared, policy: Policy) -> None:
         super().__init__(name)
+        # What every message asks for stands at the beginning, next to each other (bench: growth).
+        self.log = shared.log
+        self.waiting: int = 0
+        """Messages ready, returned and paged: not those that are delivered and not settled, nor ``delayed`` ones."""
+        self.passed: int = 0
+        """Messages that were consumed as they came; neither ``enqueued`` nor ``dequeued`` counts them."""
+        self.ring: Ring = Ring()
+        """Whose turn it is."""
+        self.special = False
+        """Whether a message that comes needs more than a place in line."""
+        self.guarded = False
+        """Whether a message needs room under the policy's limits, or has a place of its own by its priority."""
+        self.idle = False
+        """Whether the broker may forget it."""
+        self.shedding = False
+        """Whether it gives up messages at the moment that it has no room for."""
         self.memory = shared.memory
         self.window = shared.window
         self.policy = policy
@@ -121,18 +140,6 @@ class Backlog(Reader):
         """Keys of messages in memory above the window's tail, with the position of the op that removed them (0: still
         here): when the window comes to their place in the store it leaves them out. None while nobody chooses.
         """
-        # What every message asks for is next to each other, here and at the beginning of Queue (bench: growth).
-        self.log = shared.log
-        self.waiting: int = 0
-        """Messages ready, returned and paged: not those that are delivered and not settled, nor ``delayed`` ones."""
-        self.special = False
-        """Whether a message that comes needs more than a place in line."""
-        self.passed: int = 0
-        """Messages that were consumed as they came; neither ``enqueued`` nor ``dequeued`` counts them."""
-        self.idle = False
-        """Whether the broker may forget it."""
-        self.shedding = False
-        """Whether it gives up messages at the moment that it has no room for."""
 
     def _overflows(self, message: Message) -> bool:
         """Whether the window has no room for it."""

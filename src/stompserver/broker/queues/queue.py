@@ -59,7 +59,6 @@ class Queue(Backlog, Source):
         "ending",
         "exclusive",
         "expiry",
-        "guarded",
         "matching",
         "overdue",
         "passing",
@@ -68,17 +67,13 @@ class Queue(Backlog, Source):
         "rank",
         "rested",
         "returning",
-        "ring",
         "routes",
         "stopped",
     )
 
     def __init__(self, name: str, shared: Shared, policy: Policy) -> None:
         super().__init__(name, shared, policy)
-        self.ring: Ring = Ring()
         self.matching: Matching | None = None
-        self.guarded = False
-        """Whether a message needs room under the policy's limits, or has a place of its own by its priority."""
         self.rank: Rank | None = None
         """What places messages have, where they have priorities."""
         self.routes: set[RouteTable] | None = None

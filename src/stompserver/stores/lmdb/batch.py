@@ -57,11 +57,13 @@ def gathered(
     """
     found: list[Message | bytes] = []
     held = 0
+    known = ""
     for place, record in items:
         if not place.startswith(prefix):
             break
         try:
-            message = decode(int.from_bytes(place[8:], "big"), record)
+            message = decode(int.from_bytes(place[8:], "big"), record, known)
+            known = message.destination
         except (StoreError, ValueError):
             if len(place) != 2 * NUMBER.size:
                 raise StoreDamaged(f"a key of {len(place)} octets") from None
