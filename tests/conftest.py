@@ -15,13 +15,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
 import stompserver
 from stompserver.cli import core
+
+if TYPE_CHECKING:
+    from papers import Papers
+
+# What several folders of tests share lies beside this file.
+sys.path.insert(0, str(Path(__file__).parent))
 
 # HYPOTHESIS_PROFILE=long looks further, for minutes. No deadlines, and no look at how long it takes to make examples:
 # machines of the CI are slow at times.
@@ -298,6 +304,15 @@ def start_shared_server(
 def server(start_shared_server: StartServer) -> RunningServer:
     """One server with default options for all tests that only need destinations of their own."""
     return start_shared_server()
+
+
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    """A CA, and certificates that it signed."""
+    # Half a second of imports that most runs of a few tests do without.
+    from papers import Papers
+
+    return Papers(tmp_path_factory.mktemp("papers"))
 
 
 def pytest_report_header() -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from stompserver.server.process.process import Identity
+    from stompserver.server.renewal import Renewal
 
 logger = logging.getLogger("stompserver")
 
@@ -121,6 +123,8 @@ def usage() -> str:
 def _spelling(key: str) -> str:
     option = OPTIONS[key]
     short = f"-{option.short}, " if option.short else "    "
+    if option.alone:
+        return f"{short}--{flag_of(key)}[={option.metavar}]"
     if option.parse is not values.boolean:
         return f"{short}--{flag_of(key)}={option.metavar}"
     return f"{short}--{flag_of(key)}" if option.original else f"{short}--[no-]{flag_of(key)}"
@@ -164,7 +168,9 @@ def check(loaded: Loaded) -> int:
 
     warnings += circles(loaded.config)
     warnings += raise_file_limit(loaded.config.max_connections)
-    print("\n".join([*_effective(loaded), *_listeners(loaded), *described(loaded)]))
+    renewal = _renewal(loaded.config)
+    print("\n".join([*_effective(loaded), *_listeners(loaded), *described(loaded), *_certificates(renewal)]))
+    warnings += _about_certificates(loaded.config, renewal)
     for warning in warnings:
         print(f"stompserver: warning: {one_line(warning)}", file=sys.stderr)
     return OK
@@ -202,6 +208,32 @@ def _listeners(loaded: Loaded) -> Iterator[str]:
         for key, text in dialects.of_server_alone(section.given.get("dialect", ("", ""))[0] or ""):
             if OPTIONS[key].parse(text) != getattr(loaded.config, attribute_of(key)):
                 yield f"{f'    # {key}: {values.quoted(text)}':<40} # not so: queues are the same for all listeners"
+
+
+def _certificates(renewal: Renewal | None) -> Iterator[str]:
+    if renewal is not None:
+        from stompserver.server.renewal import line_about
+
+        yield ""
+        for each in renewal.certificates():
+            yield "# " + one_line(line_about(each))
+
+
+def _about_certificates(config: Config, renewal: Renewal | None) -> Iterator[str]:
+    """What there is to warn of."""
+    if renewal is not None:
+        from time import time
+
+        for each in renewal.certificates():
+            if problem := each.problem(time()):
+                yield problem
+            if not each.names:
+                yield f"{each.path}: there are no names in it (subjectAltName), so most clients do not take it"
+    for number in range(len(config.listeners) + 1):
+        effective = config.of_listener(number)
+        if effective.tls_login != "no" and not config.auth and effective.tls_client_cert != "need":
+            where = f"listeners: item {number}: " if number else ""
+            yield f"{where}tls-login: without auth, clients that have no certificate are let in as nobody"
 
 
 # --hash-password
@@ -261,7 +293,7 @@ def run(read: Callable[[], Loaded]) -> int:
     from stompserver.server import listeners
     from stompserver.server.policies import circles
     from stompserver.server.process import process
-    from stompserver.server.process.service import Service
+    from stompserver.server.process.service import Service, make_server
     from stompserver.stores.base import store_class
 
     store_class(config.queue)
@@ -271,13 +303,17 @@ def run(read: Callable[[], Loaded]) -> int:
 
     with contextlib.ExitStack() as stack:
         warnings = [*loaded.warnings, *circles(config), *process.raise_file_limit(config.max_connections)]
-        sockets = [stack.enter_context(each) for each in listeners.bind_all(config)]
+        given = listeners.given_sockets(os.environ)
+        sockets = [stack.enter_context(each) for each in listeners.bind_all(config, given)]
+        # While who starts it may still read keys that its user may not.
+        renewal = _renewal(config)
         _make_folders(config, who)
         readiness = process.daemonize() if config.daemon else process.Readiness()
         try:
             _settle(config, who, warnings)
             with asyncio.Runner(loop_factory=factory) as runner:
-                return runner.run(Service(loaded, read).run(sockets, readiness))
+                service = Service(loaded, read, partial(make_server, renewal=renewal))
+                return runner.run(service.run(sockets, readiness))
         except StompserverError as error:
             readiness.failed(_code_of(error), f"stompserver: {one_line(str(error))}")
             if not config.daemon:
@@ -285,6 +321,18 @@ def run(read: Callable[[], Loaded]) -> int:
             if logger.hasHandlers():  # else the log could not be opened
                 logger.error("%s", error, extra={"event": "failed"})
             return _code_of(error)
+
+
+def _renewal(config: Config) -> Renewal | None:
+    """The certificates of listeners with TLS; None where there are none. Raises ConfigError."""
+    from stompserver.server.fronts import fronts_of
+
+    fronts = fronts_of(config)
+    if all(front.wanted is None for front in fronts):
+        return None
+    from stompserver.server.renewal import Renewal
+
+    return Renewal(fronts)
 
 
 def _identity(loaded: Loaded) -> Identity | None:

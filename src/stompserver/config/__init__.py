@@ -1,6 +1,7 @@
 """Configuration: defaults < file < environment < command line, each option declared once in ``options``.
 
-``option`` says what is known about an option, ``dialects`` which ones a word sets. Texts come from ``command_line``
+``option`` says what is known about an option, ``dialects`` which ones a word sets, ``front`` has those of what comes
+before STOMP. Texts come from ``command_line``
 and ``file`` (as ``contents``), and become values in ``values``; ``sections`` reads the sections of the file whose
 tables are in ``policies`` and ``listeners``. ``page`` and ``policies_page`` write the reference pages.
 """
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from stompserver.config import command_line, dialects, sections, values
 from stompserver.config.contents import SECTIONS, Contents, Given, Section
+from stompserver.config.listeners import ListenerOptions
 from stompserver.config.option import attribute_of
 from stompserver.config.options import FIELDS, OPTIONS, Config, environment_name, key_of
 from stompserver.errors import ConfigError
@@ -40,8 +42,9 @@ class Loaded:
 def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     """The effective configuration of a server started in ``cwd`` with these words and environment.
 
-    Paths come out absolute: working_dir from ``cwd``; storage, logdir and etcdir from working_dir; logfile
-    and pidfile from logdir. Reads the configuration file and touches nothing. Raises ConfigError.
+    Paths come out absolute: working_dir from ``cwd``; storage, logdir, etcdir and Unix sockets from working_dir;
+    logfile and pidfile from logdir; files of TLS from etcdir. Reads the configuration file and touches nothing.
+    Raises ConfigError.
     """
     line = command_line.parse(argv)
     from_environment, warnings = _environment(environ)
@@ -60,11 +63,11 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     warnings += notes
     contents.listeners = [sections.with_dialect(each) for each in contents.listeners]
     listeners = sections.listeners(contents.listeners)
-    config = _absolute(_validated(given), cwd).model_copy(
-        update={"policies": policies, "listeners": listeners}
-    )
+    config = _validated(given).model_copy(update={"policies": policies, "listeners": listeners})
+    config = _absolute(config, cwd)
     sections.check_addresses(config, contents.listeners)
     origins = {key: given[key][1] if key in given else "default" for key in OPTIONS}
+    sections.check_fronts(config, origins, contents.listeners)
     return Loaded(
         config,
         origins,
@@ -143,14 +146,37 @@ def _validated(given: Given) -> Config:
 def _absolute(config: Config, cwd: Path) -> Config:
     working_dir = cwd / config.working_dir
     logdir = working_dir / config.logdir
+    etcdir = working_dir / config.etcdir
     return config.model_copy(
         update={
+            **_files_of_tls(config, etcdir),
+            "listeners": tuple(
+                each.model_copy(
+                    update={
+                        **_files_of_tls(each, etcdir),
+                        "unix": working_dir / each.unix if each.unix is not None else None,
+                    }
+                )
+                for each in config.listeners
+            ),
             "configfile": cwd / config.configfile,
             "working_dir": working_dir,
             "storage": working_dir / config.storage,
-            "etcdir": working_dir / config.etcdir,
+            "etcdir": etcdir,
             "logdir": logdir,
             "logfile": logdir / config.logfile,
             "pidfile": logdir / config.pidfile if config.pidfile else None,
         }
     )
+
+
+def _files_of_tls(given: Config | ListenerOptions, etcdir: Path) -> dict[str, object]:
+    names = ("tls_cert", "tls_key", "tls_key_password_file", "tls_client_ca", "tls_crl")
+    files: dict[str, object] = {
+        name: etcdir / path for name in names if (path := getattr(given, name)) is not None
+    }
+    if given.tls_names:
+        files["tls_names"] = tuple(
+            ":".join(str(etcdir / part) for part in each.split(":")) for each in given.tls_names
+        )
+    return files

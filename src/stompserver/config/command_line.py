@@ -18,6 +18,7 @@ from stompserver.errors import ConfigError
 ACTIONS = {
     "check": "Check the configuration, print it with the origin of each value, and end",
     "hash-password": "Print a line for .passwd with a hashed passcode, and end: --hash-password LOGIN",
+    "make-certificate": "Make a CA and a certificate for a first try of TLS, and end: --make-certificate NAME...",
     "version": "Print the version, and end",
     "help": "Show this message",
 }
@@ -55,13 +56,18 @@ def _long(word: str, words: deque[str], line: CommandLine) -> None:
     spelled, target = _resolve(folded(name), word)
     origin = f"command line --{spelled}"
     if target in ACTIONS:
-        if equals and target != "hash-password":
+        if equals and target not in ("hash-password", "make-certificate"):
             raise ConfigError(f"{origin}: takes no value")
         line.actions[target] = text
     elif _is_switch(target):
         if equals:
             raise ConfigError(f"{origin}: takes no value; write --{spelled} or --no-{target}")
         line.given[target] = ("false" if spelled == "no-" + target else "true", origin)
+    elif OPTIONS[target].alone:
+        if equals and spelled == "no-" + target:
+            raise ConfigError(f"{origin}: takes no value")
+        given = "no" if spelled == "no-" + target else OPTIONS[target].alone
+        line.given[target] = (text if equals else given, origin)
     else:
         line.given[target] = (text if equals else _next(words, origin), origin)
 
@@ -112,7 +118,7 @@ def _long_names() -> Iterator[tuple[str, str]]:
     for key in OPTIONS:
         yield folded(flag_of(key)), key
         yield folded(key), key
-        if _is_switch(key):
+        if _is_switch(key) or OPTIONS[key].alone:
             yield "no-" + folded(key), key
     for action in ACTIONS:
         yield action, action

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from stompserver.config import values
+from stompserver.config import front, values
+from stompserver.config.front import of_listener
 from stompserver.config.option import Option, Table, fields_of, folded
 
 LISTENER = "Listeners"
@@ -40,8 +42,32 @@ class ListenerOptions(Table):
         LISTENER, "The address or name to listen on; localhost is 127.0.0.1 and ::1, * is every address",
         values.optional_words, "ADDR", reload=False)] = None
     name: Annotated[str, Option(
-        LISTENER, "What it is called in the log",
+        LISTENER, "What it is called in the log, and among the sockets of systemd (FileDescriptorName)",
         values.words, "NAME", reload=False)] = ""
+    unix: Annotated[Path | None, Option(
+        LISTENER, "A Unix socket in place of host and port, relative to working_dir",
+        values.optional_path, "PATH", reload=False)] = None
+    unix_mode: Annotated[int, Option(
+        LISTENER, "The permissions of the Unix socket: who may write to it may connect",
+        values.file_mode, "MODE", reload=False)] = 0o660
+    unix_group: Annotated[str, Option(
+        LISTENER, "The group that the Unix socket belongs to, by name or number; empty: the server's",
+        values.words, "GROUP", reload=False)] = ""
+    tls: Annotated[front.Tls | None, of_listener(front.TLS_MODE)] = None
+    tls_cert: Annotated[Path | None, front.TLS_CERT] = None
+    tls_key: Annotated[Path | None, front.TLS_KEY] = None
+    tls_key_password_file: Annotated[Path | None, front.TLS_KEY_PASSWORD_FILE] = None
+    tls_names: Annotated[tuple[str, ...] | None, of_listener(front.TLS_NAMES)] = None
+    tls_client_cert: Annotated[front.ClientCert | None, of_listener(front.TLS_CLIENT_CERT)] = None
+    tls_client_ca: Annotated[Path | None, front.TLS_CLIENT_CA] = None
+    tls_crl: Annotated[Path | None, front.TLS_CRL] = None
+    tls_login: Annotated[front.TlsLogin | None, of_listener(front.TLS_LOGIN)] = None
+    tls_min_version: Annotated[front.MinVersion | None, of_listener(front.TLS_MIN_VERSION)] = None
+    tls_ciphers: Annotated[str | None, of_listener(front.TLS_CIPHERS)] = None
+    tls_handshake_timeout: Annotated[float | None, of_listener(front.TLS_HANDSHAKE_TIMEOUT)] = Field(
+        None, ge=0.1, le=86400)
+    proxy_protocol: Annotated[bool | None, of_listener(front.PROXY_PROTOCOL)] = None
+    proxy_networks: Annotated[tuple[str, ...] | None, of_listener(front.PROXY_NETWORKS)] = None
     strict: Annotated[bool | None, Option(
         LISTENER, "Answer what the specification forbids with ERROR even where it is harmless",
         values.optional_boolean)] = None
@@ -85,9 +111,9 @@ class ListenerOptions(Table):
     # fmt: on
 
     @property
-    def address(self) -> tuple[str | None, int]:
-        """Where it listens: (host, port)."""
-        return self.host, self.port
+    def address(self) -> tuple[object, ...]:
+        """Where it listens, and how it begins to speak there: what only a restart changes."""
+        return self.host, self.port, self.unix, self.unix_mode, self.unix_group, self.tls, self.proxy_protocol
 
 
 LISTENER_FIELDS: dict[str, tuple[FieldInfo, Option]] = fields_of(ListenerOptions)

@@ -15,7 +15,8 @@ class Option:
     """What is known about an option besides its type, default and bounds.
 
     ``parse`` makes a value of a text (``ValueError`` says why not); ``reload`` tells whether SIGHUP may
-    change it; ``original`` marks the flags of stompserver 0.9.9, which win when an abbreviation is ambiguous.
+    change it; ``original`` marks the flags of stompserver 0.9.9, which win when an abbreviation is ambiguous;
+    ``alone`` is the value that its flag means without one.
     """
 
     group: str
@@ -27,6 +28,7 @@ class Option:
     flag: str = ""
     reload: bool = True
     original: bool = False
+    alone: str = ""
 
 
 class Table(BaseModel):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from stompserver.config import values
+from stompserver.config import front, values
 from stompserver.config.listeners import (
     MESSAGE_HEADERS,
     WILDCARDS,
@@ -54,6 +54,26 @@ class Config(Table):
     host: Annotated[str, Option(
         PLACE, "The address or name to listen on; localhost is 127.0.0.1 and ::1, * is every address",
         values.words, "ADDR", short="b", reload=False, original=True)] = "127.0.0.1"
+
+    # TLS and proxies
+    tls: Annotated[front.Tls, front.TLS_MODE] = "no"
+    tls_cert: Annotated[Path | None, front.TLS_CERT] = None
+    tls_key: Annotated[Path | None, front.TLS_KEY] = None
+    tls_key_password_file: Annotated[Path | None, front.TLS_KEY_PASSWORD_FILE] = None
+    tls_names: Annotated[tuple[str, ...], front.TLS_NAMES] = ()
+    tls_client_cert: Annotated[front.ClientCert, front.TLS_CLIENT_CERT] = "no"
+    tls_client_ca: Annotated[Path | None, front.TLS_CLIENT_CA] = None
+    tls_crl: Annotated[Path | None, front.TLS_CRL] = None
+    tls_login: Annotated[front.TlsLogin, front.TLS_LOGIN] = "no"
+    tls_min_version: Annotated[front.MinVersion, front.TLS_MIN_VERSION] = "1.2"
+    tls_ciphers: Annotated[str, front.TLS_CIPHERS] = ""
+    tls_handshake_timeout: Annotated[float, front.TLS_HANDSHAKE_TIMEOUT] = Field(10.0, ge=0.1, le=86400)
+    tls_handshakes: Annotated[int, Option(
+        front.TLS, "Handshakes of which a step is made in one turn of the loop: each step takes as long as some"
+        " hundred messages, and the others wait",
+        values.whole_number)] = Field(4, ge=1, le=10_000)
+    proxy_protocol: Annotated[bool, front.PROXY_PROTOCOL] = False
+    proxy_networks: Annotated[tuple[str, ...], front.PROXY_NETWORKS] = ()
 
     # Queues
     queue: Annotated[str, Option(
@@ -277,6 +297,20 @@ class Config(Table):
     """By pattern; only the file has them."""
     listeners: tuple[ListenerOptions, ...] = ()
     """Besides host and port; only the file has them."""
+
+    def of_listener(self, number: int) -> Config:
+        """What holds for clients of that listener: 0 for host and port, n for the nth of ``listeners``."""
+        if not number:
+            return self
+        each = self.listeners[number - 1]
+        update = {name: value for name, value in each if name in SHARED and value is not None}
+        if each.tls_cert is not None:
+            update["tls_key"] = each.tls_key
+        return self.model_copy(update=update)
+
+
+SHARED = frozenset(ListenerOptions.model_fields) & frozenset(Config.model_fields) - {"host", "port"}
+"""Options that a listener may have for its own clients."""
 
 
 def key_of(name: str) -> str:

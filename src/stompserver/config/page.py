@@ -67,6 +67,7 @@ The server listens on `host` and `port`. The file may name more addresses, each 
 list:
 
 ```yaml
+tls-cert: server.pem                 # for those that have TLS
 listeners:
   - port: 61614                      # everything else as on the first address
     strict: true
@@ -77,13 +78,28 @@ listeners:
   - port: 61616
     dialect: artemis                 # see above
     prefetch: 100                    # but not this
+  - port: 61617
+    tls: true                        # with the server's tls-cert
+  - unix: run/stompserver.sock       # no port: a Unix socket
+    unix-group: www-data
 ```
 """
 
 LISTENERS_END = """\
-SIGHUP takes over what changed, for connections made from then on; a change of the addresses waits for a restart.
+SIGHUP takes over what changed, for connections made from then on; a change of the addresses, of `tls` and of
+`proxy-protocol` waits for a restart. A listener with a `tls-cert` of its own does not have the server's `tls-key`.
 Clients, destinations and limits are the same on all of them.
 """
+
+
+ALONE = {
+    "port": "required",
+    "name": "its address",
+    "unix": "none",
+    "unix-mode": "`660`",
+    "unix-group": "none",
+}
+"""The defaults of what the server itself has not."""
 
 
 def page() -> str:
@@ -123,6 +139,9 @@ def flags(key: str) -> str:
     if option.parse is values.boolean:
         spelled = [f"--{flag_of(key)}", f"--no-{flag_of(key)}"]
         short = f"-{option.short}"
+    elif option.alone:
+        spelled = [f"--{flag_of(key)}[={option.metavar}]", f"--no-{flag_of(key)}"]
+        short = ""
     else:
         spelled = [f"--{flag_of(key)}={option.metavar}"]
         short = f"-{option.short} {option.metavar}"
@@ -175,7 +194,7 @@ def _listeners() -> Iterator[str]:
     yield "| key | default | allowed | meaning |"
     yield "|---|---|---|---|"
     for key, (field, option) in LISTENER_FIELDS.items():
-        default = "required" if key == "port" else "its address" if key == "name" else f"the server's `{key}`"
+        default = ALONE.get(key, f"the server's `{key}`")
         yield f"| `{key}` | {default} | {bounds_of(field, values.as_text)} | {option.help} |"
     yield ""
     yield LISTENERS_END

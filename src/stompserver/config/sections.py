@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -72,21 +72,59 @@ def listeners(sections: Sequence[Section]) -> tuple[ListenerOptions, ...]:
     """The listeners in the order of the file. Raises ConfigError with the line."""
     found = []
     for each in sections:
-        if "port" not in each.given:
-            raise ConfigError(f"{each.origin}: {each.name}: needs a port")
+        if "port" not in each.given and "unix" not in each.given:
+            raise ConfigError(f"{each.origin}: {each.name}: needs a port (or unix, the path of a socket)")
+        for key in ("host", "port"):
+            if key in each.given and "unix" in each.given:
+                raise ConfigError(f"{each.given[key][1]}: {each.name}: {key}: a Unix socket has none")
         found.append(_made(ListenerOptions, each, each.name, None))
     return tuple(found)
 
 
 def check_addresses(config: Config, sections: Sequence[Section]) -> None:
     """Raises ConfigError for a listener on an address that another one has; the system would blame a stranger."""
-    taken = {(config.host, config.port): "the options host and port"}
+    taken: dict[tuple[object, ...], str] = {(config.host, config.port): "the options host and port"}
     for section, each in zip(sections, config.listeners, strict=True):
-        address = (config.host if each.host is None else each.host, each.port)
-        if each.port and address in taken:
+        address: tuple[object, ...] = (config.host if each.host is None else each.host, each.port)
+        if each.unix is not None:
+            address = (each.unix,)
+        if (each.port or each.unix is not None) and address in taken:
             where = f"{section.origin}: {section.name}"
-            raise ConfigError(f"{where}: {address[0]} port {each.port} is already that of {taken[address]}")
+            named = f"{address[0]} port {each.port}" if each.unix is None else str(each.unix)
+            raise ConfigError(f"{where}: {named} is already that of {taken[address]}")
         taken[address] = f"{section.name} in {section.origin}"
+
+
+def check_fronts(config: Config, origins: Mapping[str, str], sections: Sequence[Section]) -> None:
+    """Raises ConfigError for options of TLS or proxies that do not go together."""
+    problem = _odd_front(config, False)
+    if problem is not None:
+        key, text = problem
+        raise ConfigError(f"{origins[key]}: {key}: {text}")
+    for number, (section, each) in enumerate(zip(sections, config.listeners, strict=True), 1):
+        problem = _odd_front(config.of_listener(number), each.unix is not None)
+        if problem is not None:
+            key, text = problem
+            origin = section.given[key][1] if key in section.given else section.origin
+            raise ConfigError(f"{origin}: {section.name}: {key}: {text}")
+
+
+def _odd_front(given: Config, unix: bool) -> tuple[str, str] | None:
+    """What cannot be meant: the option and what is wrong with it. ``unix``: it is a Unix socket."""
+    if given.tls != "no" and given.tls_cert is None:
+        return (
+            "tls",
+            "needs a certificate: set tls-cert (stompserver --make-certificate makes one for a first try)",
+        )
+    if given.tls_client_cert != "no" and given.tls_client_ca is None:
+        return "tls-client-cert", "needs tls-client-ca, the CAs that sign the certificates of clients"
+    if given.tls_login != "no" and given.tls_client_cert == "no":
+        return "tls-login", "needs tls-client-cert: want or need"
+    if given.tls_crl is not None and given.tls_client_ca is None:
+        return "tls-crl", "needs tls-client-ca, the CAs that revoke"
+    if given.proxy_protocol and not given.proxy_networks and not unix:
+        return "proxy-protocol", "needs proxy-networks: else anybody could say that he comes from anywhere"
+    return None
 
 
 def _made(

@@ -10,11 +10,12 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic_core import ErrorDetails
 
 Value = TypeVar("Value")
+Parse = Callable[[object], Any]
 
 UNITS = {
     "": 1, "b": 1,
@@ -205,6 +206,47 @@ def path(value: object) -> Path:
 def optional_path(value: object) -> Path | None:
     """A file, or nothing."""
     return path(value) if value not in (None, "") else None
+
+
+def certificates(value: object) -> tuple[str, ...]:
+    """Files of certificates, ``CERT`` or ``CERT:KEY``, with commas between them."""
+    parts = value if isinstance(value, tuple) else words(value).split(",")
+    found = tuple(part.strip() for part in parts if part.strip())
+    for each in found:
+        if each.count(":") > 1 or not all(each.split(":")):
+            raise ValueError(f"{shown(each)} is neither CERT nor CERT:KEY")
+    return found
+
+
+def networks(value: object) -> tuple[str, ...]:
+    """Networks such as ``10.0.0.0/8``, or single addresses, with commas between them."""
+    from ipaddress import ip_network  # few servers stand behind a proxy
+
+    parts = value if isinstance(value, tuple) else words(value).split(",")
+    found = []
+    for part in parts:
+        if not (text := part.strip()):
+            continue
+        try:
+            found.append(str(ip_network(text)))
+        except ValueError:
+            raise ValueError(f"{shown(text)} is no network; write 10.0.0.0/8, or an address") from None
+    return tuple(found)
+
+
+def file_mode(value: object) -> int:
+    """Permissions of a file, in octal as chmod takes them."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = words(value).removeprefix("0o")
+    if not text.isdecimal() or len(text) > 5 or set(text) - set("01234567") or int(text, 8) > 0o777:
+        raise ValueError(f"{shown(text)} is no mode of a file; write three digits as for chmod, such as 660")
+    return int(text, 8)
+
+
+def file_mode_as_text(value: int) -> str:
+    """As ``file_mode`` reads it."""
+    return f"{value:o}"
 
 
 def queue_destination(value: object) -> str:

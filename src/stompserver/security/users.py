@@ -46,6 +46,9 @@ class Users:
         # Whatever is wrong costs one check of a hash; that of the most expensive line, where there are any.
         self._decoy = max(hashed.values(), key=_cost, default="") or _HASHER.hash(secrets.token_bytes(16))
 
+    def __contains__(self, login: object) -> bool:
+        return login in self._plain or login in self._hashed
+
     def __len__(self) -> int:
         return len(self._plain) + len(self._hashed)
 

@@ -8,6 +8,7 @@ Read ``build`` first (what a server stands on, opened), then ``server`` (its con
 ``listeners`` what is made of a configuration. ``login_line`` is the order in which logins are checked, ``origin``
 where clients come from, ``strangers`` what clients without a login may hold, ``hang_up`` who left while it was not
 read, ``spread`` calls that are due for many at once, ``unbound`` how a lost transport goes, ``log_rate`` how many
-lines a client may cause. ``storage`` is between the op log and a store, ``process`` what belongs to the process and
-not to a server.
+lines a client may cause. ``fronts`` is what a listener wants before STOMP, ``entrance`` a connection until then,
+``tls`` a transport with TLS, ``renewal`` its certificates. ``storage`` is between the op log and a store, ``process``
+what belongs to the process and not to a server.
 """

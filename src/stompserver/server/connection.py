@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -16,8 +15,10 @@ from stompserver.server.carrier import Carrier
 from stompserver.server.door import Place
 from stompserver.server.hearing import after_hearing
 from stompserver.server.logins import Waiting
+from stompserver.server.origin import is_loopback
 from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
 from stompserver.server.unbound import unbind
+from stompserver.session.dialect import faults
 from stompserver.session.events import Connected, Event
 from stompserver.session.outbox import UNLIMITED
 from stompserver.session.principal import Principal
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         "_begun",
         "_blocked",
         "_carrier",
+        "_certified",
         "_ended",
         "_eof",
         "_finishing",
@@ -83,7 +85,9 @@ class Connection(asyncio.Protocol):
         "gone",
         "id",
         "listener",
+        "local",
         "session",
+        "since",
         "transport",
     )
 
@@ -93,10 +97,13 @@ class Connection(asyncio.Protocol):
         listener: int = 0,
         place: Place | None = None,
         carrier: Carrier | None = None,
+        certified: Principal | None = None,
     ) -> None:
         self._server = server
         self._carrier = carrier
         """What is between the transport and STOMP; None where nothing is."""
+        self._certified = certified
+        """Whom a certificate names, which was verified."""
         self._place = place
         """What it counts for; None until it is accepted, which is now for who comes with a place."""
         self.listener = listener
@@ -139,6 +146,10 @@ class Connection(asyncio.Protocol):
         self.address = ""
         self.id = ""
         """Of its session, in logs and towards the client."""
+        self.local = False
+        """Whether it comes from this machine."""
+        self.since = 0.0
+        """When it was accepted, by the loop's clock."""
         self.gone = False
         """Whether the client is known to have left, although not all it sent was read."""
         self.transport: asyncio.Transport | None = None
@@ -159,6 +170,8 @@ class Connection(asyncio.Protocol):
             peer = transport.get_extra_info("peername")
             place = self._place = self._server.door.enter(str(peer[0]) if peer else "?")
         self.address = place.address
+        self.local = is_loopback(place.address) if place.local is None else place.local
+        self.since = place.since or self._server.time()
         # It tells of the first octet that the socket does not take. From then on it is counted, and the transport
         # gets no more before it is out: what comes meanwhile is in the outbox, where a body is there once for all.
         # (Not 0: TLS takes that for a limit that is always reached.)
@@ -516,6 +529,11 @@ class Connection(asyncio.Protocol):
                 self.eof_received()
 
     @property
+    def certified(self) -> bool:
+        """Whether a certificate says who its client is."""
+        return self._certified is not None
+
+    @property
     def holds(self) -> int:
         """Bytes of memory that only this client can give back: its unfinished frame."""
         return self._partial
@@ -578,6 +596,9 @@ class Connection(asyncio.Protocol):
         session = self.session
         if session is None or number < 0 or self._unread or self._carrier is not None:
             return True
+        if self.transport is not None and self.transport.get_extra_info("ssl_object") is not None:
+            # What is in the socket tells nothing.
+            return True
         peek = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, number)
         try:
             octets = peek.recv(PEEK, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -603,7 +624,11 @@ class Connection(asyncio.Protocol):
             if credentials is not None and not self._held & LOGIN:
                 self.hold(LOGIN)
                 answer = partial(self._logged_in, session)
-                self._login = self._server.logins.check(self, *credentials, answer)
+                certified = self._certified
+                if certified is not None and credentials[0] in (None, "", certified.login):
+                    self._server.spread.call(answer, certified, None)
+                else:
+                    self._login = self._server.logins.check(self, *credentials, answer)
         sent = session.sent
         if sent != self._sends and not session.more:
             self._sends = sent
@@ -622,6 +647,8 @@ class Connection(asyncio.Protocol):
         if self.session is session and not self._finishing:
             self.release(LOGIN)
             now = self._server.time()
+            if principal is None and problem is None and self._certified is not None:
+                problem = faults.not_of_certificate()
             if problem is not None:
                 session.refuse(problem)
             else:
@@ -684,14 +711,3 @@ class Connection(asyncio.Protocol):
                 self._welcome()
                 # Heart-beats may have been agreed.
                 self._server.loop.call_soon(self.wake)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether that is an address of this machine alone, also in the form in which IPv6 sockets show IPv4."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if ip.version == 6 and ip.ipv4_mapped is not None:
-        return ip.ipv4_mapped.is_loopback
-    return ip.is_loopback

@@ -13,14 +13,15 @@ SURPLUS: Final = 100
 
 
 class Place:
-    """What one accepted connection counts for, with the ``address`` it came from.
+    """What one accepted connection counts for, with the ``address`` it came from. ``local`` is whether that is this
+    machine, where the address alone does not tell, and ``since`` when it was accepted, where that was not just now.
 
     ``refused`` is what to tell a client there is no room for, ``crowded`` that there are too many of those to tell
     them anything. Whoever accepted the connection closes its place when it is over, also when a handshake before
     STOMP fails.
     """
 
-    __slots__ = ("_counts", "_door", "_open", "address", "crowded", "refused")
+    __slots__ = ("_counts", "_door", "_open", "address", "crowded", "local", "refused", "since")
 
     def __init__(self, door: Door, address: str, refused: Refused | None, crowded: bool) -> None:
         self._door = door
@@ -29,6 +30,8 @@ class Place:
         self.address = address
         self.refused = refused
         self.crowded = crowded
+        self.local: bool | None = None
+        self.since = 0.0
 
     def leave(self) -> None:
         """Count no more against the limits: the connection only lingers. May be called again."""
@@ -48,10 +51,9 @@ class Door:
     """Counts connections, all together and by address, against ``most`` and ``most_per_address`` (0: any number).
     Where there are too many, ``make_room`` is asked to end one that is not logged in, of that address or ("") of any.
 
-    Whoever accepts a connection enters it. Connection does so for a plain one, of which asyncio tells when it is
-    accepted. Behind a handshake that is too late: of a connection made with ``ssl=``, asyncio and uvloop tell when
-    its handshake is done, and never when that fails. Who accepts such a one enters it, hands its place to the
-    Connection, and closes the place when the handshake fails.
+    Whoever accepts a connection enters it: Connection a plain one, Entrance one of which something else is wanted
+    before STOMP. It hands its place to the Connection, and closes the place when the handshake fails. Of address ""
+    there may be as many as there is room for in all: whose they are is not known yet.
     """
 
     def __init__(self, most: int, most_per_address: int, make_room: Callable[[str], bool]) -> None:
@@ -73,8 +75,9 @@ class Door:
         crowded = self._present >= most + SURPLUS
         self._present += 1
         too_many = self._total > most
-        if (too_many or count > self.most_per_address > 0) and self._make_room("" if too_many else address):
-            count = self._addresses[address]
+        many_alike = count > self.most_per_address > 0 and address != ""
+        if (too_many or many_alike) and self._make_room("" if too_many else address):
+            count = self._addresses.get(address, 0)
         return Place(self, address, self._refusal(address, count, most), crowded)
 
     def left(self, address: str) -> None:
@@ -99,7 +102,7 @@ class Door:
                 rule=f"This server takes {most} connections ({reason})",
                 fix="Close connections that are not used, or ask the administrator to raise that option.",
             )
-        if count > self.most_per_address > 0:
+        if count > self.most_per_address > 0 and address:
             return Refused(
                 "Too many connections from your address",
                 where=address,

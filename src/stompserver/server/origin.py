@@ -20,3 +20,14 @@ def origin_of(address: str) -> str:
     if ip.ipv4_mapped is not None:
         return str(ip.ipv4_mapped)
     return str(ipaddress.IPv6Network((ip, NETWORK), strict=False).network_address)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether that is an address of this machine alone, also in the form in which IPv6 sockets show IPv4."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if ip.version == 6 and ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped.is_loopback
+    return ip.is_loopback

@@ -6,16 +6,16 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from stompserver import monitor
 from stompserver.server.alarm import Alarm
 from stompserver.server.build import Parts
-from stompserver.server.connection import Connection, is_loopback
-from stompserver.server.door import Door
-from stompserver.server.listeners import accept, listener_of
+from stompserver.server.connection import Connection
+from stompserver.server.door import Door, Place
+from stompserver.server.listeners import accept, listener_of, remove_unix
 from stompserver.server.log_rate import LogRate
 from stompserver.server.logins import Logins
 from stompserver.server.origin import origin_of
@@ -25,15 +25,22 @@ from stompserver.server.spread import Spread
 from stompserver.server.strangers import Strangers
 from stompserver.server.terms import Terms
 from stompserver.server.turn import Turn
+from stompserver.session.principal import Principal
 from stompserver.session.roster import Roster
 from stompserver.session.session import Session
 from stompserver.session.talk import Talk
 
 if TYPE_CHECKING:
     from stompserver.security.users import Users
+    from stompserver.server.entrance import Entrance
+    from stompserver.server.renewal import Renewal
+    from stompserver.server.tls import Handshakes
 
 log = logging.getLogger("stompserver")
 connection_log = logging.getLogger("stompserver.connection")
+
+INTERVAL: Final = 60.0
+"""Seconds between two looks at the files of certificates: certbot and Kubernetes tell nobody of a change."""
 
 MOST_DISCONNECTS: Final = 1000
 """Lines about connections of an address that end, within LogRate's window."""
@@ -41,13 +48,19 @@ MOST_DISCONNECTS: Final = 1000
 
 class Server:
     """Serves the broker of ``parts`` on sockets that are bound already, in the loop that runs. It owns the parts from
-    now on: ``drain`` closes them.
+    now on: ``drain`` closes them. ``renewal`` has the certificates of listeners with TLS; where it is None and there
+    are such, they are loaded here. Raises ConfigError.
 
     ``failed`` is set when it must end with a non-zero code. Several may run in one loop, each with parts of its own.
     """
 
     def __init__(
-        self, parts: Parts, terms: Terms, users: Users | None, sockets: Sequence[socket.socket]
+        self,
+        parts: Parts,
+        terms: Terms,
+        users: Users | None,
+        sockets: Sequence[socket.socket],
+        renewal: Renewal | None = None,
     ) -> None:
         self.terms = terms
         self.failed = asyncio.Event()
@@ -65,6 +78,13 @@ class Server:
         self.spread = Spread(self.loop)
         self.logins = Logins(users, terms.max_logins_per_address, terms.login_timeout, self.spread)
         self.log_rate = LogRate(self.loop)
+        self.entrances: set[Entrance] = set()
+        """Connections that have not come to STOMP yet."""
+        self.renewal: Renewal | None = renewal
+        self.handshakes: Handshakes | None = None
+        """Both are None where no listener has TLS."""
+        if any(front.wanted is not None for front in terms.fronts):
+            self._secure()
         self._roster = Roster(self.broker.number)
         self.turn = Turn(
             self._roster.dirty,
@@ -80,13 +100,35 @@ class Server:
         self._servers: list[asyncio.Server] = []
         self._empty = asyncio.Event()
         self._monitor: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
+
+    def _secure(self) -> None:
+        # Imported where there is TLS: most servers of a test, or of one machine, have none.
+        from stompserver.server.renewal import Renewal
+        from stompserver.server.tls import Handshakes
+
+        if self.renewal is None:
+            self.renewal = Renewal(self.terms.fronts)
+        self.handshakes = Handshakes(self.loop, self.terms.tls_handshakes)
 
     async def start(self) -> None:
         """Listen on the sockets, and accept connections. Raises ListenError."""
         for sock in self._sockets:
-            self._servers.append(await accept(sock, partial(Connection, self, listener_of(sock))))
+            number = listener_of(sock)
+            made: Callable[[], asyncio.BaseProtocol] = partial(Connection, self, number)
+            if not self.terms.fronts[number].plain:
+                from stompserver.server.entrance import Entrance
+
+                made = partial(Entrance, self, number, partial(self._connection, number))
+            self._servers.append(await accept(sock, made))
+        if self.renewal is not None:
+            self.renewal.tell()
+            self._look_at_certificates()
         self.alarm.set()
         self._tell_monitor()
+
+    def _connection(self, listener: int, place: Place | None, certified: Principal | None) -> Connection:
+        return Connection(self, listener, place, None, certified)
 
     def soon(self) -> None:
         """Have what is to be done at the end of a loop turn be done at the end of this one."""
@@ -103,6 +145,11 @@ class Server:
         self.draining = True
         for server in self._servers:
             server.close()
+        remove_unix(self._sockets)
+        for entrance in list(self.entrances):
+            entrance.abort()
+        if self._look is not None:
+            self._look.cancel()
         if self._monitor is not None:
             self._monitor.cancel()
         self.alarm.stop()
@@ -138,6 +185,9 @@ class Server:
         self.door.most = terms.max_connections
         self.door.most_per_address = terms.max_connections_per_address
         self.broker.adjust(terms.rules)
+        if self.renewal is not None and self.handshakes is not None:
+            self.handshakes.most = terms.tls_handshakes
+            self.renewal.reload(terms.fronts)
         if old.monitor_interval != terms.monitor_interval:
             if self._monitor is not None:
                 self._monitor.cancel()
@@ -155,9 +205,10 @@ class Server:
             self._roster,
             self.terms.settings[connection.listener],
             connection.id,
-            self.time(),
-            is_loopback(connection.address),
+            connection.since,
+            connection.local,
             self.terms.trace,
+            connection.certified,
         )
         self.connections[session] = connection
         self.roll.add(connection)
@@ -184,6 +235,12 @@ class Server:
         self.soon()
         if not self.connections:
             self._empty.set()
+
+    def _look_at_certificates(self) -> None:
+        """See whether they changed, or expire, and again in a while."""
+        assert self.renewal is not None
+        self.renewal.look()
+        self._look = self.loop.call_later(INTERVAL, self._look_at_certificates)
 
     def _tell_monitor(self) -> None:
         interval = self.terms.monitor_interval

@@ -7,16 +7,12 @@ from typing import Final
 from stompserver import __version__
 from stompserver.broker.broker import Rules
 from stompserver.config import Config
-from stompserver.config.listeners import ListenerOptions
+from stompserver.server.fronts import fronts_of
 from stompserver.server.policies import policies_of
 from stompserver.session.settings import EXPIRES, FIRST_DEATH, PRIORITY, REDELIVERED, TIMESTAMP, Settings
 from stompserver.wire.parser import Limits
 
 NAME: Final = "stompserver/" + __version__
-
-SHARED: Final = frozenset(ListenerOptions.model_fields) & frozenset(Config.model_fields) - {"host", "port"}
-"""Options that a listener may have for its own clients."""
-
 
 SHOWN: Final = {
     "redelivered": REDELIVERED,
@@ -30,11 +26,12 @@ SHOWN: Final = {
 
 class Terms:
     """``rules`` are the broker's, ``settings`` those of sessions by listener: that of host and port, then those of
-    ``listeners``. ``linger``, ``login_timeout`` and ``monitor_interval`` are in s; ``trace``: whether frames are
-    logged.
+    ``listeners``, and ``fronts`` what comes before them. ``linger``, ``login_timeout`` and ``monitor_interval`` are
+    in s; ``trace``: whether frames are logged.
     """
 
     __slots__ = (
+        "fronts",
         "linger",
         "login_timeout",
         "max_connections",
@@ -44,12 +41,15 @@ class Terms:
         "monitor_interval",
         "rules",
         "settings",
+        "tls_handshakes",
         "trace",
     )
 
     def __init__(self, config: Config) -> None:
         self.rules = rules_of(config)
         self.settings = _settings(config)
+        self.fronts = fronts_of(config)
+        self.tls_handshakes: int = config.tls_handshakes
         self.linger: float = config.linger
         self.login_timeout: float = config.login_timeout
         self.max_connections: int = config.max_connections
@@ -90,9 +90,8 @@ def rules_of(config: Config) -> Rules:
 def _settings(config: Config) -> list[Settings]:
     """By listener: that of host and port, then those of ``listeners``."""
     settings = [_settings_of(config, "")]
-    for each in config.listeners:
-        given = {name: value for name, value in each if name in SHARED and value is not None}
-        settings.append(_settings_of(config.model_copy(update=given), each.bare_destination or ""))
+    for number, each in enumerate(config.listeners, 1):
+        settings.append(_settings_of(config.of_listener(number), each.bare_destination or ""))
     return settings
 
 

@@ -89,6 +89,7 @@ class Session(Client, Talk):
         "_sent",
         "_stuck",
         "beat",
+        "certified",
         "heard",
         "opened",
         "outbox",
@@ -108,10 +109,13 @@ class Session(Client, Talk):
         now: float,
         local: bool = False,
         traced: bool = False,
+        certified: bool = False,
     ) -> None:
         super().__init__(broker, roster, settings, id, local)
         self.traced = traced
         """Whether frames are events, too."""
+        self.certified = certified
+        """Whether the shell knows who it is before CONNECT says anything, and has to be asked."""
         self.parser = Parser(settings.before_login, settings.strict)
         self.outbox = Outbox()
         self.opened = now
@@ -798,7 +802,7 @@ class Session(Client, Talk):
     def on_connect(self, frame: Frame, reply: Reply) -> int:
         """CONNECT or STOMP: settle the version, then welcome the client or have its login checked."""
         hello = self._hello = connecting.read(self, frame, reply)
-        if self.settings.authenticate:
+        if self.settings.authenticate or self.certified:
             self.state = AUTHENTICATING
         else:
             self._welcome(hello)

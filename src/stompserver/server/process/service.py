@@ -15,7 +15,7 @@ from stompserver.config.contents import SECTIONS
 from stompserver.config.options import OPTIONS, attribute_of
 from stompserver.errors import ConfigError
 from stompserver.server.build import build
-from stompserver.server.listeners import name_of
+from stompserver.server.listeners import listener_of, name_of
 from stompserver.server.policies import changes, circles
 from stompserver.server.process import collector, heap, logs
 from stompserver.server.process.process import PidFile, Readiness
@@ -24,6 +24,7 @@ from stompserver.server.terms import Terms
 
 if TYPE_CHECKING:
     from stompserver.security.users import Users
+    from stompserver.server.renewal import Renewal
 
 logger = logging.getLogger("stompserver")
 
@@ -45,9 +46,14 @@ class Serving(Protocol):
 MakeServer = Callable[[Config, "Users | None", Sequence[socket.socket]], Awaitable[Serving]]
 
 
-async def make_server(config: Config, users: Users | None, sockets: Sequence[socket.socket]) -> Server:
+async def make_server(
+    config: Config,
+    users: Users | None,
+    sockets: Sequence[socket.socket],
+    renewal: Renewal | None = None,
+) -> Server:
     """A server of these options, with its store open. Raises StoreError and its kin."""
-    return Server(await build(config), Terms(config), users, sockets)
+    return Server(await build(config), Terms(config), users, sockets, renewal)
 
 
 class Service:
@@ -222,10 +228,23 @@ def _on_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 def _announce(sockets: Sequence[socket.socket], config: Config) -> None:
     for each in sockets:
-        host, port = each.getsockname()[:2]
+        number = listener_of(each)
         name = name_of(each, config)
-        fields = {"event": "listening", "host": host, "port": port} | ({"listener": name} if name else {})
-        shown = f" ({name})" if name else ""
+        tls = config.of_listener(number).tls
+        words = [name, {"no": "", "yes": "TLS", "detect": "TLS or plain"}[tls]]
+        shown = f" ({', '.join(filter(None, words))})" if any(words) else ""
+        fields: dict[str, object] = {"event": "listening"}
+        if name:
+            fields["listener"] = name
+        if tls != "no":
+            fields["tls"] = tls
+        if each.family == socket.AF_UNIX:
+            path = each.getsockname()
+            text = "Stomp protocol handler starting on the Unix socket %s%s"
+            logger.info(text, path, shown, extra=fields | {"unix": path})
+            continue
+        host, port = each.getsockname()[:2]
+        fields |= {"host": host, "port": port}
         logger.info("Stomp protocol handler starting on %s port %d%s", host, port, shown, extra=fields)
 
 

@@ -93,6 +93,16 @@ def no_version(accept: str) -> VersionError:
     )
 
 
+def not_of_certificate() -> Refused:
+    """Another login than that of the certificate, without its passcode."""
+    return Refused(
+        "The login is not that of your certificate",
+        where="headers login and passcode",
+        rule="A client with a certificate is who that says (tls-login), or a login with its own right passcode",
+        fix="Leave login and passcode out, or send both of another login.",
+    )
+
+
 def first_command(frame: Frame, version: Version, state: int) -> ProtocolError:
     """Something else than CONNECT or STOMP came first."""
     command = frame.command
