@@ -143,9 +143,9 @@ class Server:
             deadline = min(deadline, self.terms.linger)
         end = self.time() + deadline
         self.draining = True
+        remove_unix(self._sockets)
         for server in self._servers:
             server.close()
-        remove_unix(self._sockets)
         for entrance in list(self.entrances):
             entrance.abort()
         if self._look is not None:
