@@ -79,6 +79,8 @@ def _dispatch(words: list[str]) -> int:
         return OK
     if "hash-password" in line.actions:
         return hash_password(line)
+    if "make-certificate" in line.actions:
+        return make_certificate(words, line)
     # The folder of the start, not "." : a daemon changes it, and reads its configuration again.
     start = Path.cwd()
 
@@ -265,6 +267,23 @@ def hash_password(line: CommandLine) -> int:
     print(entry)
     if sys.stdout.isatty():
         print("Add this line to the file .passwd in etcdir, and start the server with -a.", file=sys.stderr)
+    return OK
+
+
+# --make-certificate
+
+
+def make_certificate(words: list[str], line: CommandLine) -> int:
+    """Make a CA and a certificate in etcdir, for the names that were given. Raises ConfigError."""
+    config = load(words, os.environ, Path.cwd()).config
+    from stompserver.security.first_certificate import DAYS, NAMES, make
+
+    first = line.actions["make-certificate"]
+    names = [each for each in (first, *line.arguments) if each]
+    ca, server = make(config.etcdir, names)
+    print(f"{server}: a certificate with its key, for {', '.join(names or NAMES)}")
+    print(f"{ca}: the CA that signed it, for clients")
+    print(f"Both hold for {DAYS} days. To try them: stompserver --tls --tls-cert={server.name}")
     return OK
 
 

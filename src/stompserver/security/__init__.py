@@ -1,1 +1,1 @@
-"""Who may log in: ``users``; and what TLS is made of: ``certificates``."""
+"""Who may log in: ``users``; and what TLS is made of: ``certificates``, ``first_certificate``."""

@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +33,9 @@ _SHORT: Final = {
     "userId": "UID",
 }  # fmt: skip
 """RFC 4514, section 3; other names stay as OpenSSL writes them."""
+
+MACHINES: Final = ("DNS", "IP Address")
+"""The kinds of names that are those of machines."""
 
 _KINDS: Final = {"san-dns": "DNS", "san-email": "email", "san-uri": "URI"}
 
@@ -275,11 +279,16 @@ def _described(pair: Pair, password: bytes | None) -> Certificate:
     return Certificate(
         pair.cert,
         distinguished_name(said.get("subject", ())) or "nobody",
-        tuple(value for kind, value in said.get("subjectAltName", ()) if kind in ("DNS", "IP Address")),
+        tuple(_machine(kind, value) for kind, value in said.get("subjectAltName", ()) if kind in MACHINES),
         distinguished_name(said.get("issuer", ())),
         _seconds(said["notBefore"]),
         _seconds(said["notAfter"]),
     )
+
+
+def _machine(kind: str, value: str) -> str:
+    """OpenSSL writes IPv6 addresses at their full length, and a line end behind them."""
+    return value if kind == "DNS" else str(ip_address(value.strip()))
 
 
 def _seconds(text: str) -> float:
