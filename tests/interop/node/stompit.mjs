@@ -1,5 +1,6 @@
 // stompit, whose messages are streams.
 
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import stompit from 'stompit';
 import { Inbox } from './inbox.mjs';
@@ -14,6 +15,12 @@ function readAll(stream) {
   });
 }
 
+function tls() {
+  const { INTEROP_CA: ca, INTEROP_CERT: own } = process.env;
+  if (!ca) return {};
+  return { ssl: true, ca: readFileSync(ca), cert: readFileSync(own), key: readFileSync(own) };
+}
+
 class Stompit {
   static connect({ host, port, version, login, passcode, heartbeat = 0, headers = {} }) {
     const connectHeaders = {
@@ -23,7 +30,7 @@ class Stompit {
       ...(login === undefined ? {} : { login, passcode }),
     };
     return new Promise((resolve, reject) => {
-      stompit.connect({ host, port, connectHeaders }, (error, client) => {
+      stompit.connect({ host, port, connectHeaders, ...tls() }, (error, client) => {
         if (error) reject(error);
         else resolve(new Stompit(client));
       });

@@ -22,8 +22,19 @@ my %waiting;     # messages that came while a receipt was awaited, by connection
 
 sub attempt {
     my (%options) = @_;
-    my $stomp = Net::Stomp->new(
-        { hostname => $host, port => $port, timeout => 10, reconnect_attempts => 1, connect_delay => 0 } );
+    my %place = ( hostname => $host, port => $port, timeout => 10, reconnect_attempts => 1, connect_delay => 0 );
+    if ( my $ca = $ENV{INTEROP_CA} ) {
+        my $own = $ENV{INTEROP_CERT};
+        $place{ssl}         = 1;
+        $place{ssl_options} = {
+            SSL_ca_file   => $ca,
+            SSL_cert_file => $own,
+            SSL_key_file  => $own,
+            # Without this IO::Socket::SSL compares no names: it knows only some protocols, and STOMP is none of them.
+            SSL_verifycn_scheme => 'http',
+        };
+    }
+    my $stomp = Net::Stomp->new( \%place );
     my %headers = ( login => $options{login} // '', passcode => $options{passcode} // '' );
     %headers = ( %headers, %{ $options{headers} // {} } );
     @headers{ 'accept-version', 'host' } = ( $version, $host ) if $version ne '1.0';

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import time
 
 from stompest.config import StompConfig
 from stompest.error import StompConnectionError, StompProtocolError
 from stompest.protocol import StompSpec
 from stompest.sync import Stomp
+from stompest.sync.transport import StompFrameTransport
 
 from scenarios import Scenarios, wait_until
 
@@ -16,7 +19,15 @@ class Client:
     refused = StompProtocolError
 
     def __init__(self, host, port, version, login=None, passcode=None, heartbeats=None, headers=None):
-        self.client = Stomp(StompConfig(f"tcp://{host}:{port}", login, passcode, version=version))
+        scheme, context = "tcp", None
+        if "INTEROP_CA" in os.environ:
+            scheme, context = "ssl", ssl.create_default_context(cafile=os.environ["INTEROP_CA"])
+            context.load_cert_chain(os.environ["INTEROP_CERT"])
+            # It asks the socket whether there is more, also where OpenSSL has it already: what is left of a record
+            # when 4096 octets of it were read. So it has to read whole ones.
+            StompFrameTransport.READ_SIZE = 16 * 1024
+        uri = f"{scheme}://{host}:{port}"
+        self.client = Stomp(StompConfig(uri, login, passcode, version=version, sslContext=context))
         self.client.connect(
             headers=headers,
             host=host,

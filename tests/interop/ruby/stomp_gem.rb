@@ -29,12 +29,20 @@ class Client
     headers = more.dup
     headers.merge!('accept-version' => VERSION, 'host' => HOST) unless VERSION == '1.0'
     headers['heart-beat'] = heartbeat if heartbeat
+    place = { login: login, passcode: passcode, host: HOST, port: PORT.to_i }
+    place[:ssl] = tls if ENV.key?('INTEROP_CA')
     @connection = Stomp::Connection.new(
-      hosts: [{ login: login, passcode: passcode, host: HOST, port: PORT.to_i }],
+      hosts: [place],
       reliable: false, connect_headers: headers, connect_timeout: 10, connread_timeout: 10
     )
     @receipts = []
     @messages = []
+  end
+
+  def tls
+    Stomp::SSLParams.new(
+      ts_files: ENV['INTEROP_CA'], cert_file: ENV['INTEROP_CERT'], key_file: ENV['INTEROP_CERT'], fsck: true
+    )
   end
 
   def frame
