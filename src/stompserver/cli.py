@@ -33,7 +33,8 @@ _ORIGINAL_ORDER = "Cpbqwsdac"
 _INDENT = 37
 
 AT_NEED = (
-    "decimal", "difflib", "stompserver.config.file", "stompserver.migrate", "stompserver.security.users",
+    "decimal", "difflib", "stompserver.config.file", "stompserver.config.permissions", "stompserver.migrate",
+    "stompserver.security.users", "stompserver.server.permissions",
 )  # fmt: skip
 """What a start leaves out if it can, and a running server may come to need: after a change of its configuration, or
 for what lies in its storage.
@@ -161,18 +162,27 @@ def check(loaded: Loaded) -> int:
     _identity(loaded)
     _loop_factory(loaded)
     warnings = list(loaded.warnings)
+    logins: tuple[str, ...] | None = None
     if loaded.config.auth:
         from stompserver.security.users import Users
 
-        warnings += Users.load(loaded.config.etcdir / ".passwd").warnings
+        users = Users.load(loaded.config.etcdir / ".passwd")
+        warnings += users.warnings
+        logins = users.logins
     from stompserver.server.policies import circles, described
     from stompserver.server.process.process import raise_file_limit
 
     warnings += circles(loaded.config)
     warnings += raise_file_limit(loaded.config.max_connections)
     renewal = _renewal(loaded.config)
-    print("\n".join([*_effective(loaded), *_listeners(loaded), *described(loaded), *_certificates(renewal)]))
+    lines = [*_effective(loaded), *_listeners(loaded), *described(loaded), *_certificates(renewal)]
     warnings += _about_certificates(loaded.config, renewal)
+    if loaded.config.permissions or loaded.config.groups:
+        from stompserver.server import permissions
+
+        lines += permissions.described(loaded)
+        warnings += permissions.warnings(loaded.config, logins)
+    print("\n".join(lines))
     for warning in warnings:
         print(f"stompserver: warning: {one_line(warning)}", file=sys.stderr)
     return OK

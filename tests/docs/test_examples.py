@@ -21,6 +21,7 @@ PLAYED = [
     "docs/tutorial/tour.md",
     "docs/how-to/passwords.md",
     "docs/how-to/policies.md",
+    "docs/how-to/permissions.md",
     "docs/how-to/redelivery-and-dead-letters.md",
     "docs/how-to/durable-subscriptions.md",
     "docs/how-to/choose-what-a-consumer-gets.md",

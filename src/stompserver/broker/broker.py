@@ -63,6 +63,7 @@ class Broker(Desk):
 
     __slots__ = (
         "dated",
+        "denied",
         "duplicates",
         "epoch",
         "fanout",
@@ -106,6 +107,8 @@ class Broker(Desk):
         self.jumps = Jumps(self)
         self.epoch: int = 0
         """Counts the changes of rules, names and rights, for those who remember what follows from them."""
+        self.denied: int = 0
+        """What clients asked for and had no right to, since the start."""
         self.dated = rules.dated
         """Whether the numbers of messages tell when they came."""
 

@@ -3,7 +3,8 @@
 ``option`` says what is known about an option, ``dialects`` which ones a word sets, ``front`` has those of what comes
 before STOMP. Texts come from ``command_line``
 and ``file`` (as ``contents``), and become values in ``values``; ``sections`` reads the sections of the file whose
-tables are in ``policies`` and ``listeners``. ``page`` and ``policies_page`` write the reference pages.
+tables are in ``policies``, ``listeners`` and ``permissions``. ``page`` and ``policies_page`` write the reference
+pages.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["Config", "Loaded", "load"]
 class Loaded:
     """A configuration, and by canonical key the origin of each value and the text it was given as.
 
-    ``policies`` and ``listeners`` are those sections as they were written.
+    ``policies``, ``listeners``, ``groups`` and ``permissions`` are those sections as they were written.
     """
 
     config: Config
@@ -37,6 +38,8 @@ class Loaded:
     warnings: list[str]
     policies: list[Section] = field(default_factory=list)
     listeners: list[Section] = field(default_factory=list)
+    groups: Given = field(default_factory=dict)
+    permissions: list[Section] = field(default_factory=list)
 
 
 def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
@@ -63,7 +66,14 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     warnings += notes
     contents.listeners = [sections.with_dialect(each) for each in contents.listeners]
     listeners = sections.listeners(contents.listeners)
-    config = _validated(given).model_copy(update={"policies": policies, "listeners": listeners})
+    update: dict[str, object] = {"policies": policies, "listeners": listeners}
+    if contents.groups or contents.permissions:
+        from stompserver.config.permissions import groups_of, permissions_of
+
+        update["groups"] = groups_of(contents.groups)
+        update["permissions"], notes = permissions_of(contents.permissions, contents.groups)
+        warnings += notes
+    config = _validated(given).model_copy(update=update)
     config = _absolute(config, cwd)
     sections.check_addresses(config, contents.listeners)
     origins = {key: given[key][1] if key in given else "default" for key in OPTIONS}
@@ -75,6 +85,8 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
         warnings,
         contents.policies,
         contents.listeners,
+        contents.groups,
+        contents.permissions,
     )
 
 

@@ -1,5 +1,5 @@
 """The configuration file: YAML, one ``key: value`` a line, with or without Ruby's colon before the key, and the
-sections ``policies`` and ``listeners``.
+sections of ``contents.SECTIONS``.
 
 Nothing is constructed from the YAML: its nodes are read as text, and a tag of Ruby or Python is an error.
 """
@@ -51,9 +51,9 @@ def _mapping(content: bytes, shown: str) -> list[tuple[yaml.Node, yaml.Node]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{shown}{where}: not YAML: {(error.problem or error.context or '').removeprefix('but ')}"
-        ) from None
+        problem = (error.problem or error.context or "").removeprefix("but ")
+        hint = "; put what begins with @ or % in quotes" if "'@'" in problem or "'%'" in problem else ""
+        raise ConfigError(f"{shown}{where}: not YAML: {problem}{hint}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{shown} line {line}: not YAML: a character that is not allowed in it") from None
@@ -87,8 +87,12 @@ def _entries(mapping: list[tuple[yaml.Node, yaml.Node]], shown: str) -> Contents
             sections[section] = origin
             if section == "policies":
                 contents.policies = _policies(value_node, shown)
-            else:
+            elif section == "listeners":
                 contents.listeners = _listeners(value_node, shown)
+            elif section == "groups":
+                contents.groups = _groups(value_node, shown)
+            else:
+                contents.permissions = _permissions(value_node, shown)
             continue
         key = key_of(name)
         if not key:
@@ -114,6 +118,36 @@ def _policies(node: yaml.Node, shown: str) -> list[Section]:
         name = _text(key_node, f"{origin}: policies") or ""
         place = f"policies: {values.bare(name)}"
         found.append(Section(name, origin, _options(value_node, shown, place, policy_key, POLICY_FIELDS)))
+    return found
+
+
+def _groups(node: yaml.Node, shown: str) -> Given:
+    given: Given = {}
+    for key_node, value_node in _pairs(node, f"{_line(node, shown)}: groups", "a group"):
+        origin = _line(key_node, shown)
+        name = _text(key_node, f"{origin}: groups") or ""
+        if name in given:
+            raise ConfigError(f"{origin}: groups: {values.bare(name)} is there already, in {given[name][1]}")
+        given[name] = (_text(value_node, f"{origin}: groups: {values.bare(name)}"), origin)
+    return given
+
+
+def _permissions(node: yaml.Node, shown: str) -> list[Section]:
+    from stompserver.config.permissions import EVERYBODY, VERBS, verb_key
+
+    found = []
+    for key_node, value_node in _pairs(
+        node, f"{_line(node, shown)}: permissions", "a pattern of destinations"
+    ):
+        origin = _line(key_node, shown)
+        name = _text(key_node, f"{origin}: permissions") or ""
+        place = f"permissions: {values.bare(name)}"
+        found.append(Section(name, origin, _options(value_node, shown, place, verb_key, VERBS)))
+    if not found:
+        raise ConfigError(
+            f"{_line(node, shown)}: permissions: is empty, and nobody could do anything; write at least a pattern"
+            f" and who may what, such as /queue/#: and below it send: {EVERYBODY}, or take the section out"
+        )
     return found
 
 

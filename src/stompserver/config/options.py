@@ -36,6 +36,7 @@ ManagementAccess = Literal["local", "all", "off"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Loop = Literal["auto", "asyncio", "uvloop"]
+PermissionsMode = Literal["enforce", "observe"]
 QUEUE_TYPES = ("memory", "lmdb", "activerecord", "file", "dbm")
 
 PLACE, KEEP, CLIENTS, PROTOCOL, LIMITS, PROCESS, LOG = (
@@ -138,6 +139,10 @@ class Config(Table):
     management: Annotated[ManagementAccess, Option(
         CLIENTS, "Who may send frames to management destinations: local (clients of this machine), all or off",
         values.one_of(get_args(ManagementAccess), "choice"), "WHO")] = "local"
+    permissions_mode: Annotated[PermissionsMode, Option(
+        CLIENTS, "Whether the section permissions is obeyed: enforce, or observe to let everything pass and log what"
+        " would be refused",
+        values.one_of(get_args(PermissionsMode), "mode"), "MODE")] = "enforce"
     client_id_in_use: Annotated[ClientIdInUse, Option(
         CLIENTS, "What becomes of a second connection with a client-id: takeover (the first ends when the second"
         " wants its durable subscription), refuse (ERROR to the second) or share",
@@ -297,6 +302,10 @@ class Config(Table):
     """By pattern; only the file has them."""
     listeners: tuple[ListenerOptions, ...] = ()
     """Besides host and port; only the file has them."""
+    groups: tuple[tuple[str, str, str], ...] = ()
+    """``permissions.GroupEntries``; only the file has them."""
+    permissions: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = ()
+    """``permissions.PermissionEntries``, () where there is no such section; only the file has them."""
 
     def of_listener(self, number: int) -> Config:
         """What holds for clients of that listener: 0 for host and port, n for the nth of ``listeners``."""

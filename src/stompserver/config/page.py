@@ -41,8 +41,9 @@ that the machine or the container has.
 **SIGHUP.** Options marked *yes* are taken over from the file when the server gets SIGHUP. A change of another
 one is named in a warning and waits for a restart.
 
-Two sections are only in the file: `listeners`, [below](#more-listeners), and `policies`, what holds for which
-destination, see [Policies](policies.md).
+Some sections are only in the file: `listeners`, [below](#more-listeners), `policies`, what holds for which
+destination, see [Policies](policies.md), and `groups` and `permissions`, who may do what, see
+[Permissions](../how-to/permissions.md).
 """
 
 DIALECTS = """\

@@ -32,6 +32,18 @@ CONNECTING: Final = (
 )
 
 
+def client_of(configured: Configured, host: Any, port: Any, login: Any, passcode: Any) -> Client:
+    """A connection to the server that the options mean."""
+    if host is None or port is None:
+        config = configured()
+        port = config.port if port is None else port
+        if host is None:
+            host = "127.0.0.1" if config.host in ANY else config.host
+    if login is not None and passcode is None:
+        passcode = click.prompt("Passcode", hide_input=True, err=True)
+    return Client(host, port, login, passcode)
+
+
 def asking(command: Callable[Concatenate[Client, P], None]) -> Callable[..., None]:
     """Give ``command`` a connection to the server, made with the options that all of these commands have."""
 
@@ -39,19 +51,8 @@ def asking(command: Callable[Concatenate[Client, P], None]) -> Callable[..., Non
         *args: P.args,
         **words: P.kwargs,
     ) -> None:
-        host: Any = words.pop("host")
-        port: Any = words.pop("port")
-        login: Any = words.pop("login")
-        passcode: Any = words.pop("passcode")
-        if host is None or port is None:
-            configured: Configured = click.get_current_context().obj
-            config = configured()
-            port = config.port if port is None else port
-            if host is None:
-                host = "127.0.0.1" if config.host in ANY else config.host
-        if login is not None and passcode is None:
-            passcode = click.prompt("Passcode", hide_input=True, err=True)
-        with Client(host, port, login, passcode) as client:
+        where = {name: words.pop(name) for name in ("host", "port", "login", "passcode")}
+        with client_of(click.get_current_context().obj, **where) as client:
             command(client, *args, **words)
 
     made: Callable[..., None] = update_wrapper(run, command)

@@ -22,8 +22,8 @@ STEP: Final = 200
 
 
 class BrowseSchedule(Taker):
-    """Sends copies of what is due from ``start`` to ``end`` (Unix ms) to ``destination``, by their times; what is
-    asked to be done ``then`` is done behind the last.
+    """Sends copies of what is due from ``start`` to ``end`` (Unix ms), for destinations that are ``seen``, to
+    ``destination``, by their times; what is asked to be done ``then`` is done behind the last.
     """
 
     __slots__ = (
@@ -38,11 +38,19 @@ class BrowseSchedule(Taker):
         "_wanted",
     )
 
-    def __init__(self, broker: Broker, destination: str, correlation: str, start: int, end: int) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        destination: str,
+        correlation: str,
+        start: int,
+        end: int,
+        seen: Callable[[str], bool] | None = None,
+    ) -> None:
         self._broker = broker
         self._destination = destination
         self._correlation = correlation
-        self._order: _Order | None = _Order(broker, start, end, self)
+        self._order: _Order | None = _Order(broker, start, end, self, seen)
         """Has it, as the fetch has: at the end both are let go."""
         self._page: list[Entry] = []
         self._wanted: set[int] = set()
@@ -135,13 +143,21 @@ class BrowseSchedule(Taker):
 class _Order(Job):
     """Finds what is due from ``start`` to ``end``, by the times, and gives it to ``browse`` page by page."""
 
-    __slots__ = ("_at", "_browse", "_end", "_keys", "_merged", "_runs", "_start")
+    __slots__ = ("_at", "_browse", "_end", "_keys", "_merged", "_runs", "_seen", "_start")
 
-    def __init__(self, broker: Broker, start: int, end: int, browse: BrowseSchedule) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        start: int,
+        end: int,
+        browse: BrowseSchedule,
+        seen: Callable[[str], bool] | None,
+    ) -> None:
         super().__init__(broker)
         self._start: int = start
         self._end: int = end
         self._browse = browse
+        self._seen = seen
         self._keys = list(broker.schedule.entries)
         self._at: int = 0
         self._runs: list[list[tuple[int, int]]] = []
@@ -157,7 +173,9 @@ class _Order(Job):
             self._at += len(keys)
             for key in keys:
                 entry = entries.get(key)
-                if entry is not None and self._start <= entry.due <= self._end:
+                if entry is None or not self._start <= entry.due <= self._end:
+                    continue
+                if self._seen is None or self._seen(entry.destination):
                     found.append((entry.due, key))
             found.sort()
             self._runs.append(found)

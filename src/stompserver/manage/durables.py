@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stompserver.manage import fields
@@ -13,20 +14,27 @@ if TYPE_CHECKING:
 
 
 class Durables(Listing[str, Bound]):
-    """Rows of durable subscriptions, by their names: those of their queues, without ``/dsub/`` in front."""
+    """Rows of durable subscriptions, by their names: those of their queues, without ``/dsub/`` in front. Only
+    those whose queues are ``seen``.
+    """
 
-    __slots__ = ()
+    __slots__ = ("_seen",)
 
     def __init__(
-        self, broker: Broker, shown: tuple[Field[Bound], ...] = fields.DURABLE, limit: int = UNLIMITED
+        self,
+        broker: Broker,
+        shown: tuple[Field[Bound], ...] = fields.DURABLE,
+        limit: int = UNLIMITED,
+        seen: Callable[[str], bool] | None = None,
     ) -> None:
         keys = list(broker.fanout.durables.fed)
         super().__init__(broker, keys, shown, order_of(fields.DURABLE, "name"), False, limit)
+        self._seen = seen
 
     def find(self, key: str) -> Bound | None:
         """The durable subscription with that queue."""
         fed = self.broker.fanout.durables.fed.get(key)
-        if fed is None or fed.key is None:
+        if fed is None or fed.key is None or not (self._seen is None or self._seen(key)):
             return None
         return fed, self.broker.queues.get(key)
 

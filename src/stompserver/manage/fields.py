@@ -289,6 +289,14 @@ def _broker() -> tuple[Field[Broker], ...]:
             True,
         ),
         Field(
+            "denied",
+            "requests",
+            "for which the client had no right, also where that is only observed",
+            lambda broker: broker.denied,
+            True,
+            True,
+        ),
+        Field(
             "queues",
             "queues",
             "there are, also those that nobody uses",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stompserver.broker.names.destination import DURABLE, QUEUE
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 
 class Queues(Listing[str, "Queue"]):
-    """Rows of queues, but for those whose names begin with one of ``without``; only those that ``match`` has."""
+    """Rows of queues, but for those whose names begin with one of ``without``; only those that ``match`` has, and
+    that are ``seen``.
+    """
 
-    __slots__ = ("_match", "_without")
+    __slots__ = ("_match", "_seen", "_without")
 
     def __init__(
         self,
@@ -35,15 +38,19 @@ class Queues(Listing[str, "Queue"]):
         limit: int = UNLIMITED,
         without: tuple[str, ...] = (),
         match: Pattern | None = None,
+        seen: Callable[[str], bool] | None = None,
     ) -> None:
         by = order_of(fields.QUEUE, order) if order else None
         super().__init__(broker, list(broker.queues), shown, by, down, limit)
         self._without = without
         self._match = match
+        self._seen = seen
 
     def find(self, key: str) -> Queue | None:
         """The queue of that name."""
         if key.startswith(self._without) or not (self._match is None or self._match.matches(key)):
+            return None
+        if self._seen is not None and not self._seen(key):
             return None
         return self.broker.queues.get(key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from stompserver.errors import Refused
@@ -18,9 +19,9 @@ NEVER: Final = 1 << 62
 
 
 class Scheduled(Listing[int, "Entry"]):
-    """Rows of what is due from ``start`` to ``end``, in the order of the times."""
+    """Rows of what is due from ``start`` to ``end``, in the order of the times; of destinations that are ``seen``."""
 
-    __slots__ = ("_end", "_start")
+    __slots__ = ("_end", "_seen", "_start")
 
     def __init__(
         self,
@@ -29,33 +30,44 @@ class Scheduled(Listing[int, "Entry"]):
         end: int = NEVER,
         shown: tuple[Field[Entry], ...] = fields.SCHEDULED,
         limit: int = UNLIMITED,
+        seen: Callable[[str], bool] | None = None,
     ) -> None:
         super().__init__(
             broker, list(broker.schedule.entries), shown, order_of(fields.SCHEDULED, "due"), False, limit
         )
         self._start: int = start
         self._end: int = end
+        self._seen = seen
 
     def find(self, key: int) -> Entry | None:
         """The entry with that key."""
         entry = self.broker.schedule.entries.get(key)
-        return entry if entry is not None and self._start <= entry.due <= self._end else None
+        if entry is None or not self._start <= entry.due <= self._end:
+            return None
+        return entry if self._seen is None or self._seen(entry.destination) else None
 
 
 class Cancel(Job):
-    """Forgets what is due from ``start`` to ``end``; ``cancelled`` counts the messages. What is sent before its turn
-    came was sent.
+    """Forgets what is due from ``start`` to ``end`` at destinations that are ``seen``; ``cancelled`` counts the
+    messages. What is sent before its turn came was sent.
     """
 
-    __slots__ = ("_at", "_end", "_keys", "_start", "cancelled")
+    __slots__ = ("_at", "_end", "_keys", "_seen", "_start", "cancelled")
 
-    def __init__(self, broker: Broker, start: int = -NEVER, end: int = NEVER) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        start: int = -NEVER,
+        end: int = NEVER,
+        seen: Callable[[str], bool] | None = None,
+    ) -> None:
         super().__init__(broker)
         self.cancelled: int = 0
         self._start: int = start
         self._end: int = end
         self._keys = list(broker.schedule.entries)
         self._at: int = 0
+        self._seen = seen
 
     def step(self, budget: int) -> bool:
         """Forget a slice of the messages."""
@@ -68,7 +80,9 @@ class Cancel(Job):
         due: list[int] = []
         for key in keys:
             entry = entries.get(key)
-            if entry is not None and self._start <= entry.due <= self._end:
+            if entry is None or not self._start <= entry.due <= self._end:
+                continue
+            if self._seen is None or self._seen(entry.destination):
                 due.append(key)
         self.cancelled += schedule.forget(due)
         if self._at >= len(self._keys):

@@ -1,1 +1,3 @@
-"""Who may log in: ``users``; and what TLS is made of: ``certificates``, ``first_certificate``."""
+"""Who may log in: ``users``; who may do what with which destination: ``permissions``; and what TLS is made of:
+``certificates``, ``first_certificate``.
+"""

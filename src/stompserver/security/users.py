@@ -52,6 +52,11 @@ class Users:
     def __len__(self) -> int:
         return len(self._plain) + len(self._hashed)
 
+    @property
+    def logins(self) -> tuple[str, ...]:
+        """Who can log in."""
+        return (*self._plain, *self._hashed)
+
     @classmethod
     def load(cls, path: Path) -> Users:
         """Read the file. A missing one lets nobody in, as in the original. Raises ConfigError.

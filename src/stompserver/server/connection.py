@@ -447,6 +447,12 @@ class Connection(asyncio.Protocol):
         self._after(session)
         return True
 
+    def entitle(self, session: Talk) -> None:
+        """What its client may do is other than before."""
+        if not self._finishing:
+            session.entitle(self._server.entitled(session.whose(), self.address))
+            self._after(session)
+
     def describe(self, now: float) -> managed.Connection | None:
         """What is told of it to those who manage the server; None when it ends."""
         session = self.session
@@ -652,6 +658,8 @@ class Connection(asyncio.Protocol):
             if problem is not None:
                 session.refuse(problem)
             else:
+                if principal is not None:
+                    principal = self._server.entitled(principal, self.address)
                 session.authenticated(principal, now)
             if session.more:
                 self._do_some(session, now)

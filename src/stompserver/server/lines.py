@@ -11,6 +11,7 @@ from stompserver.server.origin import origin_of
 from stompserver.server.process.logs import shortened
 from stompserver.session.events import (
     Connected,
+    Denied,
     Event,
     Failed,
     Subscribed,
@@ -59,6 +60,23 @@ def _warned(event: Warned, address: str) -> Line:
     return Line("warning", logging.WARNING, "Not as asked by %s: %s", (address, event.text), {})
 
 
+def _denied(event: Denied, address: str) -> Line:
+    text = "Would be denied to %s at %s: %s %s (%s)" if event.observed else "Denied to %s at %s: %s %s (%s)"
+    data: dict[str, object] = {
+        "login": event.login,
+        "verb": event.verb,
+        "destination": event.destination,
+        "why": event.why,
+    }
+    return Line(
+        "observed" if event.observed else "denied",
+        logging.WARNING,
+        text,
+        (event.login or "nobody", address, event.verb, event.destination, event.why),
+        data,
+    )
+
+
 def _tolerated(event: Tolerated, address: str) -> Line:
     told = ", ".join([f"{kind} {times}" for kind, times in sorted(event.times.items())])
     text = "Tolerated protocol errors of %s: %s"
@@ -79,6 +97,7 @@ LINES: Final[dict[type[Event], Callable[[Any, str], Line]]] = {
     Connected: _connected,
     Failed: _failed,
     Warned: _warned,
+    Denied: _denied,
     Tolerated: _tolerated,
     Subscribed: _subscribed,
     Unsubscribed: _unsubscribed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stompserver.broker.names.pattern import Pattern
+from stompserver.broker.names.pattern import Pattern, contains
 from stompserver.broker.names.policy import Policies, Policy, Value
 from stompserver.broker.queues.overflow import DEAD_LETTER
 from stompserver.config import Config, Loaded, values
@@ -13,8 +13,6 @@ from stompserver.config.policies import GLOBAL, PolicyOptions, value_as_text
 from stompserver.server.process.logs import one_line
 
 _COLUMN = 40
-# Stands for a level that no pattern can name.
-_ANY = "\0"
 
 
 def policies_of(config: Config) -> Policies:
@@ -124,29 +122,13 @@ def described(loaded: Loaded) -> Iterator[str]:
             yield _line(f"    {key}: {_quoted(key, value)}", origin)
         seen = set(section.given)
         for wider in ordered[index + 1 :]:
-            if not _contains(wider, pattern):
+            if not contains(wider, pattern):
                 continue
             for key, (_, origin) in origins[wider.text].given.items():
                 if key not in seen:
                     seen.add(key)
                     value = getattr(options[wider.text], attribute_of(key))
                     yield _line(f"    # {key}: {_quoted(key, value)}", f"{wider.text}, {origin}")
-
-
-def _contains(wide: Pattern, narrow: Pattern) -> bool:
-    """Whether all destinations of ``narrow`` are of ``wide``, by examples that have nothing by chance."""
-    if narrow.exact:
-        return wide.matches(narrow.text)
-    for many in (0, 1, 2):
-        example: list[str] = []
-        for level in narrow.levels:
-            if level == "#":
-                example += [_ANY] * many
-            else:
-                example.append(_ANY if level == "*" else level)
-        if not wide.fits(example):
-            return False
-    return True
 
 
 def _line(setting: str, origin: str) -> str:

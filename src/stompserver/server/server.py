@@ -188,6 +188,10 @@ class Server:
         if self.renewal is not None and self.handshakes is not None:
             self.handshakes.most = terms.tls_handshakes
             self.renewal.reload(terms.fronts)
+        if terms.permissions is not None or old.permissions is not None:
+            # Unlike limits: a right that was taken away ends at once.
+            for session, connection in list(self.connections.items()):
+                connection.entitle(session)
         if old.monitor_interval != terms.monitor_interval:
             if self._monitor is not None:
                 self._monitor.cancel()
@@ -210,12 +214,21 @@ class Server:
             self.terms.trace,
             connection.certified,
         )
+        if self.terms.permissions is not None:
+            session.entitle(self.entitled(session.principal, connection.address))
         self.connections[session] = connection
         self.roll.add(connection)
         connection_log.debug(
             "Connection from %s", connection.address, extra={"event": "opened", "connection": connection.id}
         )
         return session
+
+    def entitled(self, principal: Principal, address: str) -> Principal:
+        """The same with what it may do from that address."""
+        permissions = self.terms.permissions
+        if permissions is not None:
+            return permissions.rights(principal.login, address, principal.groups)
+        return Principal(principal.login, principal.groups) if principal.limited else principal
 
     def forget(self, connection: Connection, problem: Exception | None) -> None:
         """A connection ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stompserver import __version__
 from stompserver.broker.broker import Rules
@@ -11,6 +11,9 @@ from stompserver.server.fronts import fronts_of
 from stompserver.server.policies import policies_of
 from stompserver.session.settings import EXPIRES, FIRST_DEATH, PRIORITY, REDELIVERED, TIMESTAMP, Settings
 from stompserver.wire.parser import Limits
+
+if TYPE_CHECKING:
+    from stompserver.security.permissions import Permissions
 
 NAME: Final = "stompserver/" + __version__
 
@@ -27,7 +30,8 @@ SHOWN: Final = {
 class Terms:
     """``rules`` are the broker's, ``settings`` those of sessions by listener: that of host and port, then those of
     ``listeners``, and ``fronts`` what comes before them. ``linger``, ``login_timeout`` and ``monitor_interval`` are
-    in s; ``trace``: whether frames are logged.
+    in s; ``trace``: whether frames are logged; ``permissions`` say who may do what, None where everybody may do
+    everything.
     """
 
     __slots__ = (
@@ -39,6 +43,7 @@ class Terms:
         "max_logins_per_address",
         "memory_before_login",
         "monitor_interval",
+        "permissions",
         "rules",
         "settings",
         "tls_handshakes",
@@ -58,6 +63,12 @@ class Terms:
         self.memory_before_login: int = config.max_memory_before_login
         self.monitor_interval: float = config.monitor_interval
         self.trace: bool = config.debug
+        self.permissions: Permissions | None = None
+        if config.permissions:
+            # Imported when there is such a section: most starts have none.
+            from stompserver.server.permissions import permissions_of
+
+            self.permissions = permissions_of(config)
 
 
 def _dated(config: Config) -> bool:

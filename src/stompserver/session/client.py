@@ -12,7 +12,7 @@ from stompserver.errors import ClientError
 from stompserver.session.by_message import ByMessage
 from stompserver.session.dialect import faults
 from stompserver.session.dialect.naming import Speaker
-from stompserver.session.events import Event, Warned
+from stompserver.session.events import Denied, Event, Warned
 from stompserver.session.principal import Principal
 from stompserver.session.reply import Reply
 from stompserver.session.routes import Routes
@@ -34,6 +34,8 @@ NONE_LAPSED: Final[dict[str, None]] = {}
 NO_TWINS: Final[dict[str, list[str]]] = {}
 
 _NONE_TOLERATED: Final[dict[str, int]] = {}
+NOTED: Final = 100
+"""Events that wait for the shell above which rights that a client has not are counted, and not noted one by one."""
 
 
 class Occupied(Exception):
@@ -127,6 +129,19 @@ class Client(Consumer):
     @abstractmethod
     def let_go(self) -> None:
         """End its subscriptions, and put back what it has not settled."""
+
+    @abstractmethod
+    def promised(self) -> list[str]:
+        """The destinations of messages that wait in its open transactions, each once."""
+
+    def denied(self, verb: str, name: str) -> bool:
+        """Note that the client may not do ``verb`` with ``name``; whether that is only observed, and done."""
+        principal = self.principal
+        self.broker.denied += 1
+        if len(self.happened) < NOTED:
+            why = principal.why(verb, name)
+            self.happened.append(Denied(principal.login, verb, name, why, principal.observes))
+        return principal.observes
 
     def text(self) -> Text:
         """How headers are written to this client."""

@@ -44,6 +44,21 @@ class Warned(Event):
         self.text = text
 
 
+class Denied(Event):
+    """The client, who is ``login`` (None: nobody in particular), may not do ``verb`` with ``destination``, the
+    broker's name; ``why`` says what decided that. It was done where that is only ``observed``.
+    """
+
+    __slots__ = ("destination", "login", "observed", "verb", "why")
+
+    def __init__(self, login: str | None, verb: str, destination: str, why: str, observed: bool) -> None:
+        self.login = login
+        self.verb = verb
+        self.destination = destination
+        self.why = why
+        self.observed = observed
+
+
 class Tolerated(Event):
     """At the end of a session: how often it did what is against the rules and was tolerated, by kind
     (see dialect.headers.TOLERATED).
@@ -82,4 +97,4 @@ class Traced(Event):
         self.text = text
 
 
-CLASSES: Final = (Connected, Failed, Warned, Tolerated, Subscribed, Unsubscribed, Traced)
+CLASSES: Final = (Connected, Failed, Warned, Denied, Tolerated, Subscribed, Unsubscribed, Traced)

@@ -20,23 +20,56 @@ make, use and delete the durable subscription whose queue it is; pause, purge, r
 """
 
 
+SERVER: Final = "$server"
+"""What is asked for where no destination is meant but the server as a whole: a name that only patterns such as ``#``
+have.
+"""
+
+
 # Compiled classes have no interpreted children unless they say so.
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Principal:
-    """Who a client is: the server has found ``login`` to be true; None is nobody in particular. All connections of a
-    login may share one.
+    """Who a client is: the server has found ``login`` to be true; None is nobody in particular. ``groups`` are those
+    that whoever knows the login says it is in, beside those of the configuration. All connections of a login may
+    share one. This one may do everything; ``limited`` tells whether any may not, and ``observes`` that what one may
+    not do is noted, and done.
     """
 
-    __slots__ = ("login",)
+    __slots__ = ("groups", "limited", "login", "observes")
 
-    def __init__(self, login: str | None = None) -> None:
+    def __init__(self, login: str | None = None, groups: tuple[str, ...] = ()) -> None:
         self.login = login
+        self.groups: tuple[str, ...] = groups
+        self.limited: bool = False
+        self.observes: bool = False
 
     def may(self, verb: str, name: str) -> bool:
-        """Whether it may do ``verb``, one of VERBS, with the destination that the broker calls ``name``, which can be
-        a pattern. Everybody may do everything.
+        """Whether it may do ``verb``, one of VERBS, with the destination that the broker calls ``name``; with a
+        pattern: whether with any destination that fits it.
         """
         return True
+
+    def may_all(self, verb: str, name: str) -> bool:
+        """Likewise, with all destinations that fit ``name`` where that is a pattern."""
+        return self.may(verb, name)
+
+    def rules(self, verb: str, name: str) -> bool:
+        """Whether something is said of ``verb`` for ``name``, the queue of a durable subscription; else that goes by
+        its topics.
+        """
+        return False
+
+    def why(self, verb: str, name: str) -> str:
+        """For the log: what decided that it may not."""
+        return ""
+
+    def judge(
+        self, login: str | None, address: str, verb: str, name: str, topics: list[str]
+    ) -> tuple[bool, str]:
+        """Whether somebody else with that ``login`` and ``address`` may, and what decides it. ``name`` is fed by
+        ``topics`` where it is the queue of a durable subscription.
+        """
+        return True, "there is no section permissions: everybody may do everything"
 
 
 ANYBODY: Final = Principal()

@@ -539,6 +539,35 @@ class Session(Client, Talk):
         """Whether ``data`` begins with a SEND frame, or the rest of one."""
         return self.parser.sends(data)
 
+    def entitle(self, principal: Principal) -> None:
+        """Its client may do from now on what ``principal`` may, who it is as before; it ends where that is less than
+        what it has.
+        """
+        self.principal = principal
+        self.routes.clear()
+        if self.state != CONNECTED:
+            return
+        error = asking.withdrawn(self)
+        if error is not None:
+            self.fail(error)
+            self.let_go()
+            return
+        self.broker.watches.reconsider(self)
+
+    def whose(self) -> Principal:
+        """Who its client is, and what it may do."""
+        return self.principal
+
+    def promised(self) -> list[str]:
+        """The destinations of messages that wait in its open transactions, each once."""
+        names: dict[str, None] = {}
+        if self._transactions is not None:
+            for transaction in self._transactions.open.values():
+                for action in transaction.actions:
+                    if action.kind == SEND and action.message is not None:
+                        names[action.message.destination] = None
+        return list(names)
+
     def lost(self) -> None:
         """The connection is gone: put back what was not settled, abort transactions. May be called again."""
         if self.state == GONE:

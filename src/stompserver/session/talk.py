@@ -101,6 +101,12 @@ class Talk:
         """
 
     @abstractmethod
+    def entitle(self, principal: Principal) -> None:
+        """What its client may do from now on, who is the same as before. Before CONNECTED it is who connects where no
+        login is checked; later the conversation ends where the client has what it may not have any more.
+        """
+
+    @abstractmethod
     def refuse(self, error: ClientError) -> None:
         """End the conversation with an ERROR, for a reason of the shell's."""
 
@@ -113,6 +119,10 @@ class Talk:
         """What happened since the last call, in order."""
 
     # Questions
+
+    @abstractmethod
+    def whose(self) -> Principal:
+        """Who its client is, and what it may do."""
 
     @abstractmethod
     def describe(self, address: str, buffered: int, held: bool, now: float) -> Connection | None:

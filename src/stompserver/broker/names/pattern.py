@@ -22,6 +22,9 @@ MARKS: Final = frozenset(("*", ">", "#", "**"))
 HIDDEN: Final = frozenset(("$temp", "$user"))
 """Levels that no wildcard stands for: what is below them belongs to one connection or one login."""
 
+_ANY: Final = "\0"
+"""Stands for a level that no pattern can name."""
+
 _EXPRESSION_MARKS: Final = "[]()*+?\\|^$"
 
 
@@ -222,6 +225,70 @@ class Pattern:
                 return False
             start = at + len(run)
         return start <= end
+
+
+def contains(wide: Pattern, narrow: Pattern) -> bool:
+    """Whether all destinations of ``narrow`` are of ``wide``, by examples that have nothing by chance."""
+    if narrow.exact:
+        return wide.matches(narrow.text)
+    for many in (0, 1, 2):
+        example: list[str] = []
+        for level in narrow.levels:
+            if level == "#":
+                example += [_ANY] * many
+            else:
+                example.append(_ANY if level == "*" else level)
+        if not wide.fits(example):
+            return False
+    return True
+
+
+def meets(one: Pattern, other: Pattern) -> bool:
+    """Whether a destination could fit both."""
+    if one.exact:
+        return other.matches(one.text)
+    if other.exact:
+        return one.matches(other.text)
+    # The places in ``other`` up to which what was seen of ``one`` can have led.
+    ends = other.levels
+    places = _further({0}, ends)
+    for level in one.levels:
+        following: set[int] = set()
+        if level == "#":
+            low = min(places)
+            # Any number of levels of the other, but for those that no wildcard stands for.
+            following = set(places)
+            for at in range(low, len(ends)):
+                if at in following and ends[at] not in HIDDEN:
+                    following.add(at + 1)
+        else:
+            for at in places:
+                if at == len(ends):
+                    continue
+                if ends[at] == "#":
+                    if level not in HIDDEN:
+                        following.add(at)
+                elif ends[at] == level or _either(ends[at], level):
+                    following.add(at + 1)
+        places = _further(following, ends)
+        if not places:
+            return False
+    return len(ends) in places
+
+
+def _either(one: str, other: str) -> bool:
+    """Whether one of them is ``*``, and the other may stand there."""
+    return (one == "*" and other not in HIDDEN) or (other == "*" and one not in HIDDEN)
+
+
+def _further(places: set[int], levels: list[str]) -> set[int]:
+    """Also those that are reached by nothing, behind ``#``."""
+    found = set(places)
+    for at in sorted(places):
+        while at < len(levels) and levels[at] == "#":
+            at += 1
+            found.add(at)
+    return found
 
 
 def _specificity(levels: list[str]) -> Specificity:

@@ -9,7 +9,7 @@ from stompserver.broker.names.pattern import Pattern
 from stompserver.broker.names.wildcards import Wildcards
 from stompserver.broker.queues.queue import Queue, queue_of
 from stompserver.broker.slices import BUDGET, Sliced, Slices
-from stompserver.broker.subscription import UNLIMITED, Subscription
+from stompserver.broker.subscription import UNLIMITED, Consumer, Subscription
 from stompserver.errors import Refused
 
 
@@ -236,7 +236,10 @@ class Watches(Sliced):
 
     def leave_one(self, watch: Watch) -> Queue:
         """Leave one of the queues of ``watch``, which has some, and return it."""
-        name, part = watch.parts.popitem()
+        return self._leave(watch, next(reversed(watch.parts)))
+
+    def _leave(self, watch: Watch, name: str) -> Queue:
+        part = watch.parts.pop(name)
         self._parts -= 1
         watches = self.watched[name]
         watches.remove(watch)
@@ -245,6 +248,19 @@ class Watches(Sliced):
         queue = queue_of(part)
         queue.discard(part)
         return queue
+
+    def reconsider(self, consumer: Consumer) -> None:
+        """What ``consumer`` may have is other than before: leave the queues that it may not, and look for those it
+        may.
+        """
+        for subscription in list(consumer.subscriptions.values()):
+            watch = self.owners.get(subscription)
+            if watch is None:
+                continue
+            for name in list(watch.parts):
+                if not consumer.may_consume(name):
+                    self.left(self._leave(watch, name))
+            self.start(subscription)
 
     def left(self, queue: Queue) -> None:
         """``queue`` was left: what waits in it is for others, if there are any."""

@@ -129,6 +129,11 @@ class Service:
         server.reload(Terms(config), users)
         for line in changes(self.config, config):
             logger.info("%s", line, extra={"event": "policy"})
+        if self.config.permissions or config.permissions:
+            from stompserver.server import permissions
+
+            for line in permissions.changes(self.config, config):
+                logger.info("%s", line, extra={"event": "permission"})
         self.config = config
         logs.configure(level_of(config), config.log_format)
         if waiting:
@@ -156,7 +161,7 @@ class Service:
             return [each.address for each in fresh.listeners] == [
                 each.address for each in self.config.listeners
             ]
-        return key == "policies" or OPTIONS[key].reload
+        return key in ("policies", "groups", "permissions") or OPTIONS[key].reload
 
     def _reopen_log(self) -> None:
         if not self.config.daemon:

@@ -18,7 +18,8 @@ from stompserver.manage.listing import Listing
 from stompserver.session import asking
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming, values
-from stompserver.session.principal import BROWSE, MANAGE, VIEW
+from stompserver.session.dialect.naming import Speaker
+from stompserver.session.principal import BROWSE, MANAGE, SERVER, VERBS, VIEW
 from stompserver.session.reply import Reply
 
 if TYPE_CHECKING:
@@ -210,7 +211,9 @@ def _scheduler(session: Client, headers: dict[str, str]) -> Answer:
                 fix="Send reply-to, for example /temp-queue/schedule.",
             )
         asking.ask(session, BROWSE, ALL_NAMES)
-        browse = BrowseSchedule(broker, target, headers.get("correlation-id", ""), start, end)
+        browse = BrowseSchedule(
+            broker, target, headers.get("correlation-id", ""), start, end, asking.sight(session, BROWSE)
+        )
         browse.start(lambda: done.give(word, {}))
     elif word == "REMOVE":
         number = _number(headers, JOB)
@@ -219,7 +222,7 @@ def _scheduler(session: Client, headers: dict[str, str]) -> Answer:
         done.give(word, {})
     elif word == "REMOVEALL":
         asking.ask(session, MANAGE, ALL_NAMES)
-        scheduled.Cancel(broker, start, end).start(lambda: done.give(word, {}))
+        scheduled.Cancel(broker, start, end, asking.sight(session, MANAGE)).start(lambda: done.give(word, {}))
     else:
         raise ProtocolError(
             f"Not an action of the scheduler: {word[:40]!r}",
@@ -268,7 +271,14 @@ def _number(headers: dict[str, str], name: str) -> int:
 def _queues(session: Client, headers: dict[str, str], answer: Answer) -> None:
     asking.ask(session, VIEW, ALL_NAMES)
     hidden = (naming.TEMP_QUEUE,)
-    listing = queues.Queues(session.broker, framed(QUEUE), "queue", limit=_limit(headers), without=hidden)
+    listing = queues.Queues(
+        session.broker,
+        framed(QUEUE),
+        "queue",
+        limit=_limit(headers),
+        without=hidden,
+        seen=asking.sight(session, VIEW),
+    )
     _list(listing, "queues", "queues", answer)
 
 
@@ -287,7 +297,7 @@ def _limit(headers: dict[str, str]) -> int:
 
 
 def _server(session: Client, headers: dict[str, str], answer: Answer) -> None:
-    asking.ask(session, VIEW, ALL_NAMES)
+    asking.ask(session, VIEW, SERVER)
     answer.give("server", fields.row(framed(fields.BROKER), session.broker))
 
 
@@ -349,7 +359,8 @@ def _redrive(session: Client, headers: dict[str, str], answer: Answer) -> None:
 def _schedule_list(session: Client, headers: dict[str, str], answer: Answer) -> None:
     start, end = _range(headers, "start", "end")
     asking.ask(session, VIEW, ALL_NAMES)
-    listing = scheduled.Scheduled(session.broker, start, end, framed(SCHEDULED), _limit(headers))
+    seen = asking.sight(session, VIEW)
+    listing = scheduled.Scheduled(session.broker, start, end, framed(SCHEDULED), _limit(headers), seen)
     _list(listing, "schedule-list", "messages", answer)
 
 
@@ -357,7 +368,7 @@ def _schedule_cancel(session: Client, headers: dict[str, str], answer: Answer) -
     if "id" not in headers and values.truth(headers.get("all"), False):
         start, end = _range(headers, "start", "end")
         asking.ask(session, MANAGE, ALL_NAMES)
-        job = scheduled.Cancel(session.broker, start, end)
+        job = scheduled.Cancel(session.broker, start, end, asking.sight(session, MANAGE))
         job.start(lambda: answer.give("schedule-cancel", {"cancelled": job.cancelled}))
         return
     number = _number(headers, "id")
@@ -368,7 +379,9 @@ def _schedule_cancel(session: Client, headers: dict[str, str], answer: Answer) -
 
 def _durables(session: Client, headers: dict[str, str], answer: Answer) -> None:
     asking.ask(session, VIEW, ALL_NAMES)
-    listing = durables.Durables(session.broker, framed(fields.DURABLE), _limit(headers))
+    listing = durables.Durables(
+        session.broker, framed(fields.DURABLE), _limit(headers), asking.sight(session, VIEW)
+    )
     _list(listing, "durables", "durables", answer)
 
 
@@ -381,6 +394,24 @@ def _durable_delete(session: Client, headers: dict[str, str], answer: Answer) ->
     name = fed.name
     durables.delete(session.broker, fed.queue)
     answer.give("durable-delete", {"name": name})
+
+
+def _can(session: Client, headers: dict[str, str], answer: Answer) -> None:
+    asking.ask(session, VIEW, SERVER)
+    verb = headers.get("verb", "")
+    text = headers.get("queue", "")
+    if verb not in VERBS or not text:
+        raise ProtocolError(
+            f"Not a verb of permissions: {verb[:40]!r}" if text else "A question about rights without queue",
+            where="header verb" if text else "header queue",
+            rule="It asks whether a login may do something with a destination",
+            fix="Send login, verb (one of " + ", ".join(VERBS) + "), and queue with the destination.",
+        )
+    login = headers.get("who") or None
+    name = naming.resolve(text, Speaker(session.id, login, session.broker.naming.bare)).name
+    topics = session.broker.fanout.durables.topics_of(name)
+    allowed, why = session.principal.judge(login, headers.get("address", ""), verb, name, topics)
+    answer.give("can", {"login": login, "verb": verb, "destination": name, "allowed": allowed, "why": why})
 
 
 def _name(session: Client, headers: dict[str, str]) -> str:
@@ -415,4 +446,5 @@ _ACTIONS: Final[dict[str, _Action]] = {
     "schedule-cancel": _schedule_cancel,
     "durables": _durables,
     "durable-delete": _durable_delete,
+    "can": _can,
 }

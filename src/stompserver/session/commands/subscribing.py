@@ -200,6 +200,8 @@ def _wish(
             target = Target(name, name)
     else:
         asking.to_subscribe(session, name, browser)
+        if is_pattern(name):
+            session.warn(reply, asking.left_out(session, name, queue))
         if wanted is not None and not is_pattern(name):
             wanted = asking.to_shape(session, name, wanted, reply)
     # As in the original, the monitor's reports never count as unsettled; nor does what is only looked at.

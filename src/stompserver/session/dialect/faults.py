@@ -43,6 +43,18 @@ def not_allowed(verb: str, name: str) -> NotAllowed:
     )
 
 
+def not_allowed_all(verb: str, pattern: str) -> NotAllowed:
+    """The client may not do ``verb`` with all topics of the durable subscription's ``pattern``."""
+    return NotAllowed(
+        f"You may not {_DOING[verb]} all of {pattern[:80]}",
+        where=f"destination {pattern[:80]}",
+        rule=f"permissions: {verb}. A durable subscription gets what comes while nobody is there to be asked, so it"
+        " needs the right for all that fits",
+        fix="Subscribe durably to a narrower pattern, or without a durable name, which leaves out what you may not"
+        " have.",
+    )
+
+
 def only_reports(name: str) -> Refused:
     """A SEND to the monitor."""
     return Refused(
