@@ -16,7 +16,7 @@ from stompserver.ctl.convert import convert
 from stompserver.ctl.live import COMMANDS
 from stompserver.ctl.main import main
 from stompserver.ctl.move import move
-from stompserver.ctl.permissions import can
+from stompserver.ctl.permissions import can, permissions_import
 from stompserver.ctl.store import store
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +36,7 @@ STOMPCTL: dict[str, click.Command] = {
     "move": move,
     "convert": convert,
     "can": can,
+    "permissions import": permissions_import,
     **{f"store {name}": one for name, one in store.commands.items()},
     **{
         f"{group.name} {name}": one

@@ -144,7 +144,7 @@ def permissions_of(sections: Sequence[Section], groups: Iterable[str]) -> tuple[
     for each in sections:
         where = f"permissions: {values.bare(each.name)}"
         try:
-            _check_pattern(each.name)
+            check_permission_pattern(each.name)
         except ValueError as error:
             raise ConfigError(
                 f"{each.origin}: permissions: pattern {values.shown(each.name)}: {error}"
@@ -184,7 +184,8 @@ def has_level(pattern: str) -> bool:
     return SELF in pattern and SELF in re.split("[./]", pattern)
 
 
-def _check_pattern(text: str) -> None:
+def check_permission_pattern(text: str) -> None:
+    """Raises ValueError for what cannot be meant as a pattern of permissions."""
     check_pattern(text)
     for level in re.split("[./]", text):
         if SELF in level and level != SELF:

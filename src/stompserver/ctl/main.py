@@ -68,10 +68,10 @@ def run() -> None:
     from stompserver.ctl.convert import convert
     from stompserver.ctl.live import COMMANDS
     from stompserver.ctl.move import move
-    from stompserver.ctl.permissions import can
+    from stompserver.ctl.permissions import can, permissions
     from stompserver.ctl.store import store
 
-    for command in (store, move, convert, can, *COMMANDS):
+    for command in (store, move, convert, can, permissions, *COMMANDS):
         main.add_command(command)
     try:
         main(prog_name="stompctl")

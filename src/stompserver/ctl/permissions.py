@@ -1,9 +1,13 @@
-"""`stompctl can`: may somebody do something, and which line says so."""
+"""`stompctl can`: may somebody do something, and which line says so; `stompctl permissions import`: what another
+broker says of that.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
@@ -11,7 +15,11 @@ from stompserver.config import Config
 from stompserver.config.permissions import VERBS
 from stompserver.ctl.client import Client
 from stompserver.ctl.live import CONNECTING, client_of
+from stompserver.ctl.others import activemq_grants, artemis_grants, mosquitto_grants, rabbitmq_grants, tree
+from stompserver.ctl.others.fragment import NotReadable
+from stompserver.ctl.others.grants import Grants
 from stompserver.ctl.shown import one_line
+from stompserver.errors import StompserverError
 
 
 def connecting(command: Callable[..., None]) -> Callable[..., None]:
@@ -75,3 +83,59 @@ def _read(config: Config, who: str, verb: str, destination: str, address: str) -
     if not allowed and permissions.observes:
         why += " (observed: it is done nevertheless)"
     return allowed, why
+
+
+LARGEST: Final = 64 << 20
+"""Bytes of a file that is read."""
+
+
+@click.group()
+def permissions() -> None:
+    """Who may do what, as other brokers say it."""
+
+
+@permissions.command("import")
+@click.option("--vhost", metavar="NAME", default="", help="RabbitMQ's virtual host. [default: the only one]")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def permissions_import(file: Path, vhost: str) -> None:
+    """Print what FILE says of rights as sections groups and permissions for this server.
+
+    FILE is RabbitMQ's exported definitions (definitions.json), ActiveMQ's activemq.xml, Artemis' broker.xml, or an
+    acl file of Mosquitto. What has no equal is listed in comments, with the reason. Put it into stompserver.conf,
+    with permissions-mode: observe at first, and see with stompserver --check who holds what.
+    """
+    if file.stat().st_size > LARGEST:
+        raise StompserverError(f"{file.name}: larger than {LARGEST >> 20} MiB")
+    content = file.read_bytes()
+    start = content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if vhost and start != b"{":
+        raise click.UsageError("--vhost is for RabbitMQ's definitions")
+    try:
+        grants = _grants(content, start, vhost)
+    except NotReadable as problem:
+        raise StompserverError(f"{file.name}: {problem}") from None
+    click.echo(str(grants))
+
+
+def _grants(content: bytes, start: bytes, vhost: str) -> Grants:
+    if start == b"{":
+        return rabbitmq_grants.convert(_json(content), vhost)
+    if start == b"<":
+        root = tree.parse(content)
+        if root.first("security-setting") is not None:
+            return artemis_grants.convert(root)
+        return activemq_grants.convert(root)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise NotReadable("not UTF-8 text") from None
+    return mosquitto_grants.convert(text)
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as problem:
+        raise NotReadable(f"not JSON: {problem}") from None
+    assert isinstance(found, dict)
+    return found

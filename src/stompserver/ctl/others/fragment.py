@@ -76,7 +76,7 @@ class Fragment:
         if self._notes:
             lines += ["", "# Not taken over, or not all of it:"]
             for note in self._notes:
-                lines += _folded(note)
+                lines += folded(note)
         return "\n".join(lines)
 
     def _drop_contradictions(self) -> None:
@@ -99,7 +99,7 @@ def _written(key: str, value: Value) -> str:
     return text if re.fullmatch(r"[\w./-][\w./ %-]*", text) else json.dumps(text, ensure_ascii=False)
 
 
-def _folded(note: str) -> list[str]:
+def folded(note: str) -> list[str]:
     """A note as comment lines of a bounded length."""
     lines: list[str] = []
     line = "# -"
