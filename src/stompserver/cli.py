@@ -34,7 +34,8 @@ _INDENT = 37
 
 AT_NEED = (
     "decimal", "difflib", "stompserver.config.file", "stompserver.config.permissions", "stompserver.migrate",
-    "stompserver.security.users", "stompserver.server.permissions",
+    "stompserver.security.users", "stompserver.security.accounts", "stompserver.security.tokens",
+    "stompserver.server.accounts", "stompserver.server.permissions",
 )  # fmt: skip
 """What a start leaves out if it can, and a running server may come to need: after a change of its configuration, or
 for what lies in its storage.
@@ -164,11 +165,10 @@ def check(loaded: Loaded) -> int:
     warnings = list(loaded.warnings)
     logins: tuple[str, ...] | None = None
     if loaded.config.auth:
-        from stompserver.security.users import Users
+        from stompserver.server.accounts import check as check_accounts
 
-        users = Users.load(loaded.config.etcdir / ".passwd")
-        warnings += users.warnings
-        logins = users.logins
+        notes, logins = check_accounts(loaded.config)
+        warnings += notes
     from stompserver.server.policies import circles, described
     from stompserver.server.process.process import raise_file_limit
 

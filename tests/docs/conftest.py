@@ -40,6 +40,7 @@ VARYING = {
     r"^session:[0-9a-f]{32}$": "session:SESSION",
     r"^ack:[0-9a-f]+-(\d+)$": r"ack:MARK-\1",
     r"\b[0-9a-f]{32}\b": "SESSION",
+    r"\bsst_[\w-]{43}": "TOKEN",
     r"\b\d{15,20}\b": "NUMBER",
     r"(?<=-failure:)\d{13}\b": "MILLISECONDS",
     r"stompserver/\d[\w.]*": "stompserver/VERSION",

@@ -18,6 +18,7 @@ from stompserver.ctl.main import main
 from stompserver.ctl.move import move
 from stompserver.ctl.permissions import can, permissions_import
 from stompserver.ctl.store import store
+from stompserver.ctl.token import token
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -38,6 +39,7 @@ STOMPCTL: dict[str, click.Command] = {
     "can": can,
     "permissions import": permissions_import,
     **{f"store {name}": one for name, one in store.commands.items()},
+    **{f"token {name}": one for name, one in token.commands.items()},
     **{
         f"{group.name} {name}": one
         for group in COMMANDS

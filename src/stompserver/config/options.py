@@ -37,6 +37,7 @@ LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Loop = Literal["auto", "asyncio", "uvloop"]
 PermissionsMode = Literal["enforce", "observe"]
+ACCOUNTS = ("passwd", "tokens")
 QUEUE_TYPES = ("memory", "lmdb", "activerecord", "file", "dbm")
 
 PLACE, KEEP, CLIENTS, PROTOCOL, LIMITS, PROCESS, LOG = (
@@ -134,8 +135,18 @@ class Config(Table):
 
     # Who may connect
     auth: Annotated[bool, Option(
-        CLIENTS, "Require a login and passcode of the file .passwd in etcdir",
+        CLIENTS, "Require a login and passcode, of the file .passwd in etcdir where accounts does not say otherwise",
         values.boolean, short="a", original=True)] = False
+    accounts: Annotated[tuple[str, ...], Option(
+        CLIENTS, f"Where accounts are, with auth: some of {', '.join(ACCOUNTS)} and names of plug-ins; the first that"
+        " knows a login and passcode counts",
+        values.names("a place of accounts"), "PLACES")] = ("passwd",)
+    accounts_timeout: Annotated[float, Option(
+        CLIENTS, "How long one place of accounts outside the server may take to answer",
+        values.number, "SECONDS", "seconds")] = Field(5.0, ge=0.1, le=3600)
+    accounts_cache: Annotated[float, Option(
+        CLIENTS, "How long a login that was found right outside the server is let in again without asking there",
+        values.number, "SECONDS", "seconds")] = Field(60.0, ge=0, le=86400)
     management: Annotated[ManagementAccess, Option(
         CLIENTS, "Who may send frames to management destinations: local (clients of this machine), all or off",
         values.one_of(get_args(ManagementAccess), "choice"), "WHO")] = "local"

@@ -320,6 +320,19 @@ def words_of(known: Iterable[str], noun: str) -> Callable[[object], tuple[str, .
     return parse
 
 
+def names(noun: str) -> Callable[[object], tuple[str, ...]]:
+    """A parser for one or more names, with commas between them, in small letters and each once."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        parts = value if isinstance(value, tuple) else words(value).split(",")
+        found = tuple(dict.fromkeys(str(part).strip().lower() for part in parts if str(part).strip()))
+        if not found:
+            raise ValueError(f"names no {noun.removeprefix('a ')}")
+        return found
+
+    return parse
+
+
 def optional_one_of(known: Iterable[str], noun: str) -> Callable[[object], str]:
     """A parser for one of a few words, in any case, or nothing."""
     parse = one_of(known, noun)

@@ -4,5 +4,6 @@
 (messages as lines of JSON); ``live`` is what it asks a running server, by way of ``client``, and ``permissions`` who
 may do what. ``move`` brings over
 what is in the queues of another broker, and ``convert`` what its configuration says; ``others`` deals with those.
+``token`` makes API tokens.
 ``shown`` is how names that clients made up are printed.
 """

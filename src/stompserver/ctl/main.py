@@ -70,8 +70,9 @@ def run() -> None:
     from stompserver.ctl.move import move
     from stompserver.ctl.permissions import can, permissions
     from stompserver.ctl.store import store
+    from stompserver.ctl.token import token
 
-    for command in (store, move, convert, can, permissions, *COMMANDS):
+    for command in (store, move, convert, can, permissions, token, *COMMANDS):
         main.add_command(command)
     try:
         main(prog_name="stompctl")

@@ -133,7 +133,7 @@ class Permissions:
         if found is None:
             if len(self._rights) >= MOST:
                 self._rights.clear()
-            found = self._rights[key] = Rights(self, login, tuple(groups), held, key[2])
+            found = self._rights[key] = Rights(self, login, frozenset(groups), held, key[2])
         return found
 
     def fitting(self, name: str) -> tuple[int, ...]:
@@ -194,7 +194,7 @@ class Rights(Principal):
         self,
         permissions: Permissions,
         login: str | None,
-        groups: tuple[str, ...],
+        groups: frozenset[str],
         held: frozenset[str],
         networks: frozenset[str],
     ) -> None:

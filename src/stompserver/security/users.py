@@ -18,6 +18,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from stompserver.errors import ConfigError
+from stompserver.security.account import Elsewhere, Source
 from stompserver.session.principal import Principal
 
 # OWASP's recommendation for argon2id: 20 ms and 19 MiB a check, bearable when a herd of clients comes back.
@@ -99,11 +100,14 @@ class Users:
             )
         return texts
 
-    def remember(self, old: Users) -> None:
+    def remember(self, old: Source) -> None:
         """Take over which passcodes were found right before, of the logins whose line is the same as in ``old``."""
-        self._key = old._key
-        for login, seen in list(old._known_good.items()):
-            if self._hashed.get(login, "") == old._hashed[login]:
+        before = old.users
+        if before is None:
+            return
+        self._key = before._key
+        for login, seen in list(before._known_good.items()):
+            if self._hashed.get(login, "") == before._hashed[login]:
                 self._known_good[login] = seen
 
     def recognise(self, login: str | None, passcode: str | None) -> Principal | None:
@@ -124,6 +128,29 @@ class Users:
     def has_hash(self, login: str | None, passcode: str | None) -> bool:
         """Whether a hash has to be computed to tell if this passcode is right; else no work can make it right."""
         return passcode is not None and login in self._hashed
+
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Nobody else is asked."""
+
+    @property
+    def users(self) -> Users:
+        """As Source has it."""
+        return self
+
+    def knew(self, login: str | None, passcode: str | None) -> bool:
+        """As Source has it: nobody is known from elsewhere."""
+        return False
+
+    async def ask(self, login: str | None, passcode: str | None, address: str) -> Principal | None:
+        """As Source has it: there is nobody to ask."""
+        return None
+
+    async def close(self) -> None:
+        """As Source has it: nothing is open."""
+
+    def can_be_right(self, login: str | None, passcode: str | None) -> bool:
+        """Whether any work can make this right."""
+        return self.has_hash(login, passcode)
 
     def token(self, login: str | None, passcode: str | None) -> bytes:
         """What is the same for the same login and passcode in this process, and tells nothing about either."""

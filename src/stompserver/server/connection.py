@@ -658,9 +658,8 @@ class Connection(asyncio.Protocol):
             if problem is not None:
                 session.refuse(problem)
             else:
-                if principal is not None:
-                    principal = self._server.entitled(principal, self.address)
-                session.authenticated(principal, now)
+                rights = self._server.entitled(principal, self.address) if principal is not None else None
+                session.authenticated(principal, now, rights)
             if session.more:
                 self._do_some(session, now)
             pending: int = session.unfinished

@@ -256,7 +256,8 @@ class Entrance(asyncio.Protocol):
         if how == "no":
             return None
         names = names_in(tls.peer_certificate(), how)
-        users = self._server.logins.users
+        source = self._server.logins.users
+        users = source.users if source is not None else None
         known = [name for name in names if users is not None and name in users]
         chosen = (known or names)[:1]
         return Principal(chosen[0]) if chosen else None

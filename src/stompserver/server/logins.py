@@ -10,6 +10,8 @@ Each other one needs a hash, which is made to be slow, so there is a line:
   nor when, depends on whether the login exists, or on what its hash costs.
 - Those that can be right are hashed before those that cannot, because their login does not exist. The latter are
   hashed when nothing else is to be done: what the server is busy with tells nothing either.
+- Where accounts are elsewhere, too (HTTP, LDAP, a plug-in), what no hash makes right is asked for there, some at a
+  time. Who was found right there before, however long ago, is asked for first and always promised an answer.
 - Who has left is not hashed.
 """
 
@@ -34,7 +36,7 @@ from stompserver.server.spread import Spread
 from stompserver.session.principal import Principal
 
 if TYPE_CHECKING:
-    from stompserver.security.users import Users
+    from stompserver.security.account import Source
 
 log = logging.getLogger("stompserver")
 
@@ -43,6 +45,9 @@ WRONG_LOGIN: Final = 1.0
 
 THREADS: Final = 2
 """Hashing is made to be slow: it has few threads, so that logins cannot take the machine from clients that are in."""
+
+ASKED: Final = 32
+"""Logins that are asked for elsewhere at once: such a question is mostly waiting."""
 
 NICE: Final = 5
 """How much these threads give way to the others of the process and the machine, where the system can tell threads:
@@ -82,7 +87,10 @@ class Client(Protocol):
 class Claim:
     """A login and passcode to be checked, and all clients that wait for what comes of it."""
 
-    __slots__ = ("done", "login", "origin", "passcode", "promised", "real", "token", "waiting", "working")
+    __slots__ = (
+        "address", "counted", "done", "login", "origin", "passcode", "problem", "promised", "real", "token",
+        "waiting", "working",
+    )  # fmt: skip
 
     def __init__(
         self, token: bytes, login: str | None, passcode: str | None, origin: str, real: bool, promised: bool
@@ -95,9 +103,14 @@ class Claim:
         self.real = real
         """Whether it can be right."""
         self.promised = promised
+        self.counted = False
+        """Whether its promise counts as one of its origin's."""
         self.working = False
         self.done = False
-        """Whether it was found to be wrong."""
+        """Whether it was found to be wrong, or there is a problem."""
+        self.problem: Refused | None = None
+        """Why nobody knows whether it is right."""
+        self.address = ""
         self.waiting: set[Waiting] = set()
 
 
@@ -127,7 +140,7 @@ class Logins:
     computed.
     """
 
-    def __init__(self, users: Users | None, few: int, patience: float, spread: Spread) -> None:
+    def __init__(self, users: Source | None, few: int, patience: float, spread: Spread) -> None:
         self.few = few
         self.patience = patience
         self.hashes = 0
@@ -135,7 +148,11 @@ class Logins:
         self._loop = asyncio.get_running_loop()
         self._spread = spread
         self._threads = ThreadPoolExecutor(THREADS, "login", _give_way)
-        self._free = THREADS
+        self._busy = 0
+        """Claims that are hashed or asked for."""
+        self._questions: set[asyncio.Task[Principal | None]] = set()
+        self._known: deque[Claim] = deque()
+        """Those that were found right elsewhere before."""
         self._cost = COST
         self._claims: dict[bytes, Claim] = {}
         self._promises: dict[str, int] = {}
@@ -147,12 +164,12 @@ class Logins:
         self._closed = False
 
     @property
-    def users(self) -> Users | None:
+    def users(self) -> Source | None:
         """Who may log in."""
         return self._users
 
     @users.setter
-    def users(self, users: Users | None) -> None:
+    def users(self, users: Source | None) -> None:
         if users is not None and self._users is not None:
             users.remember(self._users)
         self._users = users
@@ -172,6 +189,7 @@ class Logins:
         claim = self._claims.get(token)
         if claim is None:
             claim = self._claims[token] = self._new_claim(token, login, passcode, origin_of(client.address))
+            claim.address = client.address
         waiting = Waiting(self, claim, client, answer)
         waiting.timer = self._loop.call_later(WRONG_LOGIN, self._due, waiting)
         claim.waiting.add(waiting)
@@ -195,7 +213,7 @@ class Logins:
             del self._claims[claim.token]
         self._others[not claim.real].discard(claim)
         claim.passcode = None
-        if claim.promised:
+        if claim.counted:
             self._promises[claim.origin] -= 1
             if not self._promises[claim.origin]:
                 del self._promises[claim.origin]
@@ -205,6 +223,8 @@ class Logins:
         self._closed = True
         for waiting in list(self._waiting):
             self.forget(waiting)
+        for question in self._questions:
+            question.cancel()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     @property
@@ -217,11 +237,16 @@ class Logins:
 
     def _new_claim(self, token: bytes, login: str | None, passcode: str | None, origin: str) -> Claim:
         users = self._users
-        real = users is not None and users.has_hash(login, passcode)
+        real = users is not None and users.can_be_right(login, passcode)
+        if users is not None and users.elsewhere and users.knew(login, passcode):
+            claim = Claim(token, login, passcode, origin, real, True)
+            self._known.append(claim)
+            return claim
         mine = self._promises.get(origin, 0)
         promised = mine < self.few and sum(self._promises.values()) < self._room
         claim = Claim(token, login, passcode, origin, real, promised)
         if promised:
+            claim.counted = True
             self._promises[origin] = mine + 1
             self._promised[not real].append(claim)
         else:
@@ -231,7 +256,7 @@ class Logins:
     def _work(self) -> None:
         """Give the threads something to do."""
         users = self._users
-        while self._free and users is not None and not self._closed:
+        while users is not None and self._busy < (ASKED if users.elsewhere else THREADS) and not self._closed:
             claim = self._next()
             if claim is None:
                 return
@@ -240,13 +265,39 @@ class Logins:
                 self._right(claim, known)
                 continue
             claim.working = True
-            self._free -= 1
+            self._busy += 1
+            if users.elsewhere and not users.has_hash(claim.login, claim.passcode):
+                self._ask(users, claim)
+                continue
             self.hashes += 1
             began = self._loop.time()
             future = self._loop.run_in_executor(self._threads, users.check, claim.login, claim.passcode)
             future.add_done_callback(partial(self._hashed, claim, began))
 
+    def _ask(self, users: Source, claim: Claim) -> None:
+        """Ask elsewhere."""
+        question = self._loop.create_task(users.ask(claim.login, claim.passcode, claim.address))
+        self._questions.add(question)
+        question.add_done_callback(partial(self._asked, claim))
+
+    def _asked(self, claim: Claim, done: asyncio.Task[Principal | None]) -> None:
+        self._questions.discard(done)
+        self._busy -= 1
+        claim.working = False
+        if self._closed or done.cancelled():
+            return
+        problem = done.exception()
+        if problem is not None:
+            claim.problem = _unavailable()
+        principal = done.result() if problem is None else None
+        self._decide(claim, principal)
+        self._work()
+
     def _next(self) -> Claim | None:
+        while self._known:
+            known = self._known.popleft()
+            if self._wanted(known):
+                return known
         for promised, others in zip(self._promised, self._others, strict=True):
             while (claim := promised.popleft() if promised else others.take()) is not None:
                 if self._wanted(claim):
@@ -269,7 +320,12 @@ class Logins:
         return False
 
     def _hashed(self, claim: Claim, began: float, done: asyncio.Future[Principal | None]) -> None:
-        self._free += 1
+        users = self._users
+        failed = not done.cancelled() and done.exception() is None and done.result() is None
+        if failed and not self._closed and users is not None and users.elsewhere and claim.waiting:
+            self._ask(users, claim)
+            return
+        self._busy -= 1
         claim.working = False
         if self._closed or done.cancelled():
             return
@@ -277,15 +333,17 @@ class Logins:
         if problem is not None:
             log.error("A login could not be checked", exc_info=problem, extra={"event": "fault"})
         self._cost = max(self._loop.time() - began, self._cost * EASED)
-        principal = done.result() if problem is None else None
+        self._decide(claim, done.result() if problem is None else None)
+        self._work()
+
+    def _decide(self, claim: Claim, principal: Principal | None) -> None:
         if principal is not None:
             self._right(claim, principal)
-        else:
-            claim.done = True
-            claim.passcode = None
-            for waiting in [each for each in claim.waiting if each.late]:
-                self._wrong(waiting)
-        self._work()
+            return
+        claim.done = True
+        claim.passcode = None
+        for waiting in [each for each in claim.waiting if each.late]:
+            self._wrong(waiting)
 
     def _right(self, claim: Claim, principal: Principal) -> None:
         for waiting in list(claim.waiting):
@@ -295,7 +353,9 @@ class Logins:
     def _wrong(self, waiting: Waiting) -> None:
         """Answer what was promised."""
         self.forget(waiting)
-        self._spread.call(waiting.answer, None, None if waiting.claim.promised else _busy(self.few))
+        claim = waiting.claim
+        problem = claim.problem or (None if claim.promised else _busy(self.few))
+        self._spread.call(waiting.answer, None, problem)
 
     def _due(self, waiting: Waiting) -> None:
         """A client has waited as long as a wrong login takes."""
@@ -320,6 +380,15 @@ def _busy(few: int) -> Refused:
         rule=f"This server checks {few} unknown logins of an address at once (max-logins-per-address), and in all as"
         " many as it has time for",
         fix="Connect again in a few seconds. A login that was right before does not wait.",
+    )
+
+
+def _unavailable() -> Refused:
+    return Refused(
+        "Your login cannot be checked now",
+        where="headers login and passcode",
+        rule="This server asks for accounts elsewhere (option accounts), and has no answer",
+        fix="Connect again in a while, or tell the server's administrator; the log says what is wrong.",
     )
 
 

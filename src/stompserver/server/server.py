@@ -31,7 +31,7 @@ from stompserver.session.session import Session
 from stompserver.session.talk import Talk
 
 if TYPE_CHECKING:
-    from stompserver.security.users import Users
+    from stompserver.security.account import Source
     from stompserver.server.entrance import Entrance
     from stompserver.server.renewal import Renewal
     from stompserver.server.tls import Handshakes
@@ -58,7 +58,7 @@ class Server:
         self,
         parts: Parts,
         terms: Terms,
-        users: Users | None,
+        users: Source | None,
         sockets: Sequence[socket.socket],
         renewal: Renewal | None = None,
     ) -> None:
@@ -174,7 +174,7 @@ class Server:
             await self.pump.close(max(0.0, end - self.time()))
         self._parts.release()
 
-    def reload(self, terms: Terms, users: Users | None) -> None:
+    def reload(self, terms: Terms, users: Source | None) -> None:
         """Take new terms and users. Connections that are open keep the limits they came with."""
         old = self.terms
         self.terms = terms
@@ -228,7 +228,7 @@ class Server:
         permissions = self.terms.permissions
         if permissions is not None:
             return permissions.rights(principal.login, address, principal.groups)
-        return Principal(principal.login, principal.groups) if principal.limited else principal
+        return principal
 
     def forget(self, connection: Connection, problem: Exception | None) -> None:
         """A connection ended."""

@@ -45,8 +45,9 @@ class Occupied(Exception):
 class Client(Consumer):
     """One connected client: what the commands, the dialect and the roster may know of a session.
 
-    ``id`` is the session's, ``login`` who the client says it is (None: it says nothing) and ``principal`` who it was
-    found to be. ``local`` tells whether it is on the server's own machine. ``mark`` is what the names begin with by
+    ``id`` is the session's, ``login`` who the client says it is (None: it says nothing), ``account`` who it was found
+    to be, with what its account says, and ``principal`` the same with what it may do. ``local`` tells whether it is on
+    the server's own machine. ``mark`` is what the names begin with by
     which it settles in 1.2, "" until there is need of any; ``named`` counts names, and ``by_message`` has the message
     for each since the client first settled by that. ``lapsed`` has the names of deliveries whose lease ended, the
     oldest first; ``tolerated`` counts what it did against the rules, by kind. ``twins`` has by name, in 1.0 and 1.1,
@@ -56,6 +57,7 @@ class Client(Consumer):
     __slots__ = (
         "_made",
         "_transactions",
+        "account",
         "broker",
         "by_message",
         "happened",
@@ -90,6 +92,7 @@ class Client(Consumer):
         self.mark: str = ""
         self.named: int = 0
         self.by_message: ByMessage | None = None
+        self.account: Principal = settings.anybody
         self.principal: Principal = settings.anybody
         self.routes = Routes(broker)
         # Most clients never need these, so all share one that is empty (bench: idle).

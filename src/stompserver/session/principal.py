@@ -6,6 +6,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from stompserver.session.usage import Usage
+
 SEND: Final = "send"
 CONSUME: Final = "consume"
 BROWSE: Final = "browse"
@@ -13,6 +15,8 @@ CREATE: Final = "create"
 DURABLE: Final = "durable"
 MANAGE: Final = "manage"
 VIEW: Final = "view"
+
+NO_GROUPS: Final[frozenset[str]] = frozenset()
 
 VERBS: Final = (SEND, CONSUME, BROWSE, CREATE, DURABLE, MANAGE, VIEW)
 """What a client can do with a destination: send to it; subscribe to it, or only look; have a queue made by naming it;
@@ -29,17 +33,29 @@ have.
 # Compiled classes have no interpreted children unless they say so.
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Principal:
-    """Who a client is: the server has found ``login`` to be true; None is nobody in particular. ``groups`` are those
-    that whoever knows the login says it is in, beside those of the configuration. All connections of a login may
-    share one. This one may do everything; ``limited`` tells whether any may not, and ``observes`` that what one may
-    not do is noted, and done.
+    """Who a client is: the server has found ``login`` to be true; None is nobody in particular. All connections of a
+    login may share one. ``groups`` are those that its account says it is in, beside those of the configuration;
+    ``expires`` is when what proved the login does (Unix time, s; None: never), ``allowance`` what its account says
+    that it may have, and ``usage`` what it has, where that is limited: both are the shell's to set.
+
+    This one may do everything; ``limited`` tells whether any may not, and ``observes`` that what one may not do is
+    noted, and done.
     """
 
-    __slots__ = ("groups", "limited", "login", "observes")
+    __slots__ = ("allowance", "expires", "groups", "limited", "login", "observes", "usage")
 
-    def __init__(self, login: str | None = None, groups: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        login: str | None = None,
+        groups: frozenset[str] = NO_GROUPS,
+        expires: float | None = None,
+        allowance: object = None,
+    ) -> None:
         self.login = login
-        self.groups: tuple[str, ...] = groups
+        self.groups = groups
+        self.expires = expires
+        self.allowance = allowance
+        self.usage: Usage | None = None
         self.limited: bool = False
         self.observes: bool = False
 

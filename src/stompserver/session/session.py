@@ -280,15 +280,16 @@ class Session(Client, Talk):
         except ClientError as error:
             self.fail(error, reply.receipt)
 
-    def authenticated(self, principal: Principal | None, now: float) -> None:
-        """The shell's answer: whose ``login`` and ``passcode`` that is, None for nobody's. Frames that waited are
-        processed.
+    def authenticated(self, principal: Principal | None, now: float, rights: Principal | None = None) -> None:
+        """The shell's answer: whose ``login`` and ``passcode`` that is, None for nobody's, and the same with what it
+        may do, None for everything. Frames that waited are processed.
         """
         hello = self._hello
         if self.state != AUTHENTICATING or hello is None:
             return
         if principal is not None:
-            self.principal = principal
+            self.account = principal
+            self.principal = rights or principal
             self.login = principal.login
             try:
                 self._welcome(hello)
@@ -555,8 +556,8 @@ class Session(Client, Talk):
         self.broker.watches.reconsider(self)
 
     def whose(self) -> Principal:
-        """Who its client is, and what it may do."""
-        return self.principal
+        """Who its client is."""
+        return self.account
 
     def promised(self) -> list[str]:
         """The destinations of messages that wait in its open transactions, each once."""

@@ -95,8 +95,9 @@ class Talk:
         """What was logged up to ``position`` is durable: what waited for it goes out."""
 
     @abstractmethod
-    def authenticated(self, principal: Principal | None, now: float) -> None:
-        """Whose ``credentials`` they are, None for nobody's. Frames that waited are processed, the first step of them
+    def authenticated(self, principal: Principal | None, now: float, rights: Principal | None = None) -> None:
+        """Whose ``credentials`` they are, None for nobody's, and ``rights``, the same with what it may do, None for
+        everything. Frames that waited are processed, the first step of them
         at once.
         """
 
@@ -122,7 +123,7 @@ class Talk:
 
     @abstractmethod
     def whose(self) -> Principal:
-        """Who its client is, and what it may do."""
+        """Who its client is."""
 
     @abstractmethod
     def describe(self, address: str, buffered: int, held: bool, now: float) -> Connection | None:

@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from stompserver.config import Config, Loaded
 from stompserver.config.contents import SECTIONS
@@ -16,6 +17,7 @@ from stompserver.config.options import OPTIONS, attribute_of
 from stompserver.errors import ConfigError
 from stompserver.server.build import build
 from stompserver.server.listeners import listener_of, name_of
+from stompserver.server.log_rate import LogRate
 from stompserver.server.policies import changes, circles
 from stompserver.server.process import collector, heap, logs
 from stompserver.server.process.process import PidFile, Readiness
@@ -23,7 +25,7 @@ from stompserver.server.server import Server
 from stompserver.server.terms import Terms
 
 if TYPE_CHECKING:
-    from stompserver.security.users import Users
+    from stompserver.security.account import Source
     from stompserver.server.renewal import Renewal
 
 logger = logging.getLogger("stompserver")
@@ -33,6 +35,13 @@ ENDED_EARLY = 1
 GRACE = 1.0
 
 
+LOOK: Final = 2.0
+"""Seconds between two looks whether a file of accounts has changed."""
+
+MOST_COMPLAINTS: Final = 20
+"""Lines about places of accounts within LogRate's window."""
+
+
 class Serving(Protocol):
     """What a service runs; ``failed`` is set when it cannot go on."""
 
@@ -40,15 +49,15 @@ class Serving(Protocol):
 
     async def start(self) -> None: ...
     async def drain(self, deadline: float, /) -> None: ...
-    def reload(self, terms: Terms, users: Users | None, /) -> None: ...
+    def reload(self, terms: Terms, users: Source | None, /) -> None: ...
 
 
-MakeServer = Callable[[Config, "Users | None", Sequence[socket.socket]], Awaitable[Serving]]
+MakeServer = Callable[[Config, "Source | None", Sequence[socket.socket]], Awaitable[Serving]]
 
 
 async def make_server(
     config: Config,
-    users: Users | None,
+    users: Source | None,
     sockets: Sequence[socket.socket],
     renewal: Renewal | None = None,
 ) -> Server:
@@ -74,6 +83,12 @@ class Service:
         self._terminal = os.isatty(2)
         self._stop = asyncio.Event()
         self._hang_up = asyncio.Event()
+        self._users: Source | None = None
+        self._files: list[Path] = []
+        """Of accounts, that are read again when they change."""
+        self._seen: list[tuple[int, ...]] = []
+        self._rate: LogRate | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self, sockets: Sequence[socket.socket], readiness: Readiness) -> int:
         """Serve on these sockets; the result is the exit code. Raises StartError, ConfigError."""
@@ -82,7 +97,8 @@ class Service:
         try:
             if self._pid_file and (note := self._pid_file.acquire()):
                 logger.warning(note, extra={"event": "pid_file"})
-            server = await self._make_server(self.config, await self._load_users(self.config), sockets)
+            self._users = await self._load_users(self.config)
+            server = await self._make_server(self.config, self._users, sockets)
             await server.start()
             with collector.relieved():
                 heap.keep()
@@ -90,16 +106,30 @@ class Service:
                 readiness.ready()
                 return await self._serve(server)
         finally:
+            await self._end_accounts()
             if self._pid_file:
                 self._pid_file.release()
             self._ignore_signals()
 
+    async def _end_accounts(self) -> None:
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._users is not None:
+            await self._users.close()
+        if self._rate is not None:
+            self._rate.close()
+
     async def _serve(self, server: Serving) -> int:
-        while not self._stop.is_set() and not server.failed.is_set():
-            await _any_of(self._stop, self._hang_up, server.failed)
-            if self._hang_up.is_set():
-                self._hang_up.clear()
-                await self._reload(server)
+        watching = asyncio.get_running_loop().create_task(self._watch(server))
+        try:
+            while not self._stop.is_set() and not server.failed.is_set():
+                await _any_of(self._stop, self._hang_up, server.failed)
+                if self._hang_up.is_set():
+                    self._hang_up.clear()
+                    await self._reload(server)
+        finally:
+            watching.cancel()
         seconds = self.config.shutdown_timeout
         try:
             await asyncio.wait_for(server.drain(seconds), seconds + GRACE)
@@ -126,7 +156,7 @@ class Service:
             return
         for warning in [*fresh.warnings, *circles(config)]:
             logger.warning(warning, extra={"event": "configuration"})
-        server.reload(Terms(config), users)
+        await self._take(server, Terms(config), users)
         for line in changes(self.config, config):
             logger.info("%s", line, extra={"event": "policy"})
         if self.config.permissions or config.permissions:
@@ -172,17 +202,51 @@ class Service:
             text = "cannot open the log %s anew, the old one goes on: %s"
             logger.error(text, self.config.logfile, error.strerror, extra={"event": "log_failed"})
 
-    async def _load_users(self, config: Config) -> Users | None:
+    async def _load_users(self, config: Config) -> Source | None:
         if not config.auth:
+            self._files = []
             return None
-        from stompserver.security.users import Users
+        from stompserver.server.accounts import files_of, load
 
-        # In a thread, since the decoy hash takes a while; connections go on meanwhile.
-        users = await asyncio.to_thread(Users.load, config.etcdir / ".passwd")
-        for warning in users.warnings:
-            logger.warning(warning, extra={"event": "users"})
-        logger.info("Client authorization enabled, %d logins", len(users), extra={"event": "users"})
-        return users
+        files = files_of(config)
+        self._seen = await asyncio.to_thread(_states, files)
+        self._files = files
+        return await load(config, self._complain)
+
+    def _complain(self, text: str) -> None:
+        """Log what is wrong with a place of accounts, which each login may find again."""
+        if self._rate is None:
+            self._rate = LogRate(asyncio.get_running_loop())
+        if self._rate.allows("the accounts", "accounts", MOST_COMPLAINTS, "the accounts"):
+            logger.warning("%s", logs.shortened(text, 500), extra={"event": "accounts"})
+
+    async def _watch(self, server: Serving) -> None:
+        """Take over files of accounts that change, without a signal."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if not self._files:
+                continue
+            states = await asyncio.to_thread(_states, self._files)
+            if states == self._seen:
+                continue
+            self._seen = states
+            try:
+                users = await self._load_users(self.config)
+            except ConfigError as error:
+                text = "a file of accounts changed, and cannot be used; the old one stays in force: %s"
+                logger.error(text, error, extra={"event": "reload_failed"})
+                continue
+            await self._take(server, Terms(self.config), users)
+            logger.info("a file of accounts changed, and was read again", extra={"event": "reloaded"})
+
+    async def _take(self, server: Serving, terms: Terms, users: Source | None) -> None:
+        """Have the server use these from now on, and close what the old ones had open when nobody waits for it."""
+        old, self._users = self._users, users
+        server.reload(terms, users)
+        if old is not None:
+            closing = asyncio.get_running_loop().create_task(_close_later(old, self.config.accounts_timeout))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -215,6 +279,26 @@ class Service:
             self._on_stop(signal.SIGHUP)
         else:
             self._hang_up.set()
+
+
+def _states(files: Sequence[Path]) -> list[tuple[int, ...]]:
+    """By which a file is known to be another one, or changed."""
+    found: list[tuple[int, ...]] = []
+    for path in files:
+        try:
+            now = path.stat()
+            found.append((now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns))
+        except OSError as problem:
+            found.append((problem.errno or 0,))
+    return found
+
+
+async def _close_later(users: Source, seconds: float) -> None:
+    """Close ``users`` when all that they were asked is answered."""
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        await users.close()
 
 
 def level_of(config: Config) -> str:
