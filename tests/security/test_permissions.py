@@ -121,7 +121,7 @@ def test_groups_that_a_login_brings_count_as_those_of_the_file() -> None:
     rights = made(EXAMPLE, GROUPS).rights("carol", "", ["staff"])
     assert rights.may("send", "/queue/x")
     assert rights.may("consume", "/queue/orders.eu"), "in workers, as staff is"
-    assert rights.groups == ("staff",)
+    assert rights.groups == frozenset(("staff",))
 
 
 def test_a_login_with_marks_is_one_level() -> None:

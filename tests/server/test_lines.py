@@ -49,6 +49,18 @@ CASES = [
         "Unsubscribing from /queue/a",
         {"event": "unsubscribed", "destination": "/queue/a"},
     ),
+    (
+        events.Denied("me", "send", "/queue/a", "file:3", False),
+        "WARNING",
+        "Denied to me at h: send /queue/a (file:3)",
+        {"event": "denied", "login": "me", "verb": "send", "destination": "/queue/a", "why": "file:3"},
+    ),
+    (
+        events.Denied("me", "send", "/queue/a", "file:3", True),
+        "WARNING",
+        "Would be denied to me at h: send /queue/a (file:3)",
+        {"event": "observed"},
+    ),
     (events.Traced("received SEND"), "DEBUG", "id received SEND", {}),
 ]
 

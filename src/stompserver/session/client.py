@@ -46,8 +46,8 @@ class Client(Consumer):
     """One connected client: what the commands, the dialect and the roster may know of a session.
 
     ``id`` is the session's, ``login`` who the client says it is (None: it says nothing), ``account`` who it was found
-    to be, with what its account says, and ``principal`` the same with what it may do. ``local`` tells whether it is on
-    the server's own machine. ``mark`` is what the names begin with by
+    to be, with what its account says, and ``principal`` the same with what it may do. ``local`` tells whether it is
+    on the server's own machine. ``mark`` is what the names begin with by
     which it settles in 1.2, "" until there is need of any; ``named`` counts names, and ``by_message`` has the message
     for each since the client first settled by that. ``lapsed`` has the names of deliveries whose lease ended, the
     oldest first; ``tolerated`` counts what it did against the rules, by kind. ``twins`` has by name, in 1.0 and 1.1,
