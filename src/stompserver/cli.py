@@ -290,7 +290,10 @@ def make_certificate(words: list[str], line: CommandLine) -> int:
 
     first = line.actions["make-certificate"]
     names = [each for each in (first, *line.arguments) if each]
-    ca, server = make(config.etcdir, names)
+    here = Path.cwd()
+    ca, server = [
+        path.relative_to(here) if path.is_relative_to(here) else path for path in make(config.etcdir, names)
+    ]
     print(f"{server}: a certificate with its key, for {', '.join(names or NAMES)}")
     print(f"{ca}: the CA that signed it, for clients")
     print(f"Both hold for {DAYS} days. To try them: stompserver --tls --tls-cert={server.name}")

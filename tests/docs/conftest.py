@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 30.0  # after which an answer that does not come is a failure; never waited for when all is well
 PORT = re.compile(r"\b616\d\d\b")
 FENCE = re.compile(r"^```(\w*)(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NOT_A_START = ("--check", "--hash-password", "--version", "--help", "--daemon", "|")
+NOT_A_START = ("--check", "--hash-password", "--make-certificate", "--version", "--help", "--daemon", "|")
 
 VARYING = {
     r"^session:[0-9a-f]{32}$": "session:SESSION",

@@ -21,6 +21,7 @@ PLAYED = [
     "docs/tutorial/tour.md",
     "docs/how-to/passwords.md",
     "docs/how-to/accounts.md",
+    "docs/how-to/tls.md",
     "docs/how-to/policies.md",
     "docs/how-to/permissions.md",
     "docs/how-to/redelivery-and-dead-letters.md",

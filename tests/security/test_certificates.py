@@ -232,7 +232,7 @@ def test_a_certificate_for_a_first_try(
     done = command(tmp_path, "--make-certificate", "broker.example", "127.0.0.1")
     assert (done.returncode, done.stderr) == (0, "")
     etc = tmp_path / "etc"
-    assert f"{etc}/server.pem: a certificate with its key, for broker.example, 127.0.0.1\n" in done.stdout
+    assert "etc/server.pem: a certificate with its key, for broker.example, 127.0.0.1\n" in done.stdout
     assert stat.S_IMODE((etc / "server.pem").stat().st_mode) == 0o600
     before = {path.name: path.read_bytes() for path in etc.iterdir()}
     assert set(before) == {"ca.pem", "server.pem"}

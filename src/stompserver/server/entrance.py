@@ -132,7 +132,11 @@ class Entrance(asyncio.Protocol):
             local = True
         else:
             peer = transport.get_extra_info("peername")
-            self.address = str(peer[0]) if peer else "?"
+            if not peer:
+                # It is gone again already, as those are that only look whether somebody listens.
+                self._transport.abort()
+                return
+            self.address = str(peer[0])
             local = is_loopback(self.address)
             if front.proxy and not self._is_proxy():
                 self._log("proxy_forbidden", "Refused %s: not one of proxy-networks", self.address)
