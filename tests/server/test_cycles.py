@@ -16,9 +16,11 @@ PROGRAM = Path(__file__).parent / "visitors.py"
 LOOPS = ("asyncio", "uvloop")
 
 
-def visitors(loop: str, store: str, what: str, rounds: int, seconds: float = 120) -> dict[str, Any]:
+def visitors(
+    loop: str, store: str, what: str, rounds: int, seconds: float = 120, tls: str = ""
+) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), loop, store, what, str(rounds)],
+        [sys.executable, str(PROGRAM), loop, store, what, str(rounds), tls],
         capture_output=True, text=True, timeout=seconds, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -37,6 +39,11 @@ def visitors(loop: str, store: str, what: str, rounds: int, seconds: float = 120
 )
 def test_the_collector_finds_nothing_of_them(loop: str, store: str) -> None:
     assert visitors(loop, store, "left", 1) == {"left": {}}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_collector_finds_nothing_of_those_with_tls(loop: str) -> None:
+    assert visitors(loop, "memory", "left", 1, tls="tls") == {"left": {}}
 
 
 @pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=pytest.mark.long)])

@@ -1,5 +1,7 @@
 """A server in this process and clients that come and go, to see what of them stays: `visitors.py LOOP STORE WHAT
-ROUNDS`.
+ROUNDS [tls]`.
+
+With ``tls`` they come by TLS, and some never finish the handshake.
 
 WHAT is ``left``: clients come one after the other, and the types of what only the garbage collector finds of them are
 printed; or ``kept``: they come together, the collector takes them out of its sight, and they go; printed is how many
@@ -13,6 +15,7 @@ import asyncio
 import gc
 import json
 import socket
+import ssl
 import struct
 import sys
 import tempfile
@@ -32,6 +35,9 @@ from stompserver.server.terms import Terms
 
 DEADLINE: Final = 60.0
 ACKS: Final = ("auto", "client", "client-individual")
+CONTEXTS: list[ssl.SSLContext] = []
+"""What clients shake hands with; empty where they do not."""
+
 RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -80,6 +86,8 @@ def visits() -> Iterator[tuple[str, str]]:
 
 def come(port: int, octets: str, answer: str) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+    if CONTEXTS:
+        client = CONTEXTS[0].wrap_socket(client, server_hostname="localhost")
     client.sendall(octets.encode())
     got = b""
     while answer.encode() not in got:
@@ -104,6 +112,12 @@ def one_by_one(port: int) -> None:
     for way in range(3):
         for octets, answer in visits():
             go(come(port, octets, answer), way)
+    if CONTEXTS:
+        for octets in ("", "\x16\x03\x01\x02\x00\x01", "\x16\x03\x01\x00\x05nonsense", "CONNECT\n\n\0"):
+            for way in range(3):
+                half = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+                half.sendall(octets.encode())
+                go(half, way)
     # Only once, because one hears of it a second later.
     go(come(port, hello("login:wrong\npasscode:word\n"), "ERROR"), 1)
 
@@ -188,10 +202,21 @@ async def kept(server: Server, port: int, rounds: int) -> dict[str, Any]:
     }
 
 
-async def main(store: str, what: str, rounds: int) -> None:
+def secured(place: Path) -> dict[str, Any]:
+    """The options of a server with TLS."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from papers import Papers
+
+    papers = Papers(place)
+    CONTEXTS.append(papers.context())
+    return {"tls": "yes", "tls_cert": papers.server}
+
+
+async def main(store: str, what: str, rounds: int, tls: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         config = Config(
+            **(secured(place) if tls else {}),
             queue=store,
             storage=place,
             etcdir=place,
@@ -215,6 +240,6 @@ if __name__ == "__main__":
     if chosen == "uvloop":
         import uvloop
 
-        uvloop.run(main(rest[0], rest[1], int(rest[2])))
+        uvloop.run(main(rest[0], rest[1], int(rest[2]), "tls" in rest))
     else:
-        asyncio.run(main(rest[0], rest[1], int(rest[2])))
+        asyncio.run(main(rest[0], rest[1], int(rest[2]), "tls" in rest))

@@ -113,7 +113,8 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             self._read_on()
             return
         except (ssl.SSLError, ssl.CertificateError) as error:
-            problem = error
+            # Without the frames, of which this one has what is told of it: a cycle.
+            problem = error.with_traceback(None)
         # The last words of a failure are OpenSSL's, too: an alert.
         self._flush()
         self._shaken = None
@@ -159,7 +160,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
                     if ended := self._read(parts):
                         break
         except ssl.SSLError as error:
-            problem = error
+            problem = error.with_traceback(None)
         if self._outgoing.pending:
             self._flush()
         protocol = self._protocol
@@ -265,7 +266,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
                 connection.write(view[start : start + RECORD])
                 records.append(outgoing.read())
         except ssl.SSLError as problem:
-            self._problem = problem
+            self._problem = problem.with_traceback(None)
             self._inner.abort()
             return
         self._inner.writelines(records)
