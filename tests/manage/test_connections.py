@@ -52,6 +52,7 @@ def test_rows_are_made_in_slices_and_what_goes_meanwhile_has_none(new_world: Any
         "unsettled": 2,
         "waiting": 300,
         "held": False,
+        "tls": "",
     }
 
 

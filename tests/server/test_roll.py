@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
 
 from stompserver.config import Config
 from stompserver.manage import connections
@@ -11,6 +14,9 @@ from stompserver.server.build import build
 from stompserver.server.listeners import bind
 from stompserver.server.server import Server
 from stompserver.server.terms import Terms
+
+if TYPE_CHECKING:
+    from papers import Papers
 
 HELLO = b"CONNECT\naccept-version:1.2\nhost:h\nlogin:alice\nclient-id:worker\n\n\0"
 SUBSCRIBE = b"SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\n\n\0"
@@ -67,3 +73,37 @@ def test_a_connection_is_listed_and_closed_with_a_reason() -> None:
             sock.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_version_and_cipher_of_tls_are_in_the_row(papers: Papers, loop: str) -> None:
+    async def scenario() -> None:
+        sockets = bind("127.0.0.1", 0)
+        config = Config(queue="memory", tls="detect", tls_cert=papers.server)
+        server = Server(await build(config), Terms(config), None, sockets)
+        await server.start()
+        port = sockets[0].getsockname()[1]
+        context = papers.context()
+        async with asyncio.timeout(20):
+            for tls in (None, context):
+                name = "localhost" if tls else None
+                reader, writer = await asyncio.open_connection(
+                    "127.0.0.1", port, ssl=tls, server_hostname=name
+                )
+                writer.write(HELLO)
+                await reader.readuntil(b"\0")
+                (row,) = rows(server)
+                assert (row["tls"] == "") == (tls is None)
+                if tls:
+                    version, _, cipher = row["tls"].partition(" ")
+                    assert (version, cipher) == ("TLSv1.3", writer.get_extra_info("cipher")[0])
+                connections.close(server.roll, row["id"], "next")
+                await reader.read()
+                writer.close()
+                assert rows(server) == []
+        await server.drain(5)
+        for sock in sockets:
+            sock.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if loop == "uvloop" else None) as runner:
+        runner.run(scenario())

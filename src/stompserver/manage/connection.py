@@ -14,6 +14,7 @@ class Connection:
         "id",
         "login",
         "subscriptions",
+        "tls",
         "unsettled",
         "version",
         "waiting",
@@ -42,3 +43,5 @@ class Connection:
         self.unsettled: int = unsettled
         self.waiting: int = waiting
         self.held = held
+        self.tls: str = ""
+        """Only who carries it knows."""

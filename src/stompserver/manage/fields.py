@@ -378,6 +378,7 @@ def _connection() -> tuple[Field[Connection], ...]:
         Field("unsettled", "messages", "delivered and not settled", lambda each: each.unsettled),
         Field("waiting", "bytes", "that it has not taken from the server", lambda each: each.waiting),
         Field("held", "", "whether the server reads nothing from it for now", lambda each: each.held),
+        Field("tls", "", "its version and cipher; empty without", lambda each: each.tls),
     )
 
 

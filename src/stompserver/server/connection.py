@@ -459,7 +459,11 @@ class Connection(asyncio.Protocol):
         transport = self.transport
         if session is None or transport is None:
             return None
-        return session.describe(self.address, transport.get_write_buffer_size(), self._held != 0, now)
+        found = session.describe(self.address, transport.get_write_buffer_size(), self._held != 0, now)
+        cipher = transport.get_extra_info("cipher")
+        if found is not None and cipher is not None:
+            found.tls = f"{cipher[1]} {cipher[0]}"
+        return found
 
     def abort(self) -> None:
         """Cut the connection without a word; what was read and is not done is let go."""

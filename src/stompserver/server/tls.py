@@ -245,7 +245,9 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         if name == "sslcontext":
             return self._ssl.context
         if name == "cipher":
-            return self._ssl.cipher()
+            # TLS 1.2's ciphers are called after the version that had them first.
+            cipher = self._ssl.cipher()
+            return (cipher[0], self._ssl.version(), cipher[2]) if cipher is not None else default
         if name == "peercert":
             return self._ssl.getpeercert()
         return self._inner.get_extra_info(name, default)
