@@ -27,6 +27,7 @@ from stompserver.broker.queues import overflow
 from stompserver.broker.queues.groups import Resting
 from stompserver.broker.queues.idle import Idle
 from stompserver.broker.queues.queue import COST, Queue, queue_of
+from stompserver.broker.queues.restraint import Restraint
 from stompserver.broker.queues.shared import Shared
 from stompserver.broker.queues.watch import Watches
 from stompserver.broker.queues.window import Window
@@ -72,6 +73,7 @@ class Broker(Desk):
         "naming",
         "pauses",
         "properties",
+        "restraint",
         "returns",
         "schedule",
         "shared",
@@ -84,8 +86,17 @@ class Broker(Desk):
         self.naming = naming_of(rules)
         self.returns = Returns(self)
         resting = Resting(self.memory)
+        self.restraint = Restraint(self.memory, self.slices, self._offer, self._serve)
         self.shared = Shared(
-            log, self.memory, self.clock, self.deadlines, self.slices, self.returns, resting, window
+            log,
+            self.memory,
+            self.clock,
+            self.deadlines,
+            self.slices,
+            self.returns,
+            resting,
+            window,
+            self.restraint if window is not None else None,
         )
         self.properties = Properties(self)
         self.duplicates = duplicates.Duplicates(self)
@@ -425,6 +436,17 @@ class Broker(Desk):
             self.watches.start(subscription)
         elif subscription.queue is not None:
             queue_of(subscription).dispatch(subscription)
+
+    def _offer(self, subscription: Subscription) -> None:
+        """``subscription`` of a queue has credit again."""
+        queue_of(subscription).offer(subscription)
+
+    def _serve(self, subscription: Subscription) -> None:
+        """Likewise, and nobody delivers to it now."""
+        queue = queue_of(subscription)
+        queue.offer(subscription)
+        if queue.waiting:
+            queue.dispatch(subscription)
 
     def unsubscribe(self, subscription: Subscription) -> int:
         """Deliver nothing more to ``subscription``; what it was handed stays its to settle."""

@@ -6,6 +6,8 @@ from typing import Final
 
 from stompserver.errors import Refused
 
+NEVER: Final = 1 << 60
+
 PARTS: Final = 32
 """A share is so many of these parts of the limit."""
 
@@ -121,6 +123,7 @@ class Memory:
         "low",
         "retained",
         "schedule",
+        "strict",
         "subscriptions",
         "transactions",
         "unsent",
@@ -132,6 +135,8 @@ class Memory:
         self.fixed: int = 0
         self.lent: int = 0
         self.unsent = Unsent(self)
+        self.strict: int = NEVER
+        """``used`` above which who is handed a message is looked at: whether there is room for another."""
         self._resize(limit)
         self.histories = Share(self, 8)
         self.retained = Share(self, 4)
@@ -179,6 +184,20 @@ class Memory:
             f" destinations and durable subscriptions have {bytes}",
             fix=f"Send it again{when} to fewer at once, or ask the administrator to raise that option.",
         )
+
+    @property
+    def spare(self) -> int:
+        """Bytes that are left for what consumers have not settled: up to ``low``, so that producers never wait for
+        those who settle nothing. Messages, without all shares, always have one part in LEAST of the limit.
+        """
+        used: int = self.used
+        return max(self.low - used - self.fixed, self.limit // LEAST - (used - self.lent))
+
+    def watch(self) -> None:
+        """What is delivered comes from a store, and may stay there: look at who is handed a message when half of the
+        limit is in use. To be called now and then, because what is ``fixed`` changes.
+        """
+        self.strict = max(self.ample - self.fixed, self.limit // LEAST)
 
     @property
     def full(self) -> bool:

@@ -21,6 +21,11 @@ INDIVIDUAL: Final = 2
 
 UNLIMITED: Final = 1 << 60
 
+DELIVERY: Final = 300
+"""Bytes that a delivery takes beside its message, while it is not settled: itself, its name, and its place among
+those of its consumer.
+"""
+
 
 class Wish:
     """What somebody asked for with a subscription. It is never changed: what comes of it stands in the Subscription.
@@ -386,6 +391,7 @@ class Subscription:
         "weight",
         "window",
         "wish",
+        "withheld",
     )
 
     def __init__(self, consumer: Consumer, wish: Wish, destination: str = "") -> None:
@@ -423,6 +429,8 @@ class Subscription:
         """Bytes of what is unsettled; counted with a ``window`` only."""
         self.spare: int = 0
         """Credit that is kept from it while ``bound`` is above its ``window``."""
+        self.withheld: int = 0
+        """Credit that is kept from it while memory is short."""
 
     def give_back(self, bytes: int) -> None:
         """A message of that many bytes is settled, with a ``window``."""

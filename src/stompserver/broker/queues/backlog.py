@@ -25,6 +25,9 @@ ROUND: Final = 60_000
 TIMER: Final = 400
 """Bytes that it takes to know when the time of a message that waits is over."""
 
+LADEN: Final = 16
+"""One part in LADEN of the memory limit is much for a queue, while memory is short."""
+
 SLACK: Final = 1 << 20
 """Bytes of messages that may stand in line and are gone already, beside as many as those that wait."""
 
@@ -61,6 +64,7 @@ class Backlog(Reader):
         "policy",
         "ready",
         "resting",
+        "restraint",
         "returned",
         "ring",
         "round",
@@ -102,6 +106,7 @@ class Backlog(Reader):
         self.deadlines = shared.deadlines
         self.slices = shared.slices
         self.resting = shared.resting
+        self.restraint = shared.restraint
         self.keeper = shared.keeper
         self.ready: deque[Message] = deque()
         self.returned: list[tuple[int, Message]] = []
@@ -150,8 +155,8 @@ class Backlog(Reader):
             self.paged > 0
             or self.waiting > window.count
             or self.held + message.size > window.bytes
-            # Memory is for what somebody will take: many small backlogs must not keep all who send waiting.
-            or (not self.subscriptions and self.memory.used > self.memory.ample)
+            # Memory is for what somebody will take, and soon: many small backlogs must not keep all who send waiting.
+            or self.memory.used > (self.memory.low if self.subscriptions else self.memory.ample)
         )
 
     def is_apart(self, key: int) -> bool:
@@ -221,13 +226,29 @@ class Backlog(Reader):
         if self.asking:
             return
         if self.values is None:
-            enough = len(self.ready) > window.count // 2 or self.held > window.bytes // 2
+            short = self.memory.used > self.memory.low
+            enough = (
+                len(self.ready) > window.count // 2
+                or self.held > window.bytes // 2
+                or (short and len(self.ready) > 0)
+            )
             if enough and not self._behind_store():
                 return
             # Groups that wait must not bring the whole queue into memory.
             if self.apart is not None and self.waiting - self.paged > 16 * window.count:
                 return
+            if short and self.laden():
+                return
         self.want(window)
+
+    def laden(self) -> bool:
+        """Whether much of it is in memory that comes back by itself, or that groups keep: then no more is read while
+        memory is short.
+        """
+        much: int = self.memory.limit // LADEN
+        return (self.delayed > 0 and self.bytes - self.held > much) or (
+            self.apart is not None and self.held > much
+        )
 
     def _behind_store(self) -> bool:
         """Whether all that waits in memory, after a selector took it out of the store and gave it back, has to wait

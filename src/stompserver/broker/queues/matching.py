@@ -706,6 +706,7 @@ class Matching(Grouping):
             window is not None
             and queue.paged
             and filter.ring.members
+            and not (queue.memory.used > queue.memory.low and queue.laden())
             and filter.complete()
             and max(filter.cursor, queue.tail) < queue.last
             and filter.line.first(WAITING) is None

@@ -23,7 +23,7 @@ from stompserver.broker.queues.route import RouteTable
 from stompserver.broker.queues.shared import Shared
 from stompserver.broker.queues.window import Window
 from stompserver.broker.slices import BUDGET
-from stompserver.broker.subscription import AUTO, Delivery, Source, Subscription, append, remove
+from stompserver.broker.subscription import AUTO, DELIVERY, Delivery, Source, Subscription, append, remove
 
 # Not Final, because a test lowers it: compiled, a Final is written into the code.
 SETTLING: int = 10_000
@@ -185,18 +185,23 @@ class Queue(Backlog, Source):
                 self.enqueued += 1
                 self.total += size
                 self.bytes += size
-                self.memory.used += size
+                memory = self.memory
+                used: int = memory.used + (size + DELIVERY)
+                memory.used = used
                 if message.key > self.tail:
                     self.tail = message.key
                 if log.recording:
                     log.put(self.name, message)
                 if subscription.window:
+                    memory.used = used - DELIVERY
                     self.hand(subscription, message)
                 else:
                     message.state = OUT
                     subscription.credit -= 1
                     self.unacked += 1
                     subscription.consumer.deliver(subscription, message)
+                    if used > memory.strict:
+                        self._restrain(subscription, size)
                 return log.position
         if odd:
             return self._send_oddly(message)
@@ -480,6 +485,8 @@ class Queue(Backlog, Source):
     def discard(self, subscription: Subscription) -> None:
         """Deliver nothing more to ``subscription``; others get what it leaves at the next ``dispatch``."""
         subscription.closed = True
+        if subscription.withheld and self.restraint is not None:
+            self.restraint.forget(subscription)
         if subscription.lease is not None:
             subscription.lease.close()
         if subscription.looking:
@@ -551,12 +558,21 @@ class Queue(Backlog, Source):
         else:
             subscription.credit -= 1
             self.unacked += 1
+            self.memory.used += DELIVERY
             if subscription.window:
                 subscription.bound += message.size - OVERHEAD
                 if subscription.bound >= subscription.window and not subscription.spare:
                     subscription.spare = subscription.credit
                     subscription.credit = 0
         subscription.consumer.deliver(subscription, message)
+        if self.memory.used > self.memory.strict:
+            self._restrain(subscription, message.size)
+
+    def _restrain(self, subscription: Subscription, size: int) -> None:
+        """``subscription`` was handed a message of ``size`` bytes, and memory is short."""
+        restraint = self.restraint
+        if restraint is not None:
+            restraint.weigh(subscription, size + DELIVERY)
 
     def dispatch(self, subscription: Subscription | None = None) -> None:
         """Deliver until the messages or those who can take them run out; ``subscription`` may be the only one that
@@ -654,7 +670,7 @@ class Queue(Backlog, Source):
         self.unacked -= count
         self.bytes -= bytes
         self.total -= bytes
-        self.memory.used -= bytes
+        self.memory.used -= bytes + DELIVERY * count
         subscription.credit += count
         if not subscription.waiting:
             self.offer(subscription)
@@ -761,6 +777,7 @@ class Queue(Backlog, Source):
         subscription = delivery.subscription
         delivery.settled = True
         self.unacked -= 1
+        self.memory.used -= DELIVERY
         if subscription.lease is not None:
             subscription.lease.remove(delivery)
         if subscription.window:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stompserver.broker.names.policy import Policy
     from stompserver.broker.oplog import OpLog
     from stompserver.broker.queues.groups import Resting
+    from stompserver.broker.queues.restraint import Restraint
     from stompserver.broker.queues.window import Window
     from stompserver.broker.slices import Slices
     from stompserver.broker.subscription import Delivery
@@ -50,10 +51,11 @@ class Keeper(metaclass=ABCMeta):
 class Shared:
     """Where queues write their changes (``log``), how much memory they have together, how much of each queue is in
     memory when a store has the rest (``window``; None: all of it), the time, what is to happen when, what is done in
-    slices, and which message groups rest.
+    slices, which message groups rest, and who gets no more of the store while memory is short (``restraint``; None:
+    nobody, as all is in memory anyway).
     """
 
-    __slots__ = ("clock", "deadlines", "keeper", "log", "memory", "resting", "slices", "window")
+    __slots__ = ("clock", "deadlines", "keeper", "log", "memory", "resting", "restraint", "slices", "window")
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Shared:
         keeper: Keeper,
         resting: Resting,
         window: Window | None = None,
+        restraint: Restraint | None = None,
     ) -> None:
         self.log = log
         self.memory = memory
@@ -74,3 +77,4 @@ class Shared:
         self.keeper = keeper
         self.resting = resting
         self.window = window
+        self.restraint = restraint

@@ -128,6 +128,8 @@ class Pump:
         if window is not None:
             memory = self._broker.memory
             window.adapt(memory.used > memory.ample)
+            memory.watch()
+            broker.restraint.look()
         if not trouble.waiting or trouble.full:
             self._reads = self._reads_for(window.take_asking()) if window is not None else []
         batch = [] if trouble.waiting else self._batch
