@@ -9,6 +9,7 @@ makes. ``acks`` finds what an ACK or NACK means, ``by_message`` what it means wh
 ``principal`` is who the client is and what it may do, ``usage`` what its login has and sends, ``asking`` where
 that is asked, ``routes`` the destinations that it may send to without a closer look, ``settings`` the options it is
 held to, ``events`` what happened, for logs,
-``roster`` what all sessions of a broker share, ``temporary`` deletes the queues of a client that is gone. No other
+``roster`` what all sessions of a broker share, ``lists`` whose list of the
+management is made, ``temporary`` deletes the queues of a client that is gone. No other
 module here imports ``session``.
 """

@@ -9,6 +9,7 @@ from typing import Final
 from stompserver.broker.names.durable import Key, Parts
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming
+from stompserver.session.lists import Lists
 from stompserver.session.reply import Reply
 from stompserver.session.settings import REFUSE, SHARE
 from stompserver.session.talk import Talk
@@ -32,7 +33,7 @@ class Roster:
     number.
     """
 
-    __slots__ = ("_clients", "_held", "_holders", "_newest", "_temporary", "dirty", "reply")
+    __slots__ = ("_clients", "_held", "_holders", "_newest", "_temporary", "dirty", "lists", "reply")
 
     def __init__(self, newest: int = 0) -> None:
         self._newest: int = newest >> MESSAGES
@@ -41,6 +42,8 @@ class Roster:
         """The answer to the frame in hand, whoever sent it: they are done one after the other (bench: idle)."""
         self.dirty: list[Talk] = []
         """Sessions with something new to be written, each once; the shell empties it."""
+        self.lists = Lists()
+        """Lists of the management that are made, or wait for that."""
         self._clients: dict[str, dict[Client, None]] = {}
         """By client-id."""
         self._holders: dict[Parts, Client] = {}

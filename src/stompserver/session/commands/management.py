@@ -86,6 +86,11 @@ class Answer:
         self._reply: Reply | None = None
         """The RECEIPT that waits until what was asked for is done."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the client's words that it keeps."""
+        return len(self._destination) + len(self._correlation)
+
     def with_receipt(self, reply: Reply) -> None:
         """Give the RECEIPT that ``reply`` wants with the answer: now, if that was given."""
         if not self._given:
@@ -271,21 +276,49 @@ def _number(headers: dict[str, str], name: str) -> int:
 def _queues(session: Client, headers: dict[str, str], answer: Answer) -> None:
     asking.ask(session, VIEW, ALL_NAMES)
     hidden = (naming.TEMP_QUEUE,)
-    listing = queues.Queues(
-        session.broker,
-        framed(QUEUE),
-        "queue",
-        limit=_limit(headers),
-        without=hidden,
-        seen=asking.sight(session, VIEW),
+    broker = session.broker
+    limit = _limit(headers)
+    seen = asking.sight(session, VIEW)
+    _list(
+        session,
+        lambda: queues.Queues(broker, framed(QUEUE), "queue", limit=limit, without=hidden, seen=seen),
+        "queues",
+        "queues",
+        answer,
     )
-    _list(listing, "queues", "queues", answer)
 
 
-def _list(listing: Listing[Any, Any], action: str, name: str, answer: Answer) -> None:
-    """Have the ``listing`` made, and answered under ``name``."""
-    listing.write = _text_of
-    listing.start(lambda: answer.give_list(action, name, listing.texts, listing.count))
+def _list(
+    session: Client, make: Callable[[], Listing[Any, Any]], action: str, name: str, answer: Answer
+) -> None:
+    """Have the list made that ``make`` begins, and answered under ``name``: in its turn, because what it notes on its
+    way may be long.
+    """
+    memory = session.broker.memory
+    lists = session.roster.lists
+
+    def begin() -> None:
+        if memory.used + memory.fixed > memory.high:
+            answer.give(
+                action,
+                {
+                    "error": "The server is too busy to make a list",
+                    "rule": f"Lists need memory, and most of memory-limit ({memory.limit} bytes) is in use",
+                    "fix": "Ask again when messages, or earlier answers, were consumed.",
+                },
+            )
+            lists.done(session.broker.slices)
+            return
+        listing = make()
+        listing.write = _text_of
+
+        def tell() -> None:
+            answer.give_list(action, name, listing.texts, listing.count)
+            lists.done(session.broker.slices)
+
+        listing.start(tell)
+
+    lists.add(begin, memory, answer.size)
 
 
 def _text_of(row: fields.Row) -> str:
@@ -359,9 +392,16 @@ def _redrive(session: Client, headers: dict[str, str], answer: Answer) -> None:
 def _schedule_list(session: Client, headers: dict[str, str], answer: Answer) -> None:
     start, end = _range(headers, "start", "end")
     asking.ask(session, VIEW, ALL_NAMES)
+    broker = session.broker
+    limit = _limit(headers)
     seen = asking.sight(session, VIEW)
-    listing = scheduled.Scheduled(session.broker, start, end, framed(SCHEDULED), _limit(headers), seen)
-    _list(listing, "schedule-list", "messages", answer)
+    _list(
+        session,
+        lambda: scheduled.Scheduled(broker, start, end, framed(SCHEDULED), limit, seen),
+        "schedule-list",
+        "messages",
+        answer,
+    )
 
 
 def _schedule_cancel(session: Client, headers: dict[str, str], answer: Answer) -> None:
@@ -379,10 +419,16 @@ def _schedule_cancel(session: Client, headers: dict[str, str], answer: Answer) -
 
 def _durables(session: Client, headers: dict[str, str], answer: Answer) -> None:
     asking.ask(session, VIEW, ALL_NAMES)
-    listing = durables.Durables(
-        session.broker, framed(fields.DURABLE), _limit(headers), asking.sight(session, VIEW)
+    broker = session.broker
+    limit = _limit(headers)
+    seen = asking.sight(session, VIEW)
+    _list(
+        session,
+        lambda: durables.Durables(broker, framed(fields.DURABLE), limit, seen),
+        "durables",
+        "durables",
+        answer,
     )
-    _list(listing, "durables", "durables", answer)
 
 
 def _durable_delete(session: Client, headers: dict[str, str], answer: Answer) -> None:
