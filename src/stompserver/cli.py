@@ -332,6 +332,10 @@ def run(read: Callable[[], Loaded]) -> int:
     if who is not None:
         for name in AT_NEED:
             import_module(name)
+        if config.auth:
+            from stompserver.server import accounts
+
+            accounts.prepare(config)
 
     with contextlib.ExitStack() as stack:
         warnings = [*loaded.warnings, *circles(config), *process.raise_file_limit(config.max_connections)]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 LIMIT = 20.0
@@ -139,3 +142,91 @@ def test_an_unknown_place_of_accounts_ends_the_start(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "accounts: unknown place 'tokns'; known: passwd, tokens" in done.stderr
     assert "did you mean tokens?" in done.stderr
+
+
+# JSON web tokens
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def web_token(login: str, seconds: float = 3600, **more: Any) -> str:
+    return jwt.encode({"sub": login, "exp": time.time() + seconds, "aud": "broker", **more}, SECRET, "HS256")
+
+
+@pytest.fixture
+def start_with_jwt(start_server: Any, tmp_path: Path) -> Callable[..., Any]:
+    def start(*options: str) -> Any:
+        etc(tmp_path)
+        (tmp_path / "etc" / "jwt.secret").write_text(SECRET)
+        words = [
+            "-a",
+            "--accounts=jwt",
+            "--jwt-key=jwt.secret",
+            "--jwt-algorithms=HS256",
+            "--jwt-audience=broker",
+        ]
+        return start_server(*words, *options, directory=tmp_path)
+
+    return start
+
+
+def test_a_web_token_is_a_passcode(start_with_jwt: Any, client: Any) -> None:
+    server = start_with_jwt()
+    answer = client(server).connect(None, web_token("alice"))
+    assert login_of(answer, server) == "alice"
+    assert 3590 <= int(answer.partition("\nexpires-in:")[2].partition("\n")[0]) <= 3600
+    assert client(server).connect("alice", web_token("alice")).startswith("CONNECTED")
+    for login, passcode in [("bob", web_token("alice")), (None, web_token("alice", -1)), (None, "a.b.c")]:
+        assert client(server).connect(login, passcode).startswith("ERROR\nmessage:Invalid Login\n")
+    server.wait_for_log("a JWT was refused: it has expired")
+    assert "eyJ" not in server.log()
+
+
+def test_a_session_ends_with_its_token_unless_it_is_renewed(start_with_jwt: Any, client: Any) -> None:
+    server = start_with_jwt("--expiry-warning=2", "--management=off")
+    ends, goes_on = client(server), client(server)
+    for each in (ends, goes_on):
+        assert each.connect(None, web_token("alice", 3)).startswith("CONNECTED")
+        each.say("SUBSCRIBE\nid:w\ndestination:/temp-queue/stompserver.session\n\n")
+    for each in (ends, goes_on):
+        warning = each.hear()
+        assert warning.startswith("MESSAGE\n")
+        assert json.loads(warning.partition("\n\n")[2])["action"] == "expires"
+    goes_on.say(
+        "SEND\ndestination:/queue/stompserver.management\naction:token\nreceipt:r\n"
+        f"passcode:{web_token('alice', 60)}\n\n"
+    )
+    assert goes_on.hear().startswith("RECEIPT\nreceipt-id:r\n\n")
+    assert ends.hear().startswith("ERROR\nmessage:Your login has expired\n")
+    assert ends.hear() == ""
+    goes_on.say("SEND\ndestination:/queue/a\nreceipt:still\n\n")
+    assert goes_on.hear().startswith("RECEIPT\nreceipt-id:still\n")
+    server.wait_for_log("Renewed the login of alice")
+    assert "eyJ" not in server.log()
+
+
+def test_a_traced_token_is_masked(start_with_jwt: Any, client: Any) -> None:
+    server = start_with_jwt("-d")
+    here = client(server)
+    assert here.connect(None, web_token("alice")).startswith("CONNECTED")
+    here.say(
+        "SEND\ndestination:/queue/stompserver.management\naction:token\nreceipt:r\n"
+        f"passcode:{web_token('alice')}\n\n"
+    )
+    assert here.hear().startswith("RECEIPT")
+    assert "eyJ" not in server.log()
+
+
+def test_a_new_key_is_taken_over_and_a_bad_one_is_not(start_with_jwt: Any, client: Any) -> None:
+    server = start_with_jwt()
+    path = server.directory / "etc" / "jwt.secret"
+    path.write_text("short")
+    server.wait_for_log(
+        "a file of accounts changed, and cannot be used; the old one stays in force: .*has 5 octets"
+    )
+    assert client(server).connect(None, web_token("alice")).startswith("CONNECTED")
+    path.write_text("x" * 32)
+    server.wait_for_log("a file of accounts changed, and was read again")
+    assert client(server).connect(None, web_token("alice")).startswith("ERROR")
+    new = jwt.encode({"sub": "alice", "aud": "broker"}, "x" * 32, "HS256")
+    assert client(server).connect(None, new).startswith("CONNECTED")

@@ -61,6 +61,14 @@ CASES = [
         "Would be denied to me at h: send /queue/a (file:3)",
         {"event": "observed"},
     ),
+    (events.Renewing(), "DEBUG", "Checking a new token of h", {"event": "renewing"}),
+    (events.Renewed("me", ""), "INFO", "Renewed the login of me at h", {"event": "renewed", "login": "me"}),
+    (
+        events.Renewed("me", "why"),
+        "WARNING",
+        "Refused a new token of me at h: why",
+        {"event": "renewal_refused", "login": "me"},
+    ),
     (events.Traced("received SEND"), "DEBUG", "id received SEND", {}),
 ]
 

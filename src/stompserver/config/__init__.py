@@ -178,6 +178,8 @@ def _absolute(config: Config, cwd: Path) -> Config:
             "logdir": logdir,
             "logfile": logdir / config.logfile,
             "pidfile": logdir / config.pidfile if config.pidfile else None,
+            "jwt_key": etcdir / config.jwt_key if config.jwt_key else None,
+            "jwt_keys": etcdir / config.jwt_keys if config.jwt_keys else None,
         }
     )
 

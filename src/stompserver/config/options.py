@@ -37,7 +37,7 @@ LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Loop = Literal["auto", "asyncio", "uvloop"]
 PermissionsMode = Literal["enforce", "observe"]
-ACCOUNTS = ("passwd", "tokens")
+ACCOUNTS = ("passwd", "tokens", "jwt")
 QUEUE_TYPES = ("memory", "lmdb", "activerecord", "file", "dbm")
 
 PLACE, KEEP, CLIENTS, PROTOCOL, LIMITS, PROCESS, LOG = (
@@ -146,6 +146,31 @@ class Config(Table):
         values.number, "SECONDS", "seconds")] = Field(5.0, ge=0.1, le=3600)
     accounts_cache: Annotated[float, Option(
         CLIENTS, "How long a login that was found right outside the server is let in again without asking there",
+        values.number, "SECONDS", "seconds")] = Field(60.0, ge=0, le=86400)
+    jwt_key: Annotated[Path | None, Option(
+        CLIENTS, "With jwt in accounts: the file with the key of who signs tokens, relative to etcdir: a public key"
+        " or certificate as PEM, or a secret",
+        values.optional_path, "FILE")] = None
+    jwt_keys: Annotated[Path | None, Option(
+        CLIENTS, "Or a file with several keys, as a JSON web key set (RFC 7517), relative to etcdir",
+        values.optional_path, "FILE")] = None
+    jwt_algorithms: Annotated[tuple[str, ...], Option(
+        CLIENTS, "By which algorithms tokens are signed, for example RS256; no other is taken",
+        values.some_names, "NAMES")] = ()
+    jwt_login: Annotated[str, Option(
+        CLIENTS, "The claim of a token that is the login; a dot leads into a claim of claims",
+        values.some_words, "CLAIM")] = "sub"
+    jwt_groups: Annotated[str, Option(
+        CLIENTS, "The claim of a token with the groups that its login is in, for example realm_access.roles",
+        values.some_words, "CLAIM")] = "groups"
+    jwt_audience: Annotated[str, Option(
+        CLIENTS, "Whom a token has to be made for (its claim aud); empty: whomever",
+        values.words, "NAME")] = ""
+    jwt_issuer: Annotated[str, Option(
+        CLIENTS, "Who has to have made a token (its claim iss); empty: whoever has the key",
+        values.words, "NAME")] = ""
+    expiry_warning: Annotated[float, Option(
+        CLIENTS, "How long before a login expires its client is warned, where it listens for that",
         values.number, "SECONDS", "seconds")] = Field(60.0, ge=0, le=86400)
     management: Annotated[ManagementAccess, Option(
         CLIENTS, "Who may send frames to management destinations: local (clients of this machine), all or off",

@@ -320,6 +320,20 @@ def words_of(known: Iterable[str], noun: str) -> Callable[[object], tuple[str, .
     return parse
 
 
+def some_names(value: object) -> tuple[str, ...]:
+    """Names as they are written, with commas between them, each once; nothing for none."""
+    parts = value if isinstance(value, tuple) else words(value).split(",")
+    return tuple(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))
+
+
+def some_words(value: object) -> str:
+    """Text on one line that is not empty."""
+    text = words(value).strip()
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
 def names(noun: str) -> Callable[[object], tuple[str, ...]]:
     """A parser for one or more names, with commas between them, in small letters and each once."""
 

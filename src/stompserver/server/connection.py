@@ -19,7 +19,7 @@ from stompserver.server.origin import is_loopback
 from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
 from stompserver.server.unbound import unbind
 from stompserver.session.dialect import faults
-from stompserver.session.events import Connected, Event
+from stompserver.session.events import Connected, Event, Renewing
 from stompserver.session.outbox import UNLIMITED
 from stompserver.session.principal import Principal
 from stompserver.session.talk import ANSWERS_HIGH, Talk
@@ -362,6 +362,8 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # A login may expire by the clock on the wall.
+        self._server.alarm.look()
         next = session.tick(self._server.time())
         if next is not None:
             self._timer = self._server.loop.call_at(next, self._hear)
@@ -656,6 +658,7 @@ class Connection(asyncio.Protocol):
         self._login = None
         if self.session is session and not self._finishing:
             self.release(LOGIN)
+            self._server.alarm.look()
             now = self._server.time()
             if principal is None and problem is None and self._certified is not None:
                 problem = faults.not_of_certificate()
@@ -722,3 +725,21 @@ class Connection(asyncio.Protocol):
                 self._welcome()
                 # Heart-beats may have been agreed.
                 self._server.loop.call_soon(self.wake)
+            elif isinstance(event, Renewing):
+                self._renew()
+
+    def _renew(self) -> None:
+        """Have a new token of the client checked, as a login is; it is read meanwhile."""
+        session = self.session
+        passcode = session.renewal_passcode if session is not None else None
+        if session is not None and passcode is not None:
+            answer = partial(self._renewed, session)
+            self._login = self._server.logins.check(self, session.principal_login, passcode, answer)
+
+    def _renewed(self, session: Talk, principal: Principal | None, problem: Refused | None) -> None:
+        self._login = None
+        if self.session is session and not self._finishing:
+            session.renewed(principal, problem, self._server.time())
+            # Its account may say that it is in other groups now.
+            self.entitle(session)
+            self.wake()

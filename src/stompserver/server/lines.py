@@ -14,6 +14,8 @@ from stompserver.session.events import (
     Denied,
     Event,
     Failed,
+    Renewed,
+    Renewing,
     Subscribed,
     Tolerated,
     Traced,
@@ -88,6 +90,18 @@ def _subscribed(event: Subscribed, address: str) -> Line:
     return Line("subscribed", logging.INFO, "Subscribing to %s", (name,), {"destination": name})
 
 
+def _renewing(event: Renewing, address: str) -> Line:
+    return Line("renewing", logging.DEBUG, "Checking a new token of %s", (address,), {})
+
+
+def _renewed(event: Renewed, address: str) -> Line:
+    data: dict[str, object] = {"login": event.login}
+    if event.problem:
+        values = (event.login or "nobody", address, event.problem)
+        return Line("renewal_refused", logging.WARNING, "Refused a new token of %s at %s: %s", values, data)
+    return Line("renewed", logging.INFO, "Renewed the login of %s at %s", (event.login, address), data)
+
+
 def _unsubscribed(event: Unsubscribed, address: str) -> Line:
     name = event.destination
     return Line("unsubscribed", logging.INFO, "Unsubscribing from %s", (name,), {"destination": name})
@@ -101,6 +115,8 @@ LINES: Final[dict[type[Event], Callable[[Any, str], Line]]] = {
     Tolerated: _tolerated,
     Subscribed: _subscribed,
     Unsubscribed: _unsubscribed,
+    Renewing: _renewing,
+    Renewed: _renewed,
 }
 """What is said of each event, from it and the client's address; frames (Traced) have a log of their own."""
 

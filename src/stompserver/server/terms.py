@@ -126,6 +126,7 @@ def _settings_of(config: Config, bare: str) -> Settings:
         management=config.management,
         delayed_spans=config.delayed_expires == "span",
         bare=bare,
+        expiry_warning=config.expiry_warning,
         full_names=config.destination_header == "full",
         nack=config.nack,
         client_ids=config.client_id_in_use,

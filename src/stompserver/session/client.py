@@ -25,6 +25,7 @@ from stompserver.wire.headers import Text
 
 if TYPE_CHECKING:
     from stompserver.broker.slices import Waiting
+    from stompserver.session.renewal import Renewal
     from stompserver.session.roster import Roster
 
 
@@ -69,6 +70,7 @@ class Client(Consumer):
         "named",
         "occupied",
         "principal",
+        "renewal",
         "roster",
         "routes",
         "settings",
@@ -77,6 +79,7 @@ class Client(Consumer):
         "twins",
         "version",
         "waiting",
+        "warned",
     )
 
     def __init__(self, broker: Broker, roster: Roster, settings: Settings, id: str, local: bool) -> None:
@@ -105,6 +108,10 @@ class Client(Consumer):
         """What waits for a COMMIT, or a SUBSCRIBE, that takes more than a turn."""
         self.happened: list[Event] = []
         """Events that the shell has not taken."""
+        self.renewal: Renewal | None = None
+        """A new token that is being checked."""
+        self.warned: bool = False
+        """Whether it was told that its login expires."""
         self._made: int = 0
         """Subscriptions that were given an id."""
         self._transactions: Transactions | None = None

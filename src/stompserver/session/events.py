@@ -88,6 +88,22 @@ class Unsubscribed(Event):
         self.destination = destination
 
 
+class Renewing(Event):
+    """The client sent a new token, which the shell is to check."""
+
+    __slots__ = ()
+
+
+class Renewed(Event):
+    """A new token of ``login`` was taken, or refused for the reason ``problem``."""
+
+    __slots__ = ("login", "problem")
+
+    def __init__(self, login: str | None, problem: str) -> None:
+        self.login = login
+        self.problem = problem
+
+
 class Traced(Event):
     """A frame was received or is to be sent; ``text`` is its form for logs. Traced sessions have these."""
 
@@ -97,4 +113,6 @@ class Traced(Event):
         self.text = text
 
 
-CLASSES: Final = (Connected, Failed, Warned, Denied, Tolerated, Subscribed, Unsubscribed, Traced)
+CLASSES: Final = (
+    Connected, Failed, Warned, Denied, Tolerated, Subscribed, Unsubscribed, Renewing, Renewed, Traced,
+)  # fmt: skip

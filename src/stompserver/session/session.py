@@ -16,7 +16,7 @@ from stompserver.errors import ClientError
 from stompserver.manage.connection import Connection
 from stompserver.session import acks, asking, frames
 from stompserver.session.client import Client, Occupied
-from stompserver.session.commands import connecting, learning, sending, subscribing
+from stompserver.session.commands import connecting, expiring, learning, management, sending, subscribing
 from stompserver.session.committing import Committing
 from stompserver.session.dialect import faults
 from stompserver.session.dialect import headers as dialect
@@ -299,6 +299,11 @@ class Session(Client, Talk):
         else:
             self.fail(faults.invalid_login(), hello.receipt)
 
+    def renewed(self, principal: Principal | None, problem: ClientError | None, now: float) -> None:
+        """The shell's answer: whose ``renewal_passcode`` that is, None for nobody's, or why that is not known."""
+        if self.state == CONNECTED:
+            expiring.end(self, principal, problem)
+
     def tick(self, now: float) -> float | None:
         """Do what is due at ``now``; return when to be called next, None when nothing is to come."""
         self._hurried = False
@@ -315,6 +320,9 @@ class Session(Client, Talk):
         if self.state != CONNECTED:
             return None
         next = self._end_transactions(now)
+        if self.account.expires is not None and self.state == CONNECTED:
+            due = self._end_login(now)
+            next = due if next is None or due < next else next
         beat = self.beat
         if beat is None or self.state != CONNECTED:
             return next
@@ -333,6 +341,19 @@ class Session(Client, Talk):
                 due = now + 0.8 * beat.send
             next = due if next is None or due < next else next
         return next
+
+    def _end_login(self, now: float) -> float:
+        """End the session when its login has expired, or warn of that; return when to look again."""
+        rest = expiring.left(self)
+        if not rest:
+            self.fail(faults.login_expired())
+            return now
+        before = self.settings.expiry_warning
+        if not self.warned and rest <= before:
+            name = expiring.warn(self, rest)
+            if name:
+                management.Answer(self, name).give("expires", {"expires-in": int(rest)})
+        return now + max(expiring.PROMPT, rest if self.warned else rest - before)
 
     def _end_transactions(self, now: float) -> float | None:
         """End the session when a transaction is open for too long at ``now``; else return when one will be, None when
@@ -475,6 +496,16 @@ class Session(Client, Talk):
         if self.state != AUTHENTICATING or self._hello is None:
             return None
         return self.login, self._hello.passcode
+
+    @property
+    def principal_login(self) -> str | None:
+        """Who the client was found to be."""
+        return self.account.login
+
+    @property
+    def renewal_passcode(self) -> str | None:
+        """A new token that the shell is to check; None when there is none."""
+        return self.renewal.passcode if self.renewal is not None else None
 
     @property
     def unsettled(self) -> int:

@@ -31,6 +31,7 @@ class Settings:
     ``management`` says who may send to management destinations: local, all, off; ``delayed_spans`` that ``expires``
     of a message for later is a span from its delivery on; ``bare`` is as in Naming, "" where it is the broker's.
     With ``full_names`` a MESSAGE shows /queue/ or /topic/ and the name, whatever its subscription calls that.
+    ``expiry_warning`` is how many s before its login expires a client is warned.
     ``nack`` is what becomes of a message when neither NACK nor a policy says (AGAIN, DEADLETTER), ``client_ids`` what
     becomes of a second connection with a client-id (TAKEOVER, REFUSE, SHARE). ``shown`` are
     headers that each MESSAGE has, as a sum of REDELIVERED, TIMESTAMP, PRIORITY and EXPIRES, and each dead letter
@@ -45,6 +46,7 @@ class Settings:
         "before_login",
         "client_ids",
         "delayed_spans",
+        "expiry_warning",
         "full_names",
         "heart_beat",
         "limits",
@@ -93,7 +95,9 @@ class Settings:
         prefetch_bytes: int = 0,
         wildcards: frozenset[str] = MARKS,
         full_names: bool = False,
+        expiry_warning: float = 60.0,
     ) -> None:
+        self.expiry_warning: float = expiry_warning
         self.server = server
         self.authenticate = authenticate
         self.strict = strict

@@ -108,6 +108,10 @@ class Talk:
         """
 
     @abstractmethod
+    def renewed(self, principal: Principal | None, problem: ClientError | None, now: float) -> None:
+        """Whose ``renewal_passcode`` that is, None for nobody's, or why that is not known."""
+
+    @abstractmethod
     def refuse(self, error: ClientError) -> None:
         """End the conversation with an ERROR, for a reason of the shell's."""
 
@@ -145,6 +149,16 @@ class Talk:
     @abstractmethod
     def credentials(self) -> tuple[str | None, str | None] | None:
         """Login and passcode that the shell is to check; None when there is nothing to check."""
+
+    @property
+    @abstractmethod
+    def renewal_passcode(self) -> str | None:
+        """A new token of the same login, that the shell is to check after Renewing; None when there is none."""
+
+    @property
+    @abstractmethod
+    def principal_login(self) -> str | None:
+        """Who the client was found to be."""
 
     @property
     @abstractmethod

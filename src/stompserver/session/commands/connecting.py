@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stompserver.session.client import Client
+from stompserver.session.commands import expiring
 from stompserver.session.dialect import faults, values
 from stompserver.session.dialect import headers as dialect
 from stompserver.session.heartbeat import parse
@@ -78,6 +79,9 @@ def connected(client: Client, hello: Hello) -> bytes:
     if version.beats:
         ours, asked = settings.heart_beat
         headers.append(("heart-beat", f"{ours},{asked}"))
+    left = expiring.left(client)
+    if left is not None:
+        headers.append(("expires-in", str(int(left))))
     if hello.receipt is not None:
         # No RECEIPT frame answers CONNECT; ActiveMQ's clients look for this header (docs/reference/dialects.md).
         headers.append(("receipt-id", hello.receipt))

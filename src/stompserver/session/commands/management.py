@@ -17,9 +17,11 @@ from stompserver.manage.fields import QUEUE, SCHEDULED, framed
 from stompserver.manage.listing import Listing
 from stompserver.session import asking
 from stompserver.session.client import Client
+from stompserver.session.commands import expiring
 from stompserver.session.dialect import faults, naming, values
 from stompserver.session.dialect.naming import Speaker
 from stompserver.session.principal import BROWSE, MANAGE, SERVER, VERBS, VIEW
+from stompserver.session.renewal import Asker
 from stompserver.session.reply import Reply
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class _Owed(Debtor):
             return
 
 
-class Answer:
+class Answer(Asker):
     """Where an answer goes, and by which ``correlation-id`` the asker knows it. It is given when all that was done by
     then is durable, and so is the RECEIPT that the asker wants.
     """
@@ -109,6 +111,12 @@ class Answer:
         head = json.dumps({"action": action, name: []}).removesuffix("]}")
         self._give(f'{head}{", ".join(texts)}], "count": {count}}}')
 
+    def refuse(self, action: str, problem: ClientError) -> None:
+        """Say why nothing came of ``action``, also in the RECEIPT."""
+        if self._reply is not None:
+            self._reply.warn(problem.summary)
+        self.give(action, {"error": problem.summary, "rule": problem.rule, "fix": problem.fix})
+
     def _give(self, text: str) -> None:
         self._given = True
         if self._destination:
@@ -140,7 +148,10 @@ def manage(session: Client, message: Message, name: str, transaction: str | None
 
     Raises Refused to those who may not, ProtocolError for what is no question at all.
     """
-    _admit(session)
+    renews = name == OURS and message.headers.get("action") == expiring.ACTION
+    if not renews:
+        # Whoever is in may go on to show who he is.
+        _admit(session)
     if transaction is not None:
         raise ProtocolError(
             "A management frame in a transaction",
@@ -482,6 +493,7 @@ _Action = Callable[[Client, dict[str, str], Answer], None]
 
 _ACTIONS: Final[dict[str, _Action]] = {
     "server": _server,
+    expiring.ACTION: expiring.begin,
     "queues": _queues,
     "pause": _pause,
     "resume": _resume,

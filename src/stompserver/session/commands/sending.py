@@ -13,7 +13,7 @@ from stompserver.broker.schedule.plan import Plan
 from stompserver.errors import Refused
 from stompserver.session import asking
 from stompserver.session.client import Client, Occupied
-from stompserver.session.commands import management, subscribing
+from stompserver.session.commands import expiring, management, subscribing
 from stompserver.session.committing import Committing
 from stompserver.session.dialect import faults, lenience, naming, values
 from stompserver.session.dialect import headers as dialect
@@ -42,7 +42,8 @@ def send(session: Client, message: Message, reply: Reply) -> int:
         if names[0] in management.DESTINATIONS:
             if session.occupied:
                 raise Occupied
-            asking.ask(session, SENDING, names[0])
+            if headers.get("action") != expiring.ACTION:
+                asking.ask(session, SENDING, names[0])
         else:
             asking.to_send(session, names)
     marked = not known and _mark(session, message, names)

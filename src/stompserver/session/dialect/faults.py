@@ -179,6 +179,26 @@ def invalid_login() -> Refused:
     )
 
 
+def login_expired() -> Refused:
+    """What proved the login is valid no more."""
+    return Refused(
+        "Your login has expired",
+        where="the connection",
+        rule="The token that you logged in with was valid until now (exp; expires-in of CONNECTED)",
+        fix="Connect with a new token. While one is valid, SEND action:token to /queue/stompserver.management.",
+    )
+
+
+def other_login() -> Refused:
+    """A new token is somebody else's."""
+    return Refused(
+        "The new token is not of your login",
+        where="header passcode",
+        rule="A connection stays with the login that it began with",
+        fix="Open another connection for another login.",
+    )
+
+
 def late_login(seconds: float) -> Refused:
     """No CONNECT within the login timeout."""
     return Refused(
