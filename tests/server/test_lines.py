@@ -61,6 +61,19 @@ CASES = [
         "Would be denied to me at h: send /queue/a (file:3)",
         {"event": "observed"},
     ),
+    (
+        events.Managed("purge", "/queue/a", "", True),
+        "INFO",
+        "Managed by h: purge /queue/a",
+        {"event": "managed", "action": "purge", "target": "/queue/a"},
+    ),
+    (
+        events.Managed("purge", "/queue/a", "why", True),
+        "INFO",
+        "Managed by h: purge /queue/a: not done: why",
+        {"problem": "why"},
+    ),
+    (events.Managed("queues", "", "", False), "DEBUG", "Managed by h: queues ", {"event": "managed"}),
     (events.Renewing(), "DEBUG", "Checking a new token of h", {"event": "renewing"}),
     (events.Renewed("me", ""), "INFO", "Renewed the login of me at h", {"event": "renewed", "login": "me"}),
     (

@@ -176,6 +176,7 @@ def _absolute(config: Config, cwd: Path) -> Config:
             "storage": working_dir / config.storage,
             "etcdir": etcdir,
             "logdir": logdir,
+            "audit": logdir / config.audit if config.audit else None,
             "logfile": logdir / config.logfile,
             "pidfile": logdir / config.pidfile if config.pidfile else None,
             "jwt_key": etcdir / config.jwt_key if config.jwt_key else None,

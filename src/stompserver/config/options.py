@@ -329,6 +329,10 @@ class Config(Table):
     logdir: Annotated[Path, Option(
         LOG, "The folder of the log, relative to working_dir",
         values.path, "DIR", reload=False)] = Path("log")
+    audit: Annotated[Path | None, Option(
+        LOG, "A file for who connected, was refused, managed or changed what, as JSON lines, relative to logdir;"
+        " empty: none",
+        values.optional_path, "FILE")] = None
     logfile: Annotated[Path, Option(
         LOG, "The log file of a daemon, relative to logdir; in the foreground the log is on standard error",
         values.path, "FILE", reload=False)] = Path("stompserver.log")

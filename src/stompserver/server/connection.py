@@ -19,12 +19,13 @@ from stompserver.server.origin import is_loopback
 from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
 from stompserver.server.unbound import unbind
 from stompserver.session.dialect import faults
-from stompserver.session.events import Connected, Event, Renewing
+from stompserver.session.events import Connected, Event, Failed, Managed, Renewed, Renewing
 from stompserver.session.outbox import UNLIMITED
 from stompserver.session.principal import Principal
 from stompserver.session.talk import ANSWERS_HIGH, Talk
 
 if TYPE_CHECKING:
+    from stompserver.server.audit import Audit
     from stompserver.server.server import Server
 
 PARTIAL: Final = 64 * 1024
@@ -721,12 +722,31 @@ class Connection(asyncio.Protocol):
         """Log what happened in the session."""
         for event in happened:
             lines.tell(event, self.id, self.address, self._server.log_rate)
+            if self._server.audit is not None:
+                self._audit(self._server.audit, event)
             if isinstance(event, Connected):
                 self._welcome()
                 # Heart-beats may have been agreed.
                 self._server.loop.call_soon(self.wake)
             elif isinstance(event, Renewing):
                 self._renew()
+
+    def _audit(self, audit: Audit, event: Event) -> None:
+        login = self.session.principal_login if self.session is not None else None
+        if isinstance(event, Connected):
+            audit.note("connected", self.address, self.id, event.login, version=event.version)
+        elif isinstance(event, Failed):
+            audit.note(
+                "refused", self.address, self.id, event.login, reason=event.text, connected=event.connected
+            )
+        elif isinstance(event, Managed):
+            problem = {"problem": event.problem} if event.problem else {}
+            audit.note(
+                "managed", self.address, self.id, login, action=event.action, target=event.target, **problem
+            )
+        elif isinstance(event, Renewed):
+            problem = {"problem": event.problem} if event.problem else {}
+            audit.note("renewed", self.address, self.id, event.login, **problem)
 
     def _renew(self) -> None:
         """Have a new token of the client checked, as a login is; it is read meanwhile."""

@@ -14,6 +14,7 @@ from stompserver.session.events import (
     Denied,
     Event,
     Failed,
+    Managed,
     Renewed,
     Renewing,
     Subscribed,
@@ -90,6 +91,17 @@ def _subscribed(event: Subscribed, address: str) -> Line:
     return Line("subscribed", logging.INFO, "Subscribing to %s", (name,), {"destination": name})
 
 
+def _managed(event: Managed, address: str) -> Line:
+    level = logging.INFO if event.changes or event.problem else logging.DEBUG
+    data: dict[str, object] = {"action": event.action, "target": event.target}
+    text = "Managed by %s: %s %s"
+    values: tuple[object, ...] = (address, event.action, event.target)
+    if event.problem:
+        data["problem"] = event.problem
+        return Line("managed", level, text + ": not done: %s", (*values, event.problem), data)
+    return Line("managed", level, text, values, data)
+
+
 def _renewing(event: Renewing, address: str) -> Line:
     return Line("renewing", logging.DEBUG, "Checking a new token of %s", (address,), {})
 
@@ -110,6 +122,7 @@ def _unsubscribed(event: Unsubscribed, address: str) -> Line:
 LINES: Final[dict[type[Event], Callable[[Any, str], Line]]] = {
     Connected: _connected,
     Failed: _failed,
+    Managed: _managed,
     Warned: _warned,
     Denied: _denied,
     Tolerated: _tolerated,

@@ -32,6 +32,7 @@ from stompserver.session.talk import Talk
 
 if TYPE_CHECKING:
     from stompserver.security.account import Source
+    from stompserver.server.audit import Audit
     from stompserver.server.entrance import Entrance
     from stompserver.server.renewal import Renewal
     from stompserver.server.tls import Handshakes
@@ -70,6 +71,8 @@ class Server:
         self.connections: dict[Talk, Connection] = {}
         self.roll = Roll(self.time)
         self.draining = False
+        self.audit: Audit | None = None
+        """Where what administrators have to answer for is written down."""
         self.pump = parts.pump(self.soon, self.failed.set)
         self.alarm = Alarm(self.broker, self.loop, self.soon)
         self.producers = Producers(self.broker, self.pump, self.connections, self.soon)
@@ -238,6 +241,8 @@ class Server:
         self.roll.remove(connection)
         self.producers.waive(connection)
         address = connection.address
+        if self.audit is not None:
+            self.audit.note("disconnected", address, connection.id, session.principal_login)
         if self.log_rate.allows(origin_of(address), "disconnected", MOST_DISCONNECTS, address):
             connection_log.info(
                 "Disconnecting %s%s",

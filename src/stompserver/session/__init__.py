@@ -7,9 +7,9 @@ makes. ``acks`` finds what an ACK or NACK means, ``by_message`` what it means wh
 ``other_words`` where a client speaks as in another version,
 ``transactions`` has what COMMIT will do, ``committing`` waits for it, ``heartbeat`` knows when one is due.
 ``renewal`` is a new token of a client, ``principal`` is who the client is and what it may do, ``usage`` what its
-login has and sends, ``asking`` where that is asked, ``routes`` the destinations that it may send to without a closer look, ``settings`` the options it is
-held to, ``events`` what happened, for logs,
-``roster`` what all sessions of a broker share, ``lists`` whose list of the
-management is made, ``temporary`` deletes the queues of a client that is gone. No other
+login has and sends, ``asking`` where that is asked, ``routes`` the destinations that it may send to without a closer
+look, ``settings`` the options it is held to, ``events`` what happened, for logs, ``roster`` what all sessions of a
+broker share, ``lists`` whose list of the management is made, ``temporary`` deletes the queues of a client that is
+gone. No other
 module here imports ``session``.
 """

@@ -27,12 +27,30 @@ class Connected(Event):
 
 
 class Failed(Event):
-    """The session ended with an ERROR; ``text`` is its summary and place."""
+    """The session ended with an ERROR; ``text`` is its summary and place. ``login`` is who the client says that it
+    is, or, where it was ``connected`` already, was found to be.
+    """
 
-    __slots__ = ("text",)
+    __slots__ = ("connected", "login", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, login: str | None = None, connected: bool = False) -> None:
         self.text = text
+        self.login = login
+        self.connected = connected
+
+
+class Managed(Event):
+    """The client had something done, or told, by a management frame: the ``action`` and the ``target`` that it names;
+    ``problem`` is why it was not done, "" where it is done or under way. ``changes``: it was no mere question.
+    """
+
+    __slots__ = ("action", "changes", "problem", "target")
+
+    def __init__(self, action: str, target: str, problem: str, changes: bool) -> None:
+        self.action = action
+        self.target = target
+        self.problem = problem
+        self.changes = changes
 
 
 class Warned(Event):
@@ -114,5 +132,5 @@ class Traced(Event):
 
 
 CLASSES: Final = (
-    Connected, Failed, Warned, Denied, Tolerated, Subscribed, Unsubscribed, Renewing, Renewed, Traced,
+    Connected, Failed, Managed, Warned, Denied, Tolerated, Subscribed, Unsubscribed, Renewing, Renewed, Traced,
 )  # fmt: skip

@@ -653,7 +653,7 @@ class Session(Client, Talk):
         self._input = _NOTHING
         self.parser.stop()
         self._hello = None
-        self.happened.append(Failed(str(error)))
+        self.happened.append(Failed(str(error), self.login, known))
         octets = frames.error(error, receipt, self.text() if known else RAW)
         if not self.broker.room:
             # Receipts wait until the storage has room, which may take hours: the client is told now.

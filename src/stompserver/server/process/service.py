@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from stompserver.config import Config, Loaded
+from stompserver import __version__
+from stompserver.config import Config, Loaded, values
 from stompserver.config.contents import SECTIONS
 from stompserver.config.options import OPTIONS, attribute_of
 from stompserver.errors import ConfigError
@@ -20,12 +21,13 @@ from stompserver.server.listeners import listener_of, name_of
 from stompserver.server.log_rate import LogRate
 from stompserver.server.policies import changes, circles
 from stompserver.server.process import collector, heap, logs
-from stompserver.server.process.process import PidFile, Readiness
+from stompserver.server.process.process import PidFile, Readiness, StartError
 from stompserver.server.server import Server
 from stompserver.server.terms import Terms
 
 if TYPE_CHECKING:
     from stompserver.security.account import Source
+    from stompserver.server.audit import Audit
     from stompserver.server.renewal import Renewal
 
 logger = logging.getLogger("stompserver")
@@ -46,6 +48,7 @@ class Serving(Protocol):
     """What a service runs; ``failed`` is set when it cannot go on."""
 
     failed: asyncio.Event
+    audit: Audit | None
 
     async def start(self) -> None: ...
     async def drain(self, deadline: float, /) -> None: ...
@@ -88,6 +91,8 @@ class Service:
         """Of accounts, that are read again when they change."""
         self._seen: list[tuple[int, ...]] = []
         self._rate: LogRate | None = None
+        self._audit: Audit | None = None
+        self._started = False
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self, sockets: Sequence[socket.socket], readiness: Readiness) -> int:
@@ -97,16 +102,24 @@ class Service:
         try:
             if self._pid_file and (note := self._pid_file.acquire()):
                 logger.warning(note, extra={"event": "pid_file"})
+            await self._open_audit(None, self.config)
             self._users = await self._load_users(self.config)
             server = await self._make_server(self.config, self._users, sockets)
+            if self._audit is not None:
+                server.audit = self._audit
             await server.start()
             with collector.relieved():
                 heap.keep()
                 _announce(sockets, self.config)
+                self._started = True
+                self._note("started", version=__version__, process=os.getpid())
                 readiness.ready()
                 return await self._serve(server)
         finally:
             await self._end_accounts()
+            if self._audit is not None:
+                self._note("stopped")
+                await asyncio.to_thread(self._audit.close)
             if self._pid_file:
                 self._pid_file.release()
             self._ignore_signals()
@@ -153,17 +166,25 @@ class Service:
         except ConfigError as error:
             text = "the configuration was not read again, the old one stays in force: %s"
             logger.error(text, error, extra={"event": "reload_failed"})
+            self._note("reload_failed", reason=str(error))
+            await self._open_audit(server, self.config)
             return
         for warning in [*fresh.warnings, *circles(config)]:
             logger.warning(warning, extra={"event": "configuration"})
         await self._take(server, Terms(config), users)
-        for line in changes(self.config, config):
+        policies = changes(self.config, config)
+        for line in policies:
             logger.info("%s", line, extra={"event": "policy"})
+        rights: list[str] = []
         if self.config.permissions or config.permissions:
             from stompserver.server import permissions
 
-            for line in permissions.changes(self.config, config):
+            rights = list(permissions.changes(self.config, config))
+            for line in rights:
                 logger.info("%s", line, extra={"event": "permission"})
+        await self._open_audit(server, config)
+        changed = {key: _shown(key, config) for key in taken}
+        self._note("reloaded", changed=changed, policies=policies, permissions=rights, waiting=waiting)
         self.config = config
         logs.configure(level_of(config), config.log_format)
         if waiting:
@@ -202,6 +223,34 @@ class Service:
             text = "cannot open the log %s anew, the old one goes on: %s"
             logger.error(text, self.config.logfile, error.strerror, extra={"event": "log_failed"})
 
+    async def _open_audit(self, server: Serving | None, config: Config) -> None:
+        """Open the audit, or open it anew; where that fails the old one goes on. At the start it is an error."""
+        audit = self._audit
+        try:
+            if config.audit is None:
+                self._audit = None
+            elif audit is not None:
+                await asyncio.to_thread(audit.reopen, config.audit)
+            else:
+                from stompserver.server.audit import Audit
+
+                self._audit = Audit(config.audit, asyncio.get_running_loop())
+        except OSError as error:
+            text = f"cannot open the audit {config.audit}: {error.strerror}"
+            if self._started:
+                logger.error("%s", text, extra={"event": "audit_failed"})
+                return
+            raise StartError(text) from None
+        if audit is not self._audit and server is not None:
+            server.audit = self._audit
+            if self._audit is None and audit is not None:
+                audit.note("stopped", reason="the option audit is empty now")
+                await asyncio.to_thread(audit.close)
+
+    def _note(self, event: str, **fields: object) -> None:
+        if self._audit is not None:
+            self._audit.note(event, **fields)  # type: ignore[arg-type]  # address and the like are not among them
+
     async def _load_users(self, config: Config) -> Source | None:
         if not config.auth:
             self._files = []
@@ -235,9 +284,11 @@ class Service:
             except ConfigError as error:
                 text = "a file of accounts changed, and cannot be used; the old one stays in force: %s"
                 logger.error(text, error, extra={"event": "reload_failed"})
+                self._note("reload_failed", reason=str(error))
                 continue
             await self._take(server, Terms(self.config), users)
             logger.info("a file of accounts changed, and was read again", extra={"event": "reloaded"})
+            self._note("reloaded", accounts=[str(path) for path in self._files])
 
     async def _take(self, server: Serving, terms: Terms, users: Source | None) -> None:
         """Have the server use these from now on, and close what the old ones had open when nobody waits for it."""
@@ -279,6 +330,13 @@ class Service:
             self._on_stop(signal.SIGHUP)
         else:
             self._hang_up.set()
+
+
+def _shown(key: str, config: Config) -> str:
+    """The value of an option, for the audit. No option is a secret: those are in files."""
+    if key in SECTIONS:
+        return "changed"
+    return values.as_text(getattr(config, attribute_of(key)))
 
 
 def _states(files: Sequence[Path]) -> list[tuple[int, ...]]:

@@ -20,6 +20,7 @@ from stompserver.session.client import Client
 from stompserver.session.commands import expiring
 from stompserver.session.dialect import faults, naming, values
 from stompserver.session.dialect.naming import Speaker
+from stompserver.session.events import Managed
 from stompserver.session.principal import BROWSE, MANAGE, SERVER, VERBS, VIEW
 from stompserver.session.renewal import Asker
 from stompserver.session.reply import Reply
@@ -45,6 +46,21 @@ _ACTION: Final = "AMQ_SCHEDULER_ACTION"
 _START: Final = "ACTION_START_TIME"
 _END: Final = "ACTION_END_TIME"
 _NEVER: Final = 1 << 62
+
+_CHANGES: Final = frozenset(
+    (
+        "pause",
+        "resume",
+        "purge",
+        "delete",
+        "redrive",
+        "schedule-cancel",
+        "durable-delete",
+        "REMOVE",
+        "REMOVEALL",
+    )
+)
+"""Actions that change something."""
 
 ALL_NAMES: Final = "#"
 """What is asked for when all destinations are meant."""
@@ -161,7 +177,10 @@ def manage(session: Client, message: Message, name: str, transaction: str | None
         )
     headers = message.headers
     if name != OURS:
-        _scheduler(session, headers).with_receipt(reply)
+        asked = _scheduler(session, headers)
+        word = headers.get(_ACTION, "")
+        session.happened.append(Managed(word, headers.get(JOB, ""), "", word in _CHANGES))
+        asked.with_receipt(reply)
         return session.broker.log.position
     word = headers.get("action", "")
     action = _ACTIONS.get(word)
@@ -179,9 +198,20 @@ def manage(session: Client, message: Message, name: str, transaction: str | None
         raise
     except ClientError as problem:
         # It could not be done, but the connection is in order.
+        _note(session, word, headers, problem.summary)
         answer.give(word, {"error": problem.summary, "rule": problem.rule, "fix": problem.fix})
+    else:
+        _note(session, word, headers, "")
     answer.with_receipt(reply)
     return session.broker.log.position
+
+
+def _note(session: Client, word: str, headers: dict[str, str], problem: str) -> None:
+    if word == expiring.ACTION:
+        # Not before it is known what came of it.
+        return
+    target = next((headers[name] for name in ("queue", "name", "id", "all") if name in headers), "")
+    session.happened.append(Managed(word, target, problem, word in _CHANGES))
 
 
 def _admit(session: Client) -> None:
