@@ -175,7 +175,8 @@ def check(loaded: Loaded) -> int:
     warnings += circles(loaded.config)
     warnings += raise_file_limit(loaded.config.max_connections)
     renewal = _renewal(loaded.config)
-    lines = [*_effective(loaded), *_listeners(loaded), *described(loaded), *_certificates(renewal)]
+    lines = [*_effective(loaded), *_listeners(loaded), *_users(loaded), *described(loaded)]
+    lines += _certificates(renewal)
     warnings += _about_certificates(loaded.config, renewal)
     if loaded.config.permissions or loaded.config.groups:
         from stompserver.server import permissions
@@ -220,6 +221,17 @@ def _listeners(loaded: Loaded) -> Iterator[str]:
         for key, text in dialects.of_server_alone(section.given.get("dialect", ("", ""))[0] or ""):
             if OPTIONS[key].parse(text) != getattr(loaded.config, attribute_of(key)):
                 yield f"{f'    # {key}: {values.quoted(text)}':<40} # not so: queues are the same for all listeners"
+
+
+def _users(loaded: Loaded) -> Iterator[str]:
+    if loaded.users:
+        yield "\n# Limits of single logins"
+        yield "users:"
+    for section in loaded.users:
+        yield f"{f'  {values.quoted(section.name)}:':<40} # {one_line(section.origin)}"
+        for key, (text, origin) in section.given.items():
+            setting = f"    {key}: {values.quoted(text or '')}"
+            yield f"{setting:<40} # {one_line(origin)}"
 
 
 def _certificates(renewal: Renewal | None) -> Iterator[str]:

@@ -230,3 +230,122 @@ def test_a_new_key_is_taken_over_and_a_bad_one_is_not(start_with_jwt: Any, clien
     assert client(server).connect(None, web_token("alice")).startswith("ERROR")
     new = jwt.encode({"sub": "alice", "aud": "broker"}, "x" * 32, "HS256")
     assert client(server).connect(None, new).startswith("CONNECTED")
+
+
+# Limits of a login
+
+
+@pytest.fixture
+def start_limited(start_server: Any, tmp_path: Path) -> Callable[..., Any]:
+    def start(file: str, *options: str) -> Any:
+        etc(tmp_path, passwd="alice:a\nbob:b\n")
+        (tmp_path / "stompserver.conf").write_text("auth: true\n" + file)
+        return start_server(*options, directory=tmp_path)
+
+    return start
+
+
+def closed(client: Client) -> None:
+    """Wait until the server has let it go."""
+    client.say("DISCONNECT\nreceipt:bye\n\n")
+    while client.hear():
+        pass
+    client.close()
+
+
+def test_connections_of_a_login(start_limited: Any, client: Any) -> None:
+    server = start_limited("max-connections-per-user: 2\nusers:\n  bob:\n    max-connections: 1\n")
+    first, second = client(server), client(server)
+    assert first.connect("alice", "a").startswith("CONNECTED")
+    assert second.connect("alice", "a").startswith("CONNECTED")
+    refused = client(server).connect("alice", "a")
+    assert refused.startswith("ERROR\nmessage:Too many connections of your login\n")
+    assert "This login may have 2 connections at once" in refused
+    # Others have their own, and wrong passcodes take no place.
+    assert client(server).connect("alice", "wrong").startswith("ERROR\nmessage:Invalid Login\n")
+    assert client(server).connect("bob", "b").startswith("CONNECTED")
+    assert (
+        client(server).connect("bob", "b").startswith("ERROR\nmessage:Too many connections of your login\n")
+    )
+    closed(first)
+    assert client(server).connect("alice", "a").startswith("CONNECTED")
+
+
+def test_subscriptions_of_a_login_on_all_its_connections(start_limited: Any, client: Any) -> None:
+    server = start_limited("users:\n  alice: {max-subscriptions: 3}\n")
+
+    def subscribe(each: Client, id: str) -> str:
+        each.say(f"SUBSCRIBE\nid:{id}\ndestination:/queue/{id}\nreceipt:r\n\n")
+        return each.hear().partition("\n\n")[0]
+
+    one, two, other = client(server), client(server), client(server)
+    for each, login, passcode in [(one, "alice", "a"), (two, "alice", "a"), (other, "bob", "b")]:
+        assert each.connect(login, passcode).startswith("CONNECTED")
+    assert subscribe(one, "1") == subscribe(one, "2") == subscribe(two, "3") == "RECEIPT\nreceipt-id:r"
+    assert all(subscribe(other, str(number)) == "RECEIPT\nreceipt-id:r" for number in range(5))
+    two.say("UNSUBSCRIBE\nid:3\nreceipt:u\n\n")
+    assert two.hear().startswith("RECEIPT\nreceipt-id:u")
+    assert subscribe(two, "4") == "RECEIPT\nreceipt-id:r"
+    assert "message:Too many subscriptions of your login\n" in subscribe(one, "5")
+    assert one.hear() == ""
+    # Those of the connection that ended with it are free again.
+    assert subscribe(two, "6") == subscribe(two, "7") == "RECEIPT\nreceipt-id:r"
+    assert "message:Too many subscriptions of your login\n" in subscribe(two, "8")
+
+
+@pytest.mark.parametrize(
+    ("option", "count", "size"), [("max-message-rate: 100", 300, 1), ("max-byte-rate: 100kB", 60, 5000)]
+)
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_who_sends_too_fast_is_read_more_slowly_and_nothing_is_lost(
+    start_limited: Any, client: Any, option: str, count: int, size: int, loop: str
+) -> None:
+    server = start_limited(f"users:\n  alice:\n    {option}\n", f"--loop={loop}")
+    here, listens, free = client(server), client(server), client(server)
+    for each, login, passcode in [(here, "alice", "a"), (listens, "bob", "b"), (free, "bob", "b")]:
+        assert each.connect(login, passcode).startswith("CONNECTED")
+    listens.say("SUBSCRIBE\nid:s\ndestination:/queue/a\nreceipt:r\n\n")
+    assert listens.hear().startswith("RECEIPT")
+    # One at a time, as a read takes all that is there.
+    began = time.monotonic()
+    for number in range(count):
+        here.say(f"SEND\ndestination:/queue/a\nreceipt:{number}\n\n{number} {'x' * size}")
+        if number % 20 == 19:
+            while not here.hear().startswith(f"RECEIPT\nreceipt-id:{number}\n"):
+                pass
+    assert time.monotonic() - began >= 1.5
+    for number in range(count):
+        assert listens.hear().partition("\n\n")[2].startswith(f"{number} ")
+    began = time.monotonic()
+    for number in range(count):
+        free.say(f"SEND\ndestination:/queue/b\nreceipt:{number}\n\n{'x' * size}")
+    while not free.hear().startswith(f"RECEIPT\nreceipt-id:{count - 1}\n"):
+        pass
+    assert time.monotonic() - began < 1.5
+
+
+def test_who_comes_back_still_waits_for_what_it_sent(start_limited: Any, client: Any) -> None:
+    server = start_limited("max-message-rate: 10\n")
+    here = client(server)
+    assert here.connect("alice", "a").startswith("CONNECTED")
+    here.say("SEND\ndestination:/queue/a\n\n\0" * 29 + "SEND\ndestination:/queue/a\nreceipt:r\n\n")
+    assert here.hear().startswith("RECEIPT")
+    here.close()
+    began = time.monotonic()
+    again = client(server)
+    assert again.connect("alice", "a").startswith("CONNECTED")
+    again.say("SEND\ndestination:/queue/a\nreceipt:r\n\n")
+    assert again.hear().startswith("RECEIPT")
+    assert time.monotonic() - began > 1.0
+
+
+def test_limits_are_taken_over_by_sighup(start_limited: Any, client: Any, tmp_path: Path) -> None:
+    server = start_limited("users:\n  alice: {max-connections: 1}\n")
+    assert client(server).connect("alice", "a").startswith("CONNECTED")
+    (tmp_path / "stompserver.conf").write_text("auth: true\nusers:\n  alice: {max-connections: 2}\n")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("configuration and users read again; changed: users")
+    assert client(server).connect("alice", "a").startswith("CONNECTED")
+    assert (
+        client(server).connect("alice", "a").startswith("ERROR\nmessage:Too many connections of your login\n")
+    )

@@ -3,8 +3,8 @@
 ``option`` says what is known about an option, ``dialects`` which ones a word sets, ``front`` has those of what comes
 before STOMP. Texts come from ``command_line``
 and ``file`` (as ``contents``), and become values in ``values``; ``sections`` reads the sections of the file whose
-tables are in ``policies``, ``listeners`` and ``permissions``. ``page`` and ``policies_page`` write the reference
-pages.
+tables are in ``policies``, ``listeners``, ``users`` and ``permissions``. ``page`` and ``policies_page`` write the
+reference pages.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Config", "Loaded", "load"]
 class Loaded:
     """A configuration, and by canonical key the origin of each value and the text it was given as.
 
-    ``policies``, ``listeners``, ``groups`` and ``permissions`` are those sections as they were written.
+    ``policies``, ``listeners``, ``users``, ``groups`` and ``permissions`` are those sections as they were written.
     """
 
     config: Config
@@ -38,6 +38,7 @@ class Loaded:
     warnings: list[str]
     policies: list[Section] = field(default_factory=list)
     listeners: list[Section] = field(default_factory=list)
+    users: list[Section] = field(default_factory=list)
     groups: Given = field(default_factory=dict)
     permissions: list[Section] = field(default_factory=list)
 
@@ -66,7 +67,11 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     warnings += notes
     contents.listeners = [sections.with_dialect(each) for each in contents.listeners]
     listeners = sections.listeners(contents.listeners)
-    update: dict[str, object] = {"policies": policies, "listeners": listeners}
+    update: dict[str, object] = {
+        "policies": policies,
+        "listeners": listeners,
+        "users": sections.users(contents.users),
+    }
     if contents.groups or contents.permissions:
         from stompserver.config.permissions import groups_of, permissions_of
 
@@ -85,6 +90,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
         warnings,
         contents.policies,
         contents.listeners,
+        contents.users,
         contents.groups,
         contents.permissions,
     )

@@ -17,6 +17,7 @@ from stompserver.config.listeners import LISTENER_FIELDS, listener_key
 from stompserver.config.option import folded
 from stompserver.config.options import OPTIONS, key_of
 from stompserver.config.policies import POLICY_FIELDS, policy_key
+from stompserver.config.users import USER_FIELDS, user_key
 from stompserver.errors import ConfigError
 
 _YAML = "tag:yaml.org,2002:"
@@ -87,6 +88,8 @@ def _entries(mapping: list[tuple[yaml.Node, yaml.Node]], shown: str) -> Contents
             sections[section] = origin
             if section == "policies":
                 contents.policies = _policies(value_node, shown)
+            elif section == "users":
+                contents.users = _users(value_node, shown)
             elif section == "listeners":
                 contents.listeners = _listeners(value_node, shown)
             elif section == "groups":
@@ -118,6 +121,16 @@ def _policies(node: yaml.Node, shown: str) -> list[Section]:
         name = _text(key_node, f"{origin}: policies") or ""
         place = f"policies: {values.bare(name)}"
         found.append(Section(name, origin, _options(value_node, shown, place, policy_key, POLICY_FIELDS)))
+    return found
+
+
+def _users(node: yaml.Node, shown: str) -> list[Section]:
+    found = []
+    for key_node, value_node in _pairs(node, f"{_line(node, shown)}: users", "a login"):
+        origin = _line(key_node, shown)
+        name = _text(key_node, f"{origin}: users") or ""
+        place = f"users: {values.bare(name)}"
+        found.append(Section(name, origin, _options(value_node, shown, place, user_key, USER_FIELDS)))
     return found
 
 

@@ -26,6 +26,7 @@ from stompserver.config.listeners import (
 )
 from stompserver.config.option import Option, Table, attribute_of, folded, option_of
 from stompserver.config.policies import PolicyEntries
+from stompserver.config.users import UserEntries
 
 __all__ = [
     "FIELDS", "OPTIONS", "Config", "Option", "attribute_of", "default_text", "environment_name", "flag_of",
@@ -276,6 +277,18 @@ class Config(Table):
     max_logins_per_address: Annotated[int, Option(
         LIMITS, "Logins of one client address that are checked at once; those that were right before do not count",
         values.whole_number)] = Field(20, ge=1, le=10_000)
+    max_connections_per_user: Annotated[int, Option(
+        LIMITS, "Connections of one login at once, with auth; 0 is any number. users in the file has others for some",
+        values.whole_number)] = Field(0, ge=0)
+    max_subscriptions_per_user: Annotated[int, Option(
+        LIMITS, "Subscriptions of one login on all of its connections, with auth; 0 is any number",
+        values.whole_number)] = Field(0, ge=0)
+    max_message_rate: Annotated[float, Option(
+        LIMITS, "Messages that one login may send, with auth; who sends faster is read more slowly; 0 is any number",
+        values.number, unit="messages a second")] = Field(0.0, ge=0)
+    max_byte_rate: Annotated[int, Option(
+        LIMITS, "Bytes that one login may send, with auth; who sends faster is read more slowly; 0 is any number",
+        values.size, "SIZE", "bytes a second")] = Field(0, ge=0)
     slow_subscriber_limit: Annotated[int, Option(
         LIMITS, "How far a subscriber of a topic may fall behind before it is closed",
         values.size, "SIZE", "bytes")] = Field(16 * 1024**2, ge=1024)
@@ -342,6 +355,8 @@ class Config(Table):
     """By pattern; only the file has them."""
     listeners: tuple[ListenerOptions, ...] = ()
     """Besides host and port; only the file has them."""
+    users: UserEntries = ()
+    """By login; only the file has them."""
     groups: tuple[tuple[str, str, str], ...] = ()
     """``permissions.GroupEntries``; only the file has them."""
     permissions: tuple[tuple[str, str, tuple[tuple[str, str, str], ...]], ...] = ()

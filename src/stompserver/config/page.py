@@ -42,8 +42,9 @@ that the machine or the container has.
 one is named in a warning and waits for a restart.
 
 Some sections are only in the file: `listeners`, [below](#more-listeners), `policies`, what holds for which
-destination, see [Policies](policies.md), and `groups` and `permissions`, who may do what, see
-[Permissions](../how-to/permissions.md).
+destination, see [Policies](policies.md), `groups` and `permissions`, who may do what, see
+[Permissions](../how-to/permissions.md), and `users`, the limits of single logins, see
+[Accounts](../how-to/accounts.md#limits-of-a-login).
 """
 
 DIALECTS = """\

@@ -1,4 +1,4 @@
-"""The sections ``policies`` and ``listeners`` of the file, made into values."""
+"""The sections ``policies``, ``listeners`` and ``users`` of the file, made into values."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from stompserver.config.policies import (
     meaning_of,
     value_as_text,
 )
+from stompserver.config.users import UserEntries, UserOptions
 from stompserver.errors import ConfigError
 
 Made = TypeVar("Made", bound=Table)
@@ -79,6 +80,19 @@ def listeners(sections: Sequence[Section]) -> tuple[ListenerOptions, ...]:
                 raise ConfigError(f"{each.given[key][1]}: {each.name}: {key}: a Unix socket has none")
         found.append(_made(ListenerOptions, each, each.name, None))
     return tuple(found)
+
+
+def users(sections: Sequence[Section]) -> UserEntries:
+    """The limits of logins in the order of the file. Raises ConfigError with the line."""
+    found: dict[str, UserOptions] = {}
+    for each in sections:
+        where = f"users: {values.bare(each.name)}"
+        if not each.name:
+            raise ConfigError(f"{each.origin}: users: a login is missing before the colon")
+        if each.name in found:
+            raise ConfigError(f"{each.origin}: {where}: is there already; put both together")
+        found[each.name] = _made(UserOptions, each, where, None)
+    return tuple(found.items())
 
 
 def check_addresses(config: Config, sections: Sequence[Section]) -> None:

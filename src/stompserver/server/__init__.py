@@ -6,10 +6,11 @@ Read ``build`` first (what a server stands on, opened), then ``server`` (its con
 ``lines`` what the log says of a session. ``door`` and ``logins`` are who is let in, ``producers`` who has to wait,
 ``alarm`` and ``cron`` what is done at a time (``hearing``: not before what came is read), ``terms``, ``policies``,
 ``permissions`` and ``listeners`` what is made of a configuration. ``audit`` is what administrators have to answer
-for, ``accounts`` are the places where accounts are, ``login_line`` is the order in which logins are checked,
-``origin`` where clients come from, ``strangers`` what clients without a login may hold, ``hang_up`` who left while it
-was not read, ``spread`` calls that are due for many at once, ``unbound`` how a lost transport goes, ``log_rate`` how
-many lines a client may cause. ``fronts`` is what a listener wants before STOMP, ``entrance`` a connection until then,
-``tls`` a transport with TLS, ``renewal`` its certificates. ``storage`` is between the op log and a store, ``process``
-what belongs to the process and not to a server.
+for, ``accounts`` are the places where accounts are, ``quotas`` count what logins have and ``meter`` what they send,
+``login_line`` is the order in which logins are checked, ``origin`` where clients come from, ``strangers`` what
+clients without a login may hold, ``hang_up`` who left while it was not read, ``spread`` calls that are due for many
+at once, ``unbound`` how a lost transport goes, ``log_rate`` how many lines a client may cause. ``fronts`` is what a
+listener wants before STOMP, ``entrance`` a connection until then, ``tls`` a transport with TLS, ``renewal`` its
+certificates. ``storage`` is between the op log and a store, ``process`` what belongs to the process and not to a
+server.
 """

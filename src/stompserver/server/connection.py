@@ -15,14 +15,16 @@ from stompserver.server.carrier import Carrier
 from stompserver.server.door import Place
 from stompserver.server.hearing import after_hearing
 from stompserver.server.logins import Waiting
+from stompserver.server.meter import Meter
 from stompserver.server.origin import is_loopback
-from stompserver.server.peer import CHOKED, LOGIN, THROTTLED, TURN, UNREAD
+from stompserver.server.peer import CHOKED, LOGIN, RATED, THROTTLED, TURN, UNREAD
 from stompserver.server.unbound import unbind
 from stompserver.session.dialect import faults
 from stompserver.session.events import Connected, Event, Failed, Managed, Renewed, Renewing
 from stompserver.session.outbox import UNLIMITED
 from stompserver.session.principal import Principal
 from stompserver.session.talk import ANSWERS_HIGH, Talk
+from stompserver.session.usage import Usage
 
 if TYPE_CHECKING:
     from stompserver.server.audit import Audit
@@ -81,6 +83,7 @@ class Connection(asyncio.Protocol):
         "_twice",
         "_unread",
         "_unsent",
+        "_usage",
         "_waits",
         "address",
         "gone",
@@ -140,6 +143,8 @@ class Connection(asyncio.Protocol):
         """Whether one full read of large messages was let pass in this turn already."""
         self._unread = b""
         """Octets that came while there was no room for what they send, or while others were not done yet."""
+        self._usage: Usage | None = None
+        """What its login has and sends, where that is limited."""
         self._unsent = server.broker.memory.unsent
         """What all clients together have not read."""
         self._waits = False
@@ -347,6 +352,7 @@ class Connection(asyncio.Protocol):
         self._unread = b""
         session.end_of_stream()
         session.lost()
+        self._leave_login()
         self._tell(session.events())
         self._server.forget(self, self._problem)
         # It has the frames where it was raised, of which some have this connection.
@@ -484,11 +490,12 @@ class Connection(asyncio.Protocol):
         """End all but the transport, which is cut in a while. What is in the outbox is still written."""
         self._finishing = True
         session.lost()
+        self._leave_login()
         if self._place is not None:
             self._place.leave()
         self._server.producers.waive(self)
         self._forget_login()
-        self.release(LOGIN | THROTTLED | UNREAD | TURN | CHOKED)
+        self.release(LOGIN | THROTTLED | UNREAD | TURN | CHOKED | RATED)
         self._count(session, 0)
         self._no_stranger()
         self._tell(session.events())
@@ -516,7 +523,7 @@ class Connection(asyncio.Protocol):
     # Reading or not
 
     def hold(self, reason: int) -> None:
-        """Stop reading for ``reason`` (LOGIN, THROTTLED, UNREAD, TURN or CHOKED)."""
+        """Stop reading for ``reason`` (LOGIN, THROTTLED, UNREAD, TURN, CHOKED or RATED)."""
         if not self._held and self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
             if self.session is not None:
@@ -663,11 +670,20 @@ class Connection(asyncio.Protocol):
             now = self._server.time()
             if principal is None and problem is None and self._certified is not None:
                 problem = faults.not_of_certificate()
+            if problem is None and principal is not None:
+                try:
+                    principal.usage = self._usage = self._server.quotas.enter(principal)
+                except Refused as refused:
+                    problem = refused
             if problem is not None:
                 session.refuse(problem)
             else:
                 rights = self._server.entitled(principal, self.address) if principal is not None else None
                 session.authenticated(principal, now, rights)
+            if self._usage is not None and self._usage.rated and self.transport is not None:
+                meter = Meter(self, self._usage, self._server.loop)
+                self.transport.set_protocol(meter)
+                meter.begin()
             if session.more:
                 self._do_some(session, now)
             pending: int = session.unfinished
@@ -680,6 +696,12 @@ class Connection(asyncio.Protocol):
         if self._stranger:
             self._no_stranger()
             self._server.broker.memory.used += self._partial
+
+    def _leave_login(self) -> None:
+        """It is no connection of its login any more."""
+        if self._usage is not None:
+            self._server.quotas.leave(self._usage)
+            self._usage = None
 
     def _no_stranger(self) -> None:
         if self._stranger:

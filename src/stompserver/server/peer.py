@@ -19,6 +19,9 @@ UNREAD: Final = 4
 TURN: Final = 8
 """It has been read enough for this turn of the loop."""
 
+RATED: Final = 32
+"""Its login sent more in a second than it may."""
+
 CHOKED: Final = 16
 """It sent to a queue that is full and lets its producers wait."""
 
@@ -51,7 +54,7 @@ class Peer(Protocol):
         """Cut it without a word."""
 
     def hold(self, reason: int) -> None:
-        """Stop reading for ``reason``: LOGIN, THROTTLED, UNREAD, TURN or CHOKED."""
+        """Stop reading for ``reason``: LOGIN, THROTTLED, UNREAD, TURN, CHOKED or RATED."""
 
     def release(self, reason: int) -> None:
         """Read again, unless there is another reason not to."""

@@ -20,6 +20,7 @@ from stompserver.server.log_rate import LogRate
 from stompserver.server.logins import Logins
 from stompserver.server.origin import origin_of
 from stompserver.server.producers import Producers
+from stompserver.server.quotas import Quotas
 from stompserver.server.roll import Roll
 from stompserver.server.spread import Spread
 from stompserver.server.strangers import Strangers
@@ -80,6 +81,7 @@ class Server:
         self.door = Door(terms.max_connections, terms.max_connections_per_address, self.strangers.make_room)
         self.spread = Spread(self.loop)
         self.logins = Logins(users, terms.max_logins_per_address, terms.login_timeout, self.spread)
+        self.quotas = Quotas(terms.allowance, terms.allowances, self.time)
         self.log_rate = LogRate(self.loop)
         self.entrances: set[Entrance] = set()
         """Connections that have not come to STOMP yet."""
@@ -187,6 +189,7 @@ class Server:
         self.strangers.share = terms.memory_before_login
         self.door.most = terms.max_connections
         self.door.most_per_address = terms.max_connections_per_address
+        self.quotas.adjust(terms.allowance, terms.allowances)
         self.broker.adjust(terms.rules)
         if self.renewal is not None and self.handshakes is not None:
             self.handshakes.most = terms.tls_handshakes

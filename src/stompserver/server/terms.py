@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from stompserver import __version__
 from stompserver.broker.broker import Rules
 from stompserver.config import Config
+from stompserver.config.users import UserOptions
+from stompserver.security.account import Allowance
 from stompserver.server.fronts import fronts_of
 from stompserver.server.policies import policies_of
 from stompserver.session.settings import EXPIRES, FIRST_DEATH, PRIORITY, REDELIVERED, TIMESTAMP, Settings
@@ -29,12 +31,14 @@ SHOWN: Final = {
 
 class Terms:
     """``rules`` are the broker's, ``settings`` those of sessions by listener: that of host and port, then those of
-    ``listeners``, and ``fronts`` what comes before them. ``linger``, ``login_timeout`` and ``monitor_interval`` are
-    in s; ``trace``: whether frames are logged; ``permissions`` say who may do what, None where everybody may do
-    everything.
+    ``listeners``, and ``fronts`` what comes before them. ``allowance`` is what each login may have, ``allowances``
+    what some may. ``linger``, ``login_timeout`` and ``monitor_interval`` are in s; ``trace``: whether frames are
+    logged; ``permissions`` say who may do what, None where everybody may do everything.
     """
 
     __slots__ = (
+        "allowance",
+        "allowances",
         "fronts",
         "linger",
         "login_timeout",
@@ -69,6 +73,19 @@ class Terms:
             from stompserver.server.permissions import permissions_of
 
             self.permissions = permissions_of(config)
+        self.allowance = Allowance(
+            config.max_connections_per_user,
+            config.max_subscriptions_per_user,
+            config.max_message_rate,
+            config.max_byte_rate,
+        )
+        self.allowances = {login: _allowance(options) for login, options in config.users}
+
+
+def _allowance(options: UserOptions) -> Allowance:
+    return Allowance(
+        options.max_connections, options.max_subscriptions, options.max_message_rate, options.max_byte_rate
+    )
 
 
 def _dated(config: Config) -> bool:

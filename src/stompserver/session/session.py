@@ -627,6 +627,8 @@ class Session(Client, Talk):
         """End its subscriptions, and put back what it has not settled."""
         for subscription in self.subscriptions.values():
             self.broker.memory.subscriptions.give(subscription.weight)
+            if self.account.usage is not None:
+                self.account.usage.subscriptions -= 1
             if subscription.wish.durable is not None:
                 self.roster.release(self, subscription.wish.durable)
         acks.part(self)

@@ -20,6 +20,12 @@ class Rate:
         self._left: float = each * BURST
         self._at: float = now
 
+    def keep(self, each: float) -> None:
+        """Have another rate from now on."""
+        if self.each <= 0:
+            self._left = each * BURST
+        self.each = each
+
     def use(self, amount: float, now: float) -> float:
         """Use ``amount``, and return how many seconds to wait before more is used; 0 when there is no need to."""
         each: float = self.each
@@ -58,8 +64,8 @@ class Usage:
         """Have these limits from now on; what is there already stays."""
         self.max_connections = connections
         self.max_subscriptions = subscriptions
-        self.messages.each = messages
-        self.bytes.each = bytes
+        self.messages.keep(messages)
+        self.bytes.keep(bytes)
 
     @property
     def rated(self) -> bool:

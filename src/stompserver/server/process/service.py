@@ -212,7 +212,7 @@ class Service:
             return [each.address for each in fresh.listeners] == [
                 each.address for each in self.config.listeners
             ]
-        return key in ("policies", "groups", "permissions") or OPTIONS[key].reload
+        return key in ("policies", "users", "groups", "permissions") or OPTIONS[key].reload
 
     def _reopen_log(self) -> None:
         if not self.config.daemon:

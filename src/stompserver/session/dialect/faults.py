@@ -290,6 +290,16 @@ def unknown_ack_mode(asked: str) -> ProtocolError:
     )
 
 
+def too_many_of_login(most: int) -> Refused:
+    """More subscriptions than all connections of the login may have together."""
+    return Refused(
+        "Too many subscriptions of your login",
+        where="command SUBSCRIBE",
+        rule=f"This login may have {most} subscriptions, on all of its connections together",
+        fix="UNSUBSCRIBE from what is not used, or ask the administrator for max-subscriptions in users.",
+    )
+
+
 def too_many_subscriptions(limit: int) -> Refused:
     """One subscription more than a connection may have."""
     return Refused(
