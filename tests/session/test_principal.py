@@ -419,6 +419,7 @@ FOUND = {
     "session/asking.py to_subscribe",
     "session/asking.py to_subscribe_durably",
     "session/asking.py withdrawn",
+    "session/commands/entering.py granted",
     "session/commands/management.py _ask_to_cancel",
     "session/commands/management.py _can",
     "session/commands/management.py _delete",

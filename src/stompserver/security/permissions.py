@@ -39,7 +39,10 @@ DEFAULTS: Final[dict[str, tuple[str, ...]]] = {
 
 # Not Final, because a test lowers it.
 MOST: int = 10_000
-"""Names, and logins, that are remembered."""
+"""Names, and logins, that are remembered, and five times as many answers."""
+
+LONG: Final = 200
+"""Characters of a name above which it is not remembered."""
 
 _NO, _YES, _OWN = 0, 1, 2
 
@@ -117,6 +120,8 @@ class Permissions:
                 self._wildcards.add(rule.pattern)
         self._fitting: dict[str, tuple[int, ...]] = {}
         self._rights: dict[tuple[str | None, frozenset[str], frozenset[str]], Rights] = {}
+        self._made = 0
+        self._answers: dict[tuple[int, str, str], bool] = {}
 
     def _terms(self) -> Iterable[Term]:
         for rule in self.rules:
@@ -133,7 +138,8 @@ class Permissions:
         if found is None:
             if len(self._rights) >= MOST:
                 self._rights.clear()
-            found = self._rights[key] = Rights(self, login, frozenset(groups), held, key[2])
+            self._made += 1
+            found = self._rights[key] = Rights(self, self._made, login, frozenset(groups), held, key[2])
         return found
 
     def fitting(self, name: str) -> tuple[int, ...]:
@@ -144,10 +150,30 @@ class Permissions:
             for text in self._wildcards.find(name):
                 indices += self._wild[text]
             found = tuple(sorted(indices))
-            if len(self._fitting) >= MOST:
-                self._fitting.clear()
-            self._fitting[name] = found
+            if len(name) <= LONG:
+                if len(self._fitting) >= MOST:
+                    self._fitting.clear()
+                self._fitting[name] = found
         return found
+
+    def answer(self, key: tuple[int, str, str]) -> bool | None:
+        """What was found for a login's number, verb and name."""
+        return self._answers.get(key)
+
+    def remember(self, key: tuple[int, str, str], answer: bool) -> None:
+        """Note an answer. A client may use names without end, so they are bounded, for all logins together."""
+        if len(key[2]) <= LONG:
+            if len(self._answers) >= 5 * MOST:
+                self._answers.clear()
+            self._answers[key] = answer
+
+    def same(self, other: Permissions | None) -> bool:
+        """Whether the other says the same, in the same lines."""
+        return other is not None and self._said() == other._said()
+
+    def _said(self) -> tuple[object, ...]:
+        rules = [(rule.text, rule.origin, rule.grants) for rule in self.rules]
+        return rules, self._groups, self.observes
 
     def names(self, login: str) -> bool:
         """Whether a rule, or a group of one, names that login."""
@@ -188,11 +214,12 @@ class Permissions:
 class Rights(Principal):
     """What a login may do, by ``permissions``. ``held`` are its groups and ``networks`` those it is in."""
 
-    __slots__ = ("_answers", "_held", "_marks", "_networks", "_permissions", "_reaches", "_wide")
+    __slots__ = ("_held", "_marks", "_networks", "_number", "_permissions", "_reaches")
 
     def __init__(
         self,
         permissions: Permissions,
+        number: int,
         login: str | None,
         groups: frozenset[str],
         held: frozenset[str],
@@ -204,32 +231,30 @@ class Rights(Principal):
         self._permissions = permissions
         self._held = held
         self._networks = networks
-        self._answers: dict[str, dict[str, bool]] = {}
-        """What was found, by verb and name."""
-        self._wide: dict[str, dict[str, bool]] = {}
-        """Likewise of ``may_all`` with patterns."""
+        self._number = number
+        """No other has it, so that answers for it can stand beside those for others."""
         self._marks: dict[tuple[int, str], int] = {}
         """Whether a rule allows a verb: _NO, _YES, or _OWN where the name has the login."""
         self._reaches: dict[str, list[_Reach]] = {}
 
     def may(self, verb: str, name: str) -> bool:
         """Whether it may do ``verb`` with ``name``, or with any destination that fits it."""
-        answers = self._answers.setdefault(verb, {})
-        answer = answers.get(name)
+        key = (self._number, verb, name)
+        answer = self._permissions.answer(key)
         if answer is None:
             answer = self._some(verb, name) if is_pattern(name) else self.decide(verb, name)[0]
-            _remember(answers, name, answer)
+            self._permissions.remember(key, answer)
         return answer
 
     def may_all(self, verb: str, name: str) -> bool:
         """Likewise with all that fit a pattern."""
         if not is_pattern(name):
             return self.may(verb, name)
-        answers = self._wide.setdefault(verb, {})
-        answer = answers.get(name)
+        key = (-self._number, verb, name)
+        answer = self._permissions.answer(key)
         if answer is None:
             answer = self._all(verb, Pattern(name))
-            _remember(answers, name, answer)
+            self._permissions.remember(key, answer)
         return answer
 
     def rules(self, verb: str, name: str) -> bool:
@@ -403,10 +428,3 @@ def _all_groups(groups: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str
                 waiting.extend(above.get("@" + group, ()))
         found[member] = frozenset(held)
     return found
-
-
-def _remember(answers: dict[str, bool], name: str, answer: bool) -> None:
-    # A client may use names without end.
-    if len(answers) >= MOST:
-        answers.clear()
-    answers[name] = answer

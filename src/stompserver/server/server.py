@@ -183,6 +183,9 @@ class Server:
         """Take new terms and users. Connections that are open keep the limits they came with."""
         old = self.terms
         self.terms = terms
+        if old.permissions is not None and old.permissions.same(terms.permissions):
+            # Nobody need be asked again.
+            terms.permissions = old.permissions
         self.logins.users = users
         self.logins.few = terms.max_logins_per_address
         self.logins.patience = terms.login_timeout
@@ -194,7 +197,7 @@ class Server:
         if self.renewal is not None and self.handshakes is not None:
             self.handshakes.most = terms.tls_handshakes
             self.renewal.reload(terms.fronts)
-        if terms.permissions is not None or old.permissions is not None:
+        if terms.permissions is not old.permissions:
             # Unlike limits: a right that was taken away ends at once.
             for session, connection in list(self.connections.items()):
                 connection.entitle(session)

@@ -11,6 +11,7 @@ from stompserver.broker.names.destination import MONITOR
 from stompserver.broker.names.pattern import Pattern, is_pattern
 from stompserver.broker.subscription import Wish
 from stompserver.broker.topics.feed import virtual_topic
+from stompserver.broker.topics.mailbox import Mailbox
 from stompserver.errors import Refused
 from stompserver.session.client import Client
 from stompserver.session.dialect import faults, naming
@@ -18,7 +19,7 @@ from stompserver.session.dialect.faults import NotAllowed
 from stompserver.session.principal import BROWSE, CONSUME, CREATE, DURABLE, SEND
 from stompserver.session.reply import Reply
 
-LOOKED: Final = 5000
+LOOKED: Final = 1000
 """Destinations that are compared with a pattern to tell how many it is without: some ms."""
 
 
@@ -28,6 +29,9 @@ def ask(session: Client, verb: str, name: str) -> None:
     if topics:
         for topic in topics:
             _ask_all(session, verb, topic)
+    elif virtual_topic(name):
+        # One queue, also where its name looks like a pattern.
+        _ask_all(session, verb, name)
     elif not may(session, verb, name):
         raise faults.not_allowed(verb, name)
 
@@ -210,7 +214,9 @@ def _may_bury(session: Client, name: str) -> bool:
 def _to_create(session: Client, name: str) -> None:
     """Ask for the queue ``name``, if there has to be a new one. A temporary one is its connection's own to make."""
     broker = session.broker
-    if name in broker.queues or is_pattern(name) or name.startswith(DURABLES) or naming.temp_owner(name):
+    if name in broker.queues or name.startswith(DURABLES) or naming.temp_owner(name):
+        return
+    if is_pattern(name) and not virtual_topic(name):
         return
     try:
         queue = broker.is_queue(name)
@@ -229,6 +235,11 @@ def withdrawn(session: Client) -> NotAllowed | None:
     try:
         for subscription in session.subscriptions.values():
             _to_keep(session, subscription.wish)
+            box = subscription.queue
+            if isinstance(box, Mailbox) and is_pattern(box.name):
+                # What waits in it came when that was allowed, and would come still.
+                for topic in box.topics():
+                    ask(session, CONSUME, topic)
         for name in session.promised():
             to_answer(session, name)
     except NotAllowed as error:
@@ -257,7 +268,7 @@ def left_out(session: Client, name: str, queue: bool) -> str:
     that there is.
     """
     principal = session.principal
-    if not principal.limited or principal.may_all(CONSUME, name):
+    if not principal.limited or virtual_topic(name) or principal.may_all(CONSUME, name):
         return ""
     pattern = Pattern(name)
     broker = session.broker

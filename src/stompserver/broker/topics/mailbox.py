@@ -157,6 +157,15 @@ class Mailbox(Queue):
         self.reading = False
         return False
 
+    def topics(self) -> set[str]:
+        """The topics of what waits for its owner here, or in a replay that is not over."""
+        names = {message.destination for message in self._in_memory()}
+        if self.returning is not None:
+            names.update([delayed.message.destination for delayed in self.returning])
+        if self.replay is not None:
+            names.update(self.replay.topics())
+        return names
+
     def _let_go_of_replay(self) -> None:
         if self.replay is not None:
             self.memory.subscriptions.give(self.replay.weight)

@@ -146,6 +146,10 @@ class Replay:
         """Whether what is sent to the topic of ``history`` comes by this replay."""
         return history in self.histories
 
+    def topics(self) -> list[str]:
+        """Those that it is of, as far as that is known."""
+        return [history.topic for history in self.histories.difference(self._left)]
+
     def add(self, histories: list[History]) -> None:
         """There are these, too."""
         self.histories.update(histories)

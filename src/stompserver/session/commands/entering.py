@@ -11,6 +11,7 @@ from stompserver.broker.subscription import AUTO, CLIENT, Granted, Subscription,
 from stompserver.broker.topics.filling import Subscriber
 from stompserver.errors import Refused
 from stompserver.manage.bring import Bringing
+from stompserver.session import asking
 from stompserver.session.events import Subscribed
 from stompserver.session.reply import Reply
 from stompserver.session.state import FAILED
@@ -32,10 +33,11 @@ class Entering(Subscriber):
     meanwhile.
     """
 
-    __slots__ = ("_id", "_left", "_made", "_pending", "_position", "_reply", "_session")
+    __slots__ = ("_id", "_left", "_made", "_pending", "_position", "_principal", "_reply", "_session")
 
     def __init__(self, session: Client, id: str, wishes: list[Wish]) -> None:
         self._session = session
+        self._principal = session.principal
         self._id = id
         self._left = wishes[:]
         self._made: list[Subscription] = []
@@ -116,6 +118,15 @@ class Entering(Subscriber):
             return
         self._pending = None
         self._enter(pending, granted, reply)
+        if self._session.principal is not self._principal:
+            # Since it was asked for, its client may have lost the right to it.
+            self._principal = self._session.principal
+            lost = asking.withdrawn(self._session)
+            if lost is not None:
+                self._session.fail(lost, reply.receipt)
+                self._session.let_go()
+                self._release()
+                return
         try:
             if not self._go_on(reply):
                 return
