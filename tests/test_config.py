@@ -212,7 +212,7 @@ def test_arguments_are_named_and_ignored_as_in_the_original(tmp_path: Path) -> N
         (["-q", "memori"],
          "command line -q: queue: unknown queue type 'memori'; known: "
          f"{', '.join(QUEUE_TYPES)}; did you mean memory?"),
-        (["--prot=4"], "command line --prot: no such option; did you mean --port?"),
+        (["--prort=4"], "command line --prort: no such option; did you mean --port?"),
         (["--zzz"], "command line --zzz: no such option; try --help"),
         (["-x"], "command line -x: no such option; try --help"),
         (["-dx"], "command line -x: no such option; try --help"),

@@ -178,7 +178,7 @@ def test_error_without_receipt_id(connect, version, command):
     "junk",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"FETCH / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\xff" * 70_000,
         b"SSH-2.0-x\r\n\r\n\0",
     ],

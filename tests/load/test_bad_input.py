@@ -101,9 +101,17 @@ def send_all(client: Any, data: bytes) -> None:
 
 
 def check_end(client: Any) -> str:
-    """The ERROR at the end of the stream, empty when there is none; all before it are whole frames."""
-    frames = [frame.lstrip(b"\n") for frame in client.rest().split(b"\0")]
+    """The ERROR at the end of the stream, empty when there is none; all before it are whole frames. For who speaks
+    HTTP, the answer in that.
+    """
+    octets = client.rest()
     client.close()
+    if octets.startswith(b"HTTP/1.1 "):
+        answer, _, page = octets.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(page)}\r\n".encode() in answer
+        assert b"Traceback" not in page
+        return str((answer + page).decode())
+    frames = [frame.lstrip(b"\n") for frame in octets.split(b"\0")]
     assert frames[-1] == b"", f"a frame is cut: {frames[-1][-300:]!r}"
     last = frames[-2] if len(frames) > 1 else b""
     if not last.startswith(b"ERROR\n"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stompserver.errors import ProtocolError
+from stompserver.errors import ClientError, ProtocolError
 
 MIB = 1024 * 1024
 MakeShell = Callable[..., Any]
@@ -31,6 +31,9 @@ class Units:
 
     def __init__(self) -> None:
         self.ended = False
+        self.fault: ProtocolError | None = None
+        self.holds = 0
+        self.credentials: tuple[str | None, str | None] | None = None
         self._rest = b""
         self._answers: list[bytes] = []
 
@@ -47,12 +50,14 @@ class Units:
                 self._answers += [PONG] * (not self.ended)
                 length = 0
             elif length > 1000:
-                raise ProtocolError(
+                self.fault = ProtocolError(
                     "No such unit",
                     where="the carrier",
                     rule="Units have 1000 octets",
                     fix="Send shorter ones.",
                 )
+                self.ended = True
+                break
             elif len(self._rest) < 2 + length:
                 break
             found += veiled(self._rest[2 : 2 + length])
@@ -63,8 +68,17 @@ class Units:
         answers, self._answers = self._answers, []
         return answers + [packed(piece) for piece in pieces]
 
-    def farewell(self) -> bytes:
+    def tick(self, now: float, beats: bool) -> float | None:
+        return None
+
+    def grow(self, limit: int) -> None:
+        assert limit > 64 * 1024
+
+    def farewell(self, error: ClientError | None, ours: bool) -> bytes:
         return b"bye\n"
+
+    def close(self) -> None:
+        self.ended = True
 
 
 def said(got: bytes) -> tuple[bytes, bytes]:

@@ -41,6 +41,15 @@ CONTEXTS: list[ssl.SSLContext] = []
 RESET: Final = struct.pack("ii", 1, 0)
 
 
+UPGRADE = (
+    "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    "Authorization: Basic cmlnaHQ6d29yZA==\r\n\r\n"
+)
+# A frame of text; nothing is put on it by a mask of zeros.
+HELLO_FRAME = "\x81\xa4\0\0\0\0CONNECT\naccept-version:1.2\nhost:h\n\n\0"
+
+
 def hello(more: str = "login:right\npasscode:word\n") -> str:
     return f"CONNECT\naccept-version:1.2\nhost:h\n{more}\n\0"
 
@@ -57,7 +66,21 @@ def visits() -> Iterator[tuple[str, str]]:
     """What a client says, and what it waits for then."""
     yield "", ""
     yield "CONNECT\naccept", ""
-    yield "GET / HTTP/1.1\r\n\r\n", "ERROR"
+    yield "GET / HTTP/1.1\r\n\r\n", "one Host header"
+    for path in ("/ws", "/other"):
+        yield f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n", "WebSocket"
+    for wanted in (UPGRADE, UPGRADE.replace("13", "7"), UPGRADE.replace("Host", "Origin: http://x\r\nHost")):
+        yield wanted, "HTTP/1.1"
+    for frames, answer in (
+        (HELLO_FRAME, "CONNECTED"),
+        (HELLO_FRAME + "\x81\x85\0\0\0\0SEND\n", "CONNECTED"),
+        (HELLO_FRAME + "\x01\x85\0\0\0\0SEND\n", "CONNECTED"),
+        (HELLO_FRAME + "\x81\x05SEND\n", "Broken"),
+        (HELLO_FRAME + "\x88\x80\0\0\0\0", "CONNECTED"),
+        (HELLO_FRAME + "\x89\x80\0\0\0\0", "\x8a"),
+    ):
+        yield UPGRADE + frames, answer
+    yield "FETCH / HTTP/1.1\r\n\r\n", "ERROR"
     yield hello(), "CONNECTED"
     yield hello("login:right\npasscode:word\nheart-beat:1000,1000\nclient-id:c\n"), "CONNECTED"
     yield hello() + "DISCONNECT\nreceipt:r\n\n\0", "RECEIPT"
@@ -88,9 +111,9 @@ def come(port: int, octets: str, answer: str) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
     if CONTEXTS:
         client = CONTEXTS[0].wrap_socket(client, server_hostname="localhost")
-    client.sendall(octets.encode())
+    client.sendall(octets.encode("latin-1"))
     got = b""
-    while answer.encode() not in got:
+    while answer.encode("latin-1") not in got:
         data = client.recv(65536)
         assert data, (octets, got)
         got += data

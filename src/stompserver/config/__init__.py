@@ -3,8 +3,8 @@
 ``option`` says what is known about an option, ``dialects`` which ones a word sets, ``front`` has those of what comes
 before STOMP. Texts come from ``command_line``
 and ``file`` (as ``contents``), and become values in ``values``; ``sections`` reads the sections of the file whose
-tables are in ``policies``, ``listeners``, ``users`` and ``permissions``. ``page`` and ``policies_page`` write the
-reference pages.
+tables are in ``policies``, ``listeners``, ``users`` and ``permissions``; ``web`` has the options of HTTP and
+WebSocket. ``page`` and ``policies_page`` write the reference pages.
 """
 
 from __future__ import annotations

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from stompserver.config import front, values
+from stompserver.config import front, values, web
 from stompserver.config.front import of_listener
 from stompserver.config.option import Option, Table, fields_of, folded
 
@@ -68,6 +69,15 @@ class ListenerOptions(Table):
         None, ge=0.1, le=86400)
     proxy_protocol: Annotated[bool | None, of_listener(front.PROXY_PROTOCOL)] = None
     proxy_networks: Annotated[tuple[str, ...] | None, of_listener(front.PROXY_NETWORKS)] = None
+    protocol: Annotated[web.Protocol | None, replace(
+        web.PROTOCOL, parse=values.optional(web.PROTOCOL.parse))] = None
+    http: Annotated[web.Http | None, replace(web.HTTP, parse=values.optional(web.HTTP.parse))] = None
+    websocket_origins: Annotated[tuple[str, ...] | None, replace(
+        web.WEBSOCKET_ORIGINS, parse=values.optional(web.WEBSOCKET_ORIGINS.parse))] = None
+    websocket_compression: Annotated[web.Compression | None, replace(
+        web.WEBSOCKET_COMPRESSION, parse=values.optional(web.WEBSOCKET_COMPRESSION.parse))] = None
+    websocket_ping: Annotated[float | None, replace(
+        web.WEBSOCKET_PING, parse=values.optional(web.WEBSOCKET_PING.parse))] = Field(None, ge=0, le=86400)
     strict: Annotated[bool | None, Option(
         LISTENER, "Answer what the specification forbids with ERROR even where it is harmless",
         values.optional_boolean)] = None

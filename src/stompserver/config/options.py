@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from stompserver.config import front, values
+from stompserver.config import front, values, web
 from stompserver.config.listeners import (
     MESSAGE_HEADERS,
     WILDCARDS,
@@ -77,6 +77,12 @@ class Config(Table):
         values.whole_number)] = Field(4, ge=1, le=10_000)
     proxy_protocol: Annotated[bool, front.PROXY_PROTOCOL] = False
     proxy_networks: Annotated[tuple[str, ...], front.PROXY_NETWORKS] = ()
+    # HTTP and WebSocket
+    protocol: Annotated[web.Protocol, web.PROTOCOL] = "detect"
+    http: Annotated[web.Http, web.HTTP] = "local"
+    websocket_origins: Annotated[tuple[str, ...], web.WEBSOCKET_ORIGINS] = ()
+    websocket_compression: Annotated[web.Compression, web.WEBSOCKET_COMPRESSION] = "off"
+    websocket_ping: Annotated[float, web.WEBSOCKET_PING] = Field(30.0, ge=0, le=86400)
 
     # Queues
     queue: Annotated[str, Option(

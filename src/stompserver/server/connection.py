@@ -8,10 +8,11 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from stompserver.errors import ClientError, ProtocolError, Refused
+from stompserver.errors import ClientError, Refused
 from stompserver.manage import connection as managed
 from stompserver.server import lines
 from stompserver.server.carrier import Carrier
+from stompserver.server.detect import UNDECIDED, Undecided, is_http
 from stompserver.server.door import Place
 from stompserver.server.hearing import after_hearing
 from stompserver.server.logins import Waiting
@@ -64,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_certified",
         "_ended",
         "_eof",
+        "_error",
         "_finishing",
         "_full",
         "_gathers",
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
         "_login",
         "_looks",
         "_lost",
+        "_ours",
         "_partial",
         "_place",
         "_problem",
@@ -104,10 +107,16 @@ class Connection(asyncio.Protocol):
         certified: Principal | None = None,
     ) -> None:
         self._server = server
+        if carrier is None and not server.terms.webs[listener].plain:
+            carrier = UNDECIDED
         self._carrier = carrier
         """What is between the transport and STOMP; None where nothing is."""
         self._certified = certified
         """Whom a certificate names, which was verified."""
+        self._error: ClientError | None = None
+        """What the client was told, where it came to that."""
+        self._ours = False
+        """Whether it is for the server's own reasons that it ends."""
         self._place = place
         """What it counts for; None until it is accepted, which is now for who comes with a place."""
         self.listener = listener
@@ -196,6 +205,7 @@ class Connection(asyncio.Protocol):
             transport.write(greeting)
         session = self.session = self._server.session(self)
         if place.refused is not None:
+            self._ours = True
             session.refuse(place.refused)
         else:
             self._stranger = True
@@ -275,35 +285,61 @@ class Connection(asyncio.Protocol):
 
     def _unwrap(self, carrier: Carrier, session: Talk, data: bytes) -> None:
         """Take what the carrier finds in what was read."""
-        try:
-            stomp = carrier.received(data)
-        except ProtocolError as error:
-            session.refuse(error)
-            self._after(session)
-            return
+        if isinstance(carrier, Undecided):
+            data = carrier.head + data
+            found = self._detect(data)
+            if found is None:
+                self.data_received(data, True)
+                return
+            carrier = self._carrier = found
+        stomp = b"" if isinstance(carrier, Undecided) else carrier.received(data)
         answers = carrier.wrapped([])
         if answers and self.transport is not None:
             self.transport.write(b"".join(answers))
         # Also when it is nothing: the client was heard of.
         self.data_received(stomp, True)
+        if self._stranger and not self._partial:
+            self._server.strangers.hold(self, carrier.holds)
         if carrier.ended and not self._held:
-            self.eof_received()
+            self._no_more()
+
+    def _detect(self, data: bytes) -> Carrier | None:
+        """What carries STOMP for who begins like that; None for nothing."""
+        http = is_http(data)
+        if http is None:
+            return Undecided(data)
+        if http or self._server.terms.webs[self.listener].protocol == "http":
+            return self._server.web(self)
+        self._carrier = None
+        return None
 
     def eof_received(self) -> bool:
-        session = self.session
         self._eof = True
-        if session is None or self._finishing:
+        if self.session is None or self._finishing:
             return False
-        # What came before it is done first, in as many turns as that takes.
-        self._ended = session.more or self._unread != b""
-        if not self._ended:
-            session.end_of_stream()
-            self._after(session)
+        self._no_more()
         if self.transport is not None and not self.transport.can_write_eof():
             # It closes when this returns: what is owed goes out now or never.
             self.flush(UNLIMITED)
             return False
         return True
+
+    def _no_more(self) -> None:
+        """The client says no more."""
+        session = self.session
+        if session is None or self._finishing:
+            return
+        # What came before it is done first, in as many turns as that takes.
+        self._ended = session.more or self._unread != b""
+        if not self._ended:
+            fault = self._carrier.fault if self._carrier is not None else None
+            if fault is not None:
+                session.refuse(fault)
+            else:
+                # Also when the carrier says so: nothing is on its way that could reset what is written.
+                self._eof = True
+            session.end_of_stream()
+            self._after(session)
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -357,6 +393,9 @@ class Connection(asyncio.Protocol):
         self._server.forget(self, self._problem)
         # It has the frames where it was raised, of which some have this connection.
         self._problem = None
+        self._error = None
+        if self._carrier is not None:
+            self._carrier.close()
         self.session = None
 
     # The session's promises
@@ -371,7 +410,14 @@ class Connection(asyncio.Protocol):
             self._timer = None
         # A login may expire by the clock on the wall.
         self._server.alarm.look()
-        next = session.tick(self._server.time())
+        now = self._server.time()
+        next = session.tick(now)
+        if self._carrier is not None and session.connected:
+            due = self._carrier.tick(now, session.beats)
+            if due is not None:
+                next = due if next is None or due < next else next
+                if self.transport is not None and (octets := self._carrier.wrapped([])):
+                    self.transport.write(b"".join(octets))
         if next is not None:
             self._timer = self._server.loop.call_at(next, self._hear)
         self._after(session)
@@ -383,6 +429,7 @@ class Connection(asyncio.Protocol):
 
     def quit(self) -> None:
         """The server is going: close without an ERROR once everything owed is out."""
+        self._ours = True
         if self.session is not None:
             self.session.end_of_stream()
             if self._lost:
@@ -419,7 +466,10 @@ class Connection(asyncio.Protocol):
         more = not self._blocked
         while more:
             pieces = session.take_pieces(
-                GATHERED if gathers else SINGLE, most or self._unsent.grant, not gathers
+                GATHERED if gathers else SINGLE,
+                most or self._unsent.grant,
+                not gathers and self._carrier is None,
+                self._carrier is not None,
             )
             if pieces and self._carrier is not None:
                 pieces = self._carrier.wrapped(pieces)
@@ -452,6 +502,7 @@ class Connection(asyncio.Protocol):
         session = self.session
         if session is None or self._finishing or self.describe(self._server.time()) is None:
             return False
+        self._ours = True
         session.refuse(error)
         self._after(session)
         return True
@@ -508,8 +559,9 @@ class Connection(asyncio.Protocol):
         """Half-close and read on for a while, so that what was written last arrives and is not cut by a reset
         (STOMP 1.2, Connection Lingering; rabbitmq-server#6737).
         """
-        if self._carrier is not None and (farewell := self._carrier.farewell()):
+        if self._carrier is not None and (farewell := self._carrier.farewell(self._error, self._ours)):
             transport.write(farewell)
+        self._error = None
         # What the client sent is read, too, before it ends: else a reset would take the ERROR away.
         if self._eof or not transport.can_write_eof():
             transport.close()
@@ -544,9 +596,11 @@ class Connection(asyncio.Protocol):
                 self._unread = b""
                 self._server.broker.memory.used -= len(data)
                 self.data_received(data, True)
-            ended = self._ended or (self._carrier is not None and self._carrier.ended)
+            carried = self._carrier is not None and self._carrier.ended
+            # What came behind a login is done after that.
+            ended = self._ended or (carried and not held & LOGIN)
             if ended and not self._held:
-                self.eof_received()
+                self._no_more()
 
     @property
     def certified(self) -> bool:
@@ -642,6 +696,8 @@ class Connection(asyncio.Protocol):
         if self._stranger:
             credentials = session.credentials
             if credentials is not None and not self._held & LOGIN:
+                if self._carrier is not None and not credentials[0] and not credentials[1]:
+                    credentials = self._carrier.credentials or credentials
                 self.hold(LOGIN)
                 answer = partial(self._logged_in, session)
                 certified = self._certified
@@ -676,6 +732,7 @@ class Connection(asyncio.Protocol):
                 except Refused as refused:
                     problem = refused
             if problem is not None:
+                self._ours = True
                 session.refuse(problem)
             else:
                 rights = self._server.entitled(principal, self.address) if principal is not None else None
@@ -690,6 +747,8 @@ class Connection(asyncio.Protocol):
             if pending != self._partial:
                 self._count(session, pending)
             self.wake()
+            if self._carrier is not None and self._carrier.ended and not self._held:
+                self._no_more()
 
     def _welcome(self) -> None:
         """It is logged in: what it holds from now on counts as messages."""
@@ -729,6 +788,7 @@ class Connection(asyncio.Protocol):
         if not memory.full:
             self._server.producers.sent(self)
         else:
+            self._ours = True
             session.refuse(
                 Refused(
                     "Out of memory for messages",
@@ -746,8 +806,13 @@ class Connection(asyncio.Protocol):
             lines.tell(event, self.id, self.address, self._server.log_rate)
             if self._server.audit is not None:
                 self._audit(self._server.audit, event)
-            if isinstance(event, Connected):
+            if isinstance(event, Failed):
+                # For the carrier alone; it has the frames where it was raised.
+                self._error = event.error if self._carrier is not None else None
+            elif isinstance(event, Connected):
                 self._welcome()
+                if self._carrier is not None:
+                    self._carrier.grow(self._server.largest_frame(self))
                 # Heart-beats may have been agreed.
                 self._server.loop.call_soon(self.wake)
             elif isinstance(event, Renewing):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from stompserver import monitor
 from stompserver.server.alarm import Alarm
 from stompserver.server.build import Parts
+from stompserver.server.carrier import Carrier
 from stompserver.server.connection import Connection
 from stompserver.server.door import Door, Place
 from stompserver.server.listeners import accept, listener_of, remove_unix
@@ -238,6 +239,36 @@ class Server:
         if permissions is not None:
             return permissions.rights(principal.login, address, principal.groups)
         return principal
+
+    def web(self, connection: Connection) -> Carrier:
+        """What carries STOMP for a client that begins with HTTP."""
+        # With the first of them: it takes a library, which most servers never need.
+        from stompserver.server.websocket import WebSocket
+
+        settings = self.terms.settings[connection.listener]
+        before = settings.before_login
+        return WebSocket(
+            self.terms.webs[connection.listener],
+            connection.local,
+            settings.strict,
+            before.max_body + before.max_header_bytes,
+            partial(self._tell_refused, connection.address),
+        )
+
+    def largest_frame(self, connection: Connection) -> int:
+        """Bytes that a frame of a client may have that is logged in."""
+        limits = self.terms.settings[connection.listener].limits
+        return limits.max_body + limits.max_header_bytes
+
+    def _tell_refused(self, address: str, what: str, why: str) -> None:
+        if self.log_rate.allows(origin_of(address), "http_refused", MOST_DISCONNECTS, address):
+            connection_log.info(
+                "%s from %s was answered with %s",
+                what,
+                address,
+                why,
+                extra={"event": "http_refused", "address": address},
+            )
 
     def forget(self, connection: Connection, problem: Exception | None) -> None:
         """A connection ended."""

@@ -29,11 +29,32 @@ SHOWN: Final = {
 """What ``message-headers`` may name."""
 
 
+class Web:
+    """What a listener answers by HTTP: ``protocol`` and ``http`` as those options, ``origins`` of pages that may
+    connect beside its own, whether messages are compressed, and after how many s of silence it says something.
+    """
+
+    __slots__ = ("compression", "http", "origins", "ping", "protocol")
+
+    def __init__(self, config: Config) -> None:
+        self.protocol = config.protocol
+        self.http = config.http
+        self.origins: tuple[str, ...] = config.websocket_origins
+        self.compression = config.websocket_compression
+        self.ping: float = config.websocket_ping
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing but STOMP."""
+        return self.protocol == "stomp" or self.http == "off"
+
+
 class Terms:
     """``rules`` are the broker's, ``settings`` those of sessions by listener: that of host and port, then those of
-    ``listeners``, and ``fronts`` what comes before them. ``allowance`` is what each login may have, ``allowances``
-    what some may. ``linger``, ``login_timeout`` and ``monitor_interval`` are in s; ``trace``: whether frames are
-    logged; ``permissions`` say who may do what, None where everybody may do everything.
+    ``listeners``, and ``fronts`` what comes before them; ``webs`` is by listener what it answers by HTTP.
+    ``allowance`` is what each login may have, ``allowances`` what some may. ``linger``, ``login_timeout`` and
+    ``monitor_interval`` are in s; ``trace``: whether frames are logged; ``permissions`` say who may do what, None
+    where everybody may do everything.
     """
 
     __slots__ = (
@@ -52,6 +73,7 @@ class Terms:
         "settings",
         "tls_handshakes",
         "trace",
+        "webs",
     )
 
     def __init__(self, config: Config) -> None:
@@ -59,6 +81,7 @@ class Terms:
         self.settings = _settings(config)
         self.fronts = fronts_of(config)
         self.tls_handshakes: int = config.tls_handshakes
+        self.webs = _webs(config)
         self.linger: float = config.linger
         self.login_timeout: float = config.login_timeout
         self.max_connections: int = config.max_connections
@@ -121,6 +144,11 @@ def _settings(config: Config) -> list[Settings]:
     for number, each in enumerate(config.listeners, 1):
         settings.append(_settings_of(config.of_listener(number), each.bare_destination or ""))
     return settings
+
+
+def _webs(config: Config) -> list[Web]:
+    """By listener, in the same order."""
+    return [Web(config.of_listener(number)) for number in range(len(config.listeners) + 1)]
 
 
 def _settings_of(config: Config, bare: str) -> Settings:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from stompserver.errors import ClientError
+
 
 class Event:
     """Something that happened in a session."""
@@ -27,16 +29,23 @@ class Connected(Event):
 
 
 class Failed(Event):
-    """The session ended with an ERROR; ``text`` is its summary and place. ``login`` is who the client says that it
-    is, or, where it was ``connected`` already, was found to be.
+    """The session ended with an ERROR; ``text`` is its summary and place, ``error`` what was the matter. ``login`` is
+    who the client says that it is, or, where it was ``connected`` already, was found to be.
     """
 
-    __slots__ = ("connected", "login", "text")
+    __slots__ = ("connected", "error", "login", "text")
 
-    def __init__(self, text: str, login: str | None = None, connected: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        login: str | None = None,
+        connected: bool = False,
+        error: ClientError | None = None,
+    ) -> None:
         self.text = text
         self.login = login
         self.connected = connected
+        self.error = error
 
 
 class Managed(Event):

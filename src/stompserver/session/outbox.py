@@ -38,14 +38,14 @@ class Outbox:
         self.bytes += length
         self.answers += length
 
-    def take(self, large: int, most: int = UNLIMITED, cut: bool = False) -> list[bytes]:
+    def take(self, large: int, most: int = UNLIMITED, cut: bool = False, framed: bool = False) -> list[bytes]:
         """The next octets: all, or those of more than ``most`` bytes that are ``most`` or some more; with ``cut`` a
-        large body is cut for that. Bodies of ``large`` bytes or more are pieces of their own, what is between them is
-        in one.
+        large body is cut for that, with ``framed`` they end with a frame. Bodies of ``large`` bytes or more are
+        pieces of their own, what is between them is in one.
         """
         out = self.pieces
         if self.bytes > most:
-            return _joined(self._some(most, cut), large)
+            return _joined(self._some(most, cut, framed), large)
         if self._left:
             out[0] = out[0][self._at :]
             self._at = 0
@@ -91,12 +91,12 @@ class Outbox:
         """Bytes that are left of a frame of which something was taken."""
         return sum([len(piece) for piece in self.pieces[: self._left]]) - self._at
 
-    def _some(self, most: int, cut: bool) -> list[bytes]:
+    def _some(self, most: int, cut: bool, framed: bool) -> list[bytes]:
         out = self.pieces
         some: list[bytes] = []
         size: int = 0
         at: int = 0
-        while size < most and at < len(out):
+        while at < len(out) and (size < most or (framed and self._left > 0)):
             if not self._left:
                 self._left = self._pieces_of_frame(at)
             piece = out[at]

@@ -379,11 +379,13 @@ class Session(Client, Talk):
         self.happened = []
         return happened
 
-    def take_pieces(self, large: int, most: int = UNLIMITED, cut: bool = False) -> list[bytes]:
+    def take_pieces(
+        self, large: int, most: int = UNLIMITED, cut: bool = False, framed: bool = False
+    ) -> list[bytes]:
         """The octets to send now: all, or about ``most`` bytes. Bodies of ``large`` bytes or more are pieces of their
-        own, what is between them is in one; with ``cut`` they may be cut.
+        own, what is between them is in one; with ``cut`` they may be cut, with ``framed`` the last ends with a frame.
         """
-        pieces = self.outbox.take(large, most, cut)
+        pieces = self.outbox.take(large, most, cut, framed)
         if self.behind:
             self._catch_up()
         return pieces
@@ -506,6 +508,11 @@ class Session(Client, Talk):
     def renewal_passcode(self) -> str | None:
         """A new token that the shell is to check; None when there is none."""
         return self.renewal.passcode if self.renewal is not None else None
+
+    @property
+    def beats(self) -> bool:
+        """Whether heart-beats were agreed."""
+        return self.beat is not None
 
     @property
     def unsettled(self) -> int:
@@ -655,7 +662,7 @@ class Session(Client, Talk):
         self._input = _NOTHING
         self.parser.stop()
         self._hello = None
-        self.happened.append(Failed(str(error), self.login, known))
+        self.happened.append(Failed(str(error), self.login, known, error))
         octets = frames.error(error, receipt, self.text() if known else RAW)
         if not self.broker.room:
             # Receipts wait until the storage has room, which may take hours: the client is told now.

@@ -60,10 +60,12 @@ class Talk:
         """The shell has seen that there is something to be written; for what is new from now on it is told again."""
 
     @abstractmethod
-    def take_pieces(self, large: int, most: int = UNLIMITED, cut: bool = False) -> list[bytes]:
+    def take_pieces(
+        self, large: int, most: int = UNLIMITED, cut: bool = False, framed: bool = False
+    ) -> list[bytes]:
         """The octets to send now: all, or where that is more than ``most`` bytes about so many. Bodies of ``large``
         bytes or more are pieces of their own, what is between them is in one; with ``cut`` a piece may end within a
-        body. They are the shell's from now on.
+        body, with ``framed`` the last one ends with a frame. They are the shell's from now on.
         """
 
     @abstractmethod
@@ -159,6 +161,11 @@ class Talk:
     @abstractmethod
     def principal_login(self) -> str | None:
         """Who the client was found to be."""
+
+    @property
+    @abstractmethod
+    def beats(self) -> bool:
+        """Whether heart-beats were agreed, of either side."""
 
     @property
     @abstractmethod

@@ -810,6 +810,96 @@ static PyObject *encode_message(PyObject *Py_UNUSED(module), PyObject *const *ar
     return lines_of(args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
+/* Octet by octet at the end; before that eight at a time, of which each eight have the mask at the same place. */
+static void unmask_to(char *to, const char *from, size_t size, const char *mask)
+{
+    uint64_t key;
+    memcpy(&key, mask, 4);
+    memcpy((char *)&key + 4, mask, 4);
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8) {
+        uint64_t part;
+        memcpy(&part, from + at, 8);
+        part ^= key;
+        memcpy(to + at, &part, 8);
+    }
+    for (; at < size; at++)
+        to[at] = (char)(from[at] ^ mask[at & 3]);
+}
+
+static PyObject *unmask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1]) || PyBytes_GET_SIZE(args[1]) != 4) {
+        PyErr_SetString(PyExc_TypeError, "unmask(bytes, four bytes)");
+        return NULL;
+    }
+    Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    PyObject *found = PyBytes_FromStringAndSize(NULL, size);
+    if (found != NULL)
+        unmask_to(PyBytes_AS_STRING(found), PyBytes_AS_STRING(args[0]), (size_t)size, PyBytes_AS_STRING(args[1]));
+    return found;
+}
+
+/* Where the payload of the plain frame at ``at`` begins, behind its mask, and its ``length``; 0 where there is none. */
+static Py_ssize_t plain_frame(const unsigned char *octets, Py_ssize_t at, Py_ssize_t size, Py_ssize_t *length)
+{
+    if (size - at < 6 || (octets[at] != 0x81 && octets[at] != 0x82) || octets[at + 1] < 0x80)
+        return 0;
+    uint64_t said = octets[at + 1] - 0x80u;
+    Py_ssize_t from = at + 6;
+    if (said == 126) {
+        from = at + 8;
+        said = (uint64_t)octets[at + 2] << 8 | octets[at + 3];
+        if (said < 126)
+            return 0;
+    } else if (said == 127) {
+        from = at + 14;
+        if (from > size)
+            return 0;
+        said = 0;
+        for (int i = 2; i < 10; i++)
+            said = said << 8 | octets[at + i];
+        if (said < 65536)
+            return 0;
+    }
+    if (from > size || said > (uint64_t)(size - from))
+        return 0;
+    *length = (Py_ssize_t)said;
+    return from;
+}
+
+static PyObject *unframe(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "unframe(bytes, int)");
+        return NULL;
+    }
+    Py_ssize_t begin = PyLong_AsSsize_t(args[1]), size = PyBytes_GET_SIZE(args[0]);
+    if (begin == -1 && PyErr_Occurred())
+        return NULL;
+    if (begin < 0) {
+        PyErr_SetString(PyExc_ValueError, "unframe: it begins before the octets");
+        return NULL;
+    }
+    const char *octets = PyBytes_AS_STRING(args[0]);
+    const unsigned char *looked = (const unsigned char *)octets;
+    Py_ssize_t end = begin, total = 0, from, length;
+    while (end < size && (from = plain_frame(looked, end, size, &length)) != 0) {
+        total += length;
+        end = from + length;
+    }
+    PyObject *found = PyBytes_FromStringAndSize(NULL, total);
+    if (found == NULL)
+        return NULL;
+    char *to = PyBytes_AS_STRING(found);
+    for (Py_ssize_t at = begin; at < end; at = from + length) {
+        from = plain_frame(looked, at, size, &length);
+        unmask_to(to, octets + from, (size_t)length, octets + from - 4);
+        to += length;
+    }
+    return Py_BuildValue("Nni", found, end, end > begin ? looked[begin] - 0x80 : 0);
+}
+
 static int start(PyObject *module)
 {
     State *state = PyModule_GetState(module);
@@ -872,6 +962,8 @@ static PyMethodDef functions[] = {
     {"encode_relayed", (PyCFunction)(void (*)(void))encode_relayed, METH_FASTCALL, PyDoc_STR("See leaf.encode_relayed.")},
     {"encode_message", (PyCFunction)(void (*)(void))encode_message, METH_FASTCALL, PyDoc_STR("See leaf.encode_message.")},
     {"encode_head", (PyCFunction)(void (*)(void))encode_head, METH_FASTCALL, PyDoc_STR("See leaf.encode_head.")},
+    {"unmask", (PyCFunction)(void (*)(void))unmask, METH_FASTCALL, PyDoc_STR("See leaf.unmask.")},
+    {"unframe", (PyCFunction)(void (*)(void))unframe, METH_FASTCALL, PyDoc_STR("See leaf.unframe.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -258,3 +258,55 @@ def encode_head(destination: str, number: int, length: int, headers: dict[str, s
     parts.extend([f"{name}:{value}\n" for name, value in headers.items()])
     parts.append("\n")
     return "".join(parts).encode()
+
+
+TEXT: Final = 1
+BINARY: Final = 2
+"""The opcodes of WebSocket messages (RFC 6455, 5.2)."""
+
+
+def unmask(octets: bytes, mask: bytes) -> bytes:
+    """The octets of a WebSocket frame's payload as they were before ``mask``, four octets, was put on them (RFC 6455,
+    5.3).
+    """
+    size: int = len(octets)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(octets, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
+
+
+def unframe(octets: bytes, start: int) -> tuple[bytes, int, int]:
+    """The payloads of the plain WebSocket frames that follow each other from ``start`` on, where they end, and the
+    opcode of the first of them, 0 where there is none.
+
+    Plain ones are whole messages of text or binary data, without extensions and masked, of which all has come.
+    """
+    payloads: list[bytes] = []
+    first: int = 0
+    at: int = start
+    size: int = len(octets)
+    while at + 6 <= size:
+        opening: int = octets[at]
+        length: int = octets[at + 1] - 0x80
+        if (opening != 0x81 and opening != 0x82) or length < 0:
+            break
+        mask: int = at + 2
+        if length == 126:
+            mask = at + 4
+            length = octets[at + 2] << 8 | octets[at + 3]
+            if length < 126:
+                break
+        elif length == 127:
+            mask = at + 10
+            if mask > size:
+                break
+            length = int.from_bytes(octets[at + 2 : mask], "big")
+            if length < 65536 or length > size:
+                break
+        end: int = mask + 4 + length
+        if end > size:
+            break
+        payloads.append(unmask(octets[mask + 4 : end], octets[mask : mask + 4]))
+        if not first:
+            first = opening - 0x80
+        at = end
+    return b"".join(payloads), at, first

@@ -10,6 +10,8 @@ try:
         like,
         plain_ack,
         split,
+        unframe,
+        unmask,
         whole,
     )
 except ImportError:
@@ -22,6 +24,8 @@ except ImportError:
         like,
         plain_ack,
         split,
+        unframe,
+        unmask,
         whole,
     )
 
@@ -34,5 +38,7 @@ __all__ = [
     "like",
     "plain_ack",
     "split",
+    "unframe",
+    "unmask",
     "whole",
 ]
