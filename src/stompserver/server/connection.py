@@ -206,6 +206,8 @@ class Connection(asyncio.Protocol):
         session = self.session = self._server.session(self)
         if place.refused is not None:
             self._ours = True
+            if self._carrier is UNDECIDED and self._server.terms.webs[self.listener].protocol == "http":
+                self._carrier = self._server.web(self)
             session.refuse(place.refused)
         else:
             self._stranger = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import logging
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
@@ -67,6 +67,19 @@ def _no_log() -> logging.Logger:
 
 
 SILENT: Final = _no_log()
+
+
+class Handshake(ServerProtocol):
+    """The library's; but a client that offers no subprotocol is let in. (Given as an argument, the choice would be in
+    a cycle that only the garbage collector finds.)
+    """
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """The best that both know."""
+        for each in SUBPROTOCOLS:
+            if each in subprotocols:
+                return Subprotocol(each)
+        return None
 
 
 class WebSocket:
@@ -232,9 +245,8 @@ class WebSocket:
                 f"The head of a request may have {HEAD_MOST} octets.\n",
             )
             return b""
-        server = ServerProtocol(
+        server = Handshake(
             extensions=_extensions(self._web.compression),
-            select_subprotocol=_select,
             max_size=self._limit if self._web.compression != "off" else None,
             logger=SILENT,
         )
@@ -243,6 +255,7 @@ class WebSocket:
         if found:
             request = cast(Request, found[0])
             self._answer(server, request)
+            # It may have the error of which the server lets go below.
             request._exception = None
         else:
             # Its own words where it has some: the line or the head was too long.
@@ -405,13 +418,6 @@ def _extensions(compression: str) -> list[ServerPerMessageDeflateFactory] | None
             compress_settings=COMMON,
         )
     ]
-
-
-def _select(_server: ServerProtocol, offered: Any) -> Subprotocol | None:
-    for each in SUBPROTOCOLS:
-        if each in offered:
-            return Subprotocol(each)
-    return None
 
 
 def _matches(origin: str, allowed: str) -> bool:

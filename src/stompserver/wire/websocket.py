@@ -288,6 +288,10 @@ def let_go(truth: Truth) -> None:
     """
     truth.parser.close()
     truth.parser = None
+    error = truth.handshake_exc
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__
     truth.parser_exc = None
     truth.handshake_exc = None
 
