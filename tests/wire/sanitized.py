@@ -108,6 +108,30 @@ def number(random: Random) -> int:
     return random.choice((0, 1, 9, 10, 1 << 31, 1 << 32, (1 << 57) - 1, (1 << 63) - 1, (1 << 64) - 1))
 
 
+def websocket_frames(random: Random, octets: bytes) -> tuple[bytes, int]:
+    """Frames of WebSocket, of which the last may be cut or be none."""
+    found = b""
+    for _ in range(random.randrange(4)):
+        size = (
+            random.choice((0, 1, 7, 8, 125, 126, 127, 200, 65535, 65536))
+            if random.random() < 0.3
+            else len(octets)
+        )
+        head = random.choice((0x81, 0x82, 0x82, 0x01, 0x89, random.randrange(256))).to_bytes(1, "big")
+        if size < 126:
+            head += (0x80 | size).to_bytes(1, "big")
+        elif size < 65536:
+            head += b"\xfe" + size.to_bytes(2, "big")
+        else:
+            head += b"\xff" + size.to_bytes(8, "big")
+        found += head + octets[:4].ljust(4, b"m") + (octets * (size // max(1, len(octets)) + 1))[:size]
+    if random.random() < 0.5:
+        found = found[: random.randrange(len(found) + 1)]
+    if random.random() < 0.2:
+        found += random.choice((b"\x81", b"\x81\xff" + b"\xff" * 8, b"\x82\xfe\0", octets))
+    return found, random.choice((0, 0, 0, random.randrange(len(found) + 2)))
+
+
 def calls(random: Random) -> list[tuple[str, tuple[object, ...]]]:
     """One of each function, and `like` with a shape that was learned of another frame."""
     octets = mutated(random)
@@ -126,6 +150,8 @@ def calls(random: Random) -> list[tuple[str, tuple[object, ...]]]:
         ("plain_ack", (octets, start)),
         ("any_ack", (octets, start)),
         ("whole", (random.choice((words(random), str(number(random)), "0" * random.randrange(18))),)),
+        ("unmask", (octets[start:], octets[:4].ljust(4, b"x"))),
+        ("unframe", websocket_frames(random, octets)),
         ("encode_head", (words(random), number(random), number(random), headers)),
         ("encode_relayed", (words(random), number(random), lines)),
         ("encode_message", (octets[:20], number(random), words(random), number(random), lines, octets)),
