@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -25,6 +25,9 @@ from stompserver.cli import core, main
 from stompserver.config import load
 from stompserver.config.options import OPTIONS, flag_of
 from stompserver.security.users import Users
+
+if TYPE_CHECKING:
+    from papers import Papers
 
 StartServer = Callable[..., Any]
 
@@ -589,3 +592,28 @@ def test_who_is_not_root_cannot_change_the_user(tmp_path: Path) -> None:
     )  # fmt: skip
     text = "stompserver: cannot change to user daemon: Operation not permitted; only root can\n"
     assert (result.returncode, result.stderr) == (1, text)
+
+
+@needs_root
+def test_keys_that_only_root_may_read_are_read_before_privileges_are_given_up(
+    start_daemon: Callable[..., Daemon], tmp_path: Path, papers: Papers
+) -> None:
+    for each in (tmp_path, *tmp_path.parents[:3]):
+        each.chmod(each.stat().st_mode | 0o011)
+    key = tmp_path / "key.pem"
+    key.write_bytes(papers.server.read_bytes())
+    key.chmod(0o600)
+    daemon = start_daemon("-w", "run", "--user", "nobody", "--tls", f"--tls-cert={key}")
+    with papers.connect(daemon.port) as client:
+        client.sendall(CONNECT)
+        assert client.recv(1000).startswith(b"CONNECTED\n")
+    # It may not read them again, says so, and goes on with what it has.
+    daemon.process.send_signal(signal.SIGHUP)
+    until = time.monotonic() + 20
+    while "read again; changed" not in daemon.log.read_text():
+        assert time.monotonic() < until
+    assert "the old ones stay in use: tls-cert: " in daemon.log.read_text()
+    with papers.connect(daemon.port) as client:
+        client.sendall(CONNECT)
+        assert client.recv(1000).startswith(b"CONNECTED\n")
+    daemon.stop()

@@ -376,6 +376,9 @@ def _renewal(config: Config) -> Renewal | None:
     from stompserver.server.fronts import fronts_of
 
     fronts = fronts_of(config)
+    if not all(front.plain for front in fronts):
+        # Imported now: after a change of user our own files may be out of reach.
+        import_module("stompserver.server.entrance")
     if all(front.wanted is None for front in fronts):
         return None
     from stompserver.server.renewal import Renewal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 import ssl
@@ -535,3 +536,76 @@ def test_a_ca_that_is_taken_away_lets_nobody_in_any_more(
     sock = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     # Nor by a session of the time before.
     assert refused(context.wrap_socket(sock, server_hostname="localhost", session=resumed))
+
+
+def test_a_listener_that_is_to_go_keeps_its_certificate_until_a_restart(
+    start_server: StartServer, papers: Papers, tmp_path: Path
+) -> None:
+    text = f"tls-cert: {papers.server}\nlisteners:\n  - port: 0\n    name: secure\n    tls: true\n"
+    server = configured(start_server, tmp_path, text)
+    port = port_of(server, "secure")
+    (tmp_path / "stompserver.conf").write_text("linger: 3\n")
+    server.process.send_signal(1)
+    server.wait_for_log(r"only a restart puts it in force: tls-cert, listeners\n")
+    server.wait_for_log("read again; changed: linger")
+    with papers.connect(port) as client:
+        connected(client)
+
+
+def test_options_of_clients_are_taken_over_by_sighup(
+    start_server: StartServer, papers: Papers, tmp_path: Path
+) -> None:
+    text = f"tls: true\ntls-cert: {papers.server}\n"
+    server = configured(start_server, tmp_path, text)
+    with papers.connect(server.port) as client:
+        connected(client)
+    more = f"tls-client-ca: {papers.ca}\ntls-client-cert: need\ntls-login: cn\n"
+    (tmp_path / "stompserver.conf").write_text(text + more)
+    server.process.send_signal(1)
+    server.wait_for_log("read again; changed: tls-client-cert, tls-client-ca, tls-login")
+    assert refused(papers.connect(server.port))
+    certificate = papers.issue("late-comer", "client.example", common_name="late")
+    with papers.connect(server.port, certificate) as client:
+        connected(client)
+    server.wait_for_log("as late\n")
+
+
+@each_loop
+def test_noise_in_every_part_of_a_handshake(secure: StartServer, papers: Papers, loop: str) -> None:
+    """One octet of what a client says is another, anywhere; or it stops there. The server goes on, without a word
+    that is not its own.
+    """
+    server = secure("--loop", loop, "--tls-client-cert", "want", "--tls-client-ca", str(papers.ca))
+    chosen = random.Random(7)
+    context = papers.context(papers.issue("noisy", "client.example"))
+    for _ in range(60):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        flight = chosen.randrange(3)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+            for number in range(3):
+                try:
+                    tls.do_handshake()
+                    tls.write(HELLO % b"")
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLError:
+                    break
+                said = bytearray(outgoing.read())
+                if number == flight and said:
+                    place = chosen.randrange(len(said))
+                    if chosen.random() < 0.3:
+                        sock.sendall(said[:place])
+                        break
+                    said[place] ^= 1 << chosen.randrange(8)
+                try:
+                    sock.sendall(said)
+                    if number < 2:
+                        sock.settimeout(0.2)
+                        incoming.write(sock.recv(65536))
+                except (OSError, TimeoutError):
+                    break
+    with papers.connect(server.port) as client:
+        connected(client)
+    assert "Traceback" not in server.log()
+    assert "fault" not in server.log()

@@ -123,6 +123,12 @@ def check_fronts(config: Config, origins: Mapping[str, str], sections: Sequence[
             raise ConfigError(f"{origin}: {section.name}: {key}: {text}")
 
 
+def fronts_fit(config: Config) -> bool:
+    """Whether the options of TLS and proxies go together for all listeners."""
+    unix = [False, *[each.unix is not None for each in config.listeners]]
+    return all(_odd_front(config.of_listener(number), unix[number]) is None for number in range(len(unix)))
+
+
 def _odd_front(given: Config, unix: bool) -> tuple[str, str] | None:
     """What cannot be meant: the option and what is wrong with it. ``unix``: it is a Unix socket."""
     if given.tls != "no" and given.tls_cert is None:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from stompserver import __version__
 from stompserver.config import Config, Loaded, values
 from stompserver.config.contents import SECTIONS
+from stompserver.config.front import TLS
 from stompserver.config.options import OPTIONS, attribute_of
+from stompserver.config.sections import fronts_fit
 from stompserver.errors import ConfigError
 from stompserver.server.build import build
 from stompserver.server.listeners import listener_of, name_of
@@ -203,9 +205,19 @@ class Service:
             if getattr(fresh, attribute_of(key)) != getattr(self.config, attribute_of(key))
         ]
         taken = [key for key in changed if self._may_reload(key, fresh)]
-        update = {attribute_of(key): getattr(fresh, attribute_of(key)) for key in taken}
+        config = self._with(fresh, taken)
+        if not fronts_fit(config):
+            # What waits for a restart, such as a listener that is to go, still needs what it has.
+            rest = [key for key in taken if key != "listeners"]
+            taken = [key for key in rest if key not in OPTIONS or OPTIONS[key].group != TLS]
+            config = self._with(fresh, taken)
         waiting = [key for key in changed if key not in taken]
-        return self.config.model_copy(update=update), taken, waiting
+        return config, taken, waiting
+
+    def _with(self, fresh: Config, keys: list[str]) -> Config:
+        return self.config.model_copy(
+            update={attribute_of(key): getattr(fresh, attribute_of(key)) for key in keys}
+        )
 
     def _may_reload(self, key: str, fresh: Config) -> bool:
         if key == "listeners":  # the sockets stay as they are
