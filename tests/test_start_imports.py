@@ -32,8 +32,16 @@ OF_STORES = {
     "stompserver.stores.file",
     "stompserver.stores.dbm",
 }
+OF_TLS = {
+    "cryptography",
+    "stompserver.security.certificates",
+    "stompserver.server.entrance",
+    "stompserver.server.renewal",
+    "stompserver.server.tls",
+    "stompserver.wire.proxy",
+}
 OF_OTHER_COMMANDS = {"stompserver.ctl", "stompserver.testing", "click"}
-UNUSED = NEVER | OF_CONFIGURATIONS | OF_THE_ORIGINAL | OF_STORES | OF_OTHER_COMMANDS
+UNUSED = NEVER | OF_CONFIGURATIONS | OF_THE_ORIGINAL | OF_STORES | OF_TLS | OF_OTHER_COMMANDS
 
 
 def imported(text: str) -> set[str]:

@@ -158,6 +158,7 @@ def test_who_sends_much_and_leaves_while_it_is_not_read_loses_nothing(
             got += data.count(b"\0")
 
 
+@pytest.mark.long
 @each_loop
 def test_a_client_that_does_not_read_does_not_make_the_process_grow(
     secure: StartServer, papers: Papers, loop: str
@@ -378,9 +379,13 @@ def test_who_a_certificate_says_that_you_are(secure: StartServer, papers: Papers
             client.sendall(b"DISCONNECT\nreceipt:r\n\n\0")
             rest(client)
         assert server.wait_for_log(rf"(?s).*as {who}\n")
-    for headers in (b"login:bob\npasscode:wrong\n", b"login:bob\n", b"login:carol\npasscode:x\n"):
-        with papers.connect(server.port, certificate) as client:
-            client.sendall(HELLO % headers)
+    # Each is answered after a second, so they come together.
+    wrong = [papers.connect(server.port, certificate) for _ in range(3)]
+    said = (b"login:bob\npasscode:wrong\n", b"login:bob\n", b"login:carol\npasscode:x\n")
+    for client, headers in zip(wrong, said, strict=True):
+        client.sendall(HELLO % headers)
+    for client in wrong:
+        with client:
             assert b"message:The login is not that of your certificate\n" in rest(client)
 
 
@@ -570,6 +575,7 @@ def test_options_of_clients_are_taken_over_by_sighup(
     server.wait_for_log("as late\n")
 
 
+@pytest.mark.long
 @each_loop
 def test_noise_in_every_part_of_a_handshake(secure: StartServer, papers: Papers, loop: str) -> None:
     """One octet of what a client says is another, anywhere; or it stops there. The server goes on, without a word

@@ -17,7 +17,12 @@ from typing import Any, Final, cast
 from stompserver.server.unbound import unbind
 
 RECORD: Final = 16 * 1024
-"""Octets of one TLS record at most. More is never in OpenSSL's memory at a time, which it would keep."""
+"""Octets of one TLS record at most."""
+
+FED: Final = 4 * RECORD
+"""Octets of what came that OpenSSL is given at a time. It would keep the memory of more; with less, each part ends
+within a record, which costs an exception.
+"""
 
 Shaken = Callable[[Exception | None], None]
 """Takes the end of a handshake: why it failed, or None."""
@@ -150,13 +155,13 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         ended = False
         problem: ssl.SSLError | None = None
         try:
-            if len(data) <= RECORD:
+            if len(data) <= FED:
                 self._incoming.write(data)
                 ended = self._read(parts)
             else:
                 view = memoryview(data)
-                for start in range(0, len(data), RECORD):
-                    self._incoming.write(view[start : start + RECORD])
+                for start in range(0, len(data), FED):
+                    self._incoming.write(view[start : start + FED])
                     if ended := self._read(parts):
                         break
         except ssl.SSLError as error:
