@@ -131,8 +131,8 @@ permissions:
         "permissions: nobody may consume from /queue/deadletter, a dead letter queue: nobody will see them",
         "permissions: nobody may consume from /queue/grave, a dead letter queue: nobody will see them",
         "stompserver.conf line 6: groups: none is in no rule",
-        "permissions: bob, dave are of .passwd in no rule: they may connect, and nothing else",
-        "permissions: carol, zoe are not in .passwd",
+        "permissions: logins of .passwd that are in no rule, and may do nothing: bob, dave",
+        "permissions: logins that .passwd does not have: carol, zoe",
     ]
 
 

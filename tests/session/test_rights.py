@@ -84,7 +84,8 @@ rules = st.one_of(
 )
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("publish"), st.sampled_from(PLACES), st.sampled_from(("", "retain:set\n"))),
+        st.tuples(st.just("publish"), st.just(""), st.sampled_from(("", "", "retain:set\n"))),
+        st.tuples(st.just("subscribe"), st.sampled_from(("/topic/>", "/queue/>")), st.sampled_from(MORE[:3])),
         st.tuples(st.just("subscribe"), st.sampled_from(SUBSCRIBED), st.sampled_from(MORE)),
         st.tuples(st.just("rules"), rules, st.just("")),
         st.tuples(st.just("leave"), st.just(""), st.just("")),
@@ -145,7 +146,8 @@ class Play:
     def do(self, step: tuple[str, Any, str]) -> None:
         what, where, more = step
         if what == "publish":
-            self.root.send(f"SEND\ndestination:{where}\n{more}\n{where}\0".encode())
+            for place in PLACES:
+                self.root.send(f"SEND\ndestination:{place}\n{more}\n{place}\0".encode())
         elif what == "subscribe":
             id = f"s{self.me.session.named}-{len(self.me.session.subscriptions)}-{self.seen}"
             self.me.send(f"SUBSCRIBE\nid:{id}\ndestination:{where}\n{more}\n\0".encode())
@@ -174,6 +176,34 @@ def test_nobody_gets_what_he_may_not_consume(
     play = Play(new_world(Rules(policies=policies, deadletter="/queue/dead")), said)
     for step in script:
         play.do(step)
+
+
+wanted = st.lists(
+    st.tuples(st.just("subscribe"), st.sampled_from(SUBSCRIBED), st.sampled_from(MORE)),
+    min_size=1,
+    max_size=3,
+)
+PUBLISH = ("publish", "", "")
+RETAIN = ("publish", "", "retain:set\n")
+
+
+@settings(max_examples=300, database=None, suppress_health_check=[HealthCheck.too_slow])
+@given(wanted, exceptions, st.booleans())
+def test_nobody_goes_on_with_what_is_shut(
+    new_world: Callable[..., Any], before: list[tuple[str, Any, str]], shut: Any, small: bool
+) -> None:
+    """Subscribed while everything is open, then something is shut; and the other way round."""
+    policies = Policies([(Pattern("/topic/>"), {"history_messages": 5})])
+    later = ("rules", {**ALL, **shut}, "")
+    more = [(what, where, more + "prefetch-count:1\n" * small) for what, where, more in before]
+    settle = ("settle", "ACK", "")
+    for said, script in (
+        (ALL, [RETAIN, *more, PUBLISH, later, settle, PUBLISH, settle, PUBLISH]),
+        ({**ALL, **shut}, [RETAIN, *more, PUBLISH, settle, PUBLISH, ("leave", "", ""), *more]),
+    ):
+        play = Play(new_world(Rules(policies=policies, deadletter="/queue/dead")), said)
+        for step in script:
+            play.do(step)
 
 
 def test_what_waits_for_a_pattern_is_not_delivered_when_it_is_shut(new_world: Callable[..., Any]) -> None:

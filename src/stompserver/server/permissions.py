@@ -142,7 +142,7 @@ def _logins(config: Config, permissions: Permissions, logins: Iterable[str] | No
     general = any(name in named for name in ("everybody", SELF))
     idle = [login for login in sorted(known) if not general and not permissions.names(login)]
     if idle:
-        yield f"permissions: {_some(idle)} of .passwd in no rule: they may connect, and nothing else"
+        yield f"permissions: logins of .passwd that are in no rule, and may do nothing: {_some(idle)}"
     members = {who.name for _, text, _ in config.groups if text for who in parse_who(text)}
     strange = sorted(
         name
@@ -150,7 +150,7 @@ def _logins(config: Config, permissions: Permissions, logins: Iterable[str] | No
         if not name.startswith("@") and name not in ("everybody", NOBODY, SELF) and name not in known
     )
     if strange:
-        yield f"permissions: {_some(strange)} not in .passwd"
+        yield f"permissions: logins that .passwd does not have: {_some(strange)}"
 
 
 def _reached(config: Config, name: str, named: set[str]) -> bool:
@@ -166,7 +166,7 @@ def _reached(config: Config, name: str, named: set[str]) -> bool:
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more + (" is" if len(names) == 1 else " are")
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def changes(old: Config, new: Config) -> list[str]:
