@@ -242,3 +242,24 @@ def test_what_is_denied_is_an_event_and_events_are_bounded(new_world: Callable[.
     assert (denied[0].login, denied[0].verb, denied[0].destination) == ("me", "send", "/topic/0")
     assert denied[0].observed
     assert peer.world.broker.denied == 300
+
+
+def test_a_group_of_a_pattern_is_one_queue_that_needs_the_right_for_all(
+    new_world: Callable[..., Any],
+) -> None:
+    queue = "/queue/Consumer.g.VirtualTopic.>"
+    said = {
+        "/topic/#": {"consume": True},
+        "/queue/Consumer.g.VirtualTopic.a": {"consume": True},
+        "/queue/other": {"consume": True},
+    }
+    play = Play(new_world(), said)
+    error = play.me.fails(f"SUBSCRIBE\nid:s\ndestination:{queue}\n\n\0".encode())
+    assert error["message"] == f"You may not subscribe to all of {queue}"
+    play.root.subscribe(queue)
+    play.root.send(b"UNSUBSCRIBE\nid:s\n\n\0")
+    play.root.publish("/topic/VirtualTopic.a", b"x")
+    play.enter()
+    play.me.subscribe("/queue/>")
+    assert play.me.messages() == []
+    assert play.world.broker.queues[queue].waiting == 1

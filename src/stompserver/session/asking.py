@@ -72,7 +72,8 @@ class Sight:
         topics = _instead(self._session, self._verb, name)
         if topics:
             return all(principal.may_all(self._verb, topic) for topic in topics)
-        return principal.may(self._verb, name)
+        # A queue may be called like a pattern, of virtual topics.
+        return principal.may_all(self._verb, name)
 
 
 def sight(session: Client, verb: str) -> Callable[[str], bool] | None:
