@@ -30,6 +30,18 @@ CASES = [
     ),
     (events.Connected("1.1", None), "INFO", "Connected h with STOMP 1.1 as nobody", {"login": None}),
     (events.Failed("Not so (there)"), "WARNING", "Refused h: Not so (there)", {"event": "error"}),
+    (
+        events.Denied("eve", "send", "/queue/a", "f line 3: permissions: /queue/#: send", False),
+        "WARNING",
+        "Denied to eve at h: send /queue/a (f line 3: permissions: /queue/#: send)",
+        {"event": "denied", "login": "eve", "verb": "send", "destination": "/queue/a"},
+    ),
+    (
+        events.Denied(None, "browse", "/queue/a", "why", True),
+        "WARNING",
+        "Would be denied to nobody at h: browse /queue/a (why)",
+        {"event": "observed", "login": None},
+    ),
     (events.Warned("otherwise"), "WARNING", "Not as asked by h: otherwise", {"event": "warning"}),
     (
         events.Tolerated({"truth": 1, "blanks": 2}),
