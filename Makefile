@@ -57,6 +57,8 @@ $(VENV)/.stamp-test: pyproject.toml $(VENV)/.stamp-install
 	$(PIP) install --editable '.[test]'
 	$(PIP) install --editable '.[dbm]' || \
 		echo "make: Berkeley DB for Python does not build (Debian: libdb-dev, python3-dev); going on without"
+	$(PIP) install --editable '.[ldap]' || \
+		echo "make: the LDAP library does not build (Debian: libldap-dev, libsasl2-dev, python3-dev); going on without"
 	@touch $@
 
 $(VENV)/.stamp-lint: pyproject.toml $(VENV)/.stamp-install
@@ -79,6 +81,8 @@ $(RUN_TEST_STAMP): $(RUN_STAMP)
 	$(RUN_PIP) install "$$(echo $(RUN)/wheel/*.whl)[test]"
 	$(RUN_PIP) install "$$(echo $(RUN)/wheel/*.whl)[dbm]" || \
 		echo "make: Berkeley DB for Python does not build (Debian: libdb-dev, python3-dev); going on without"
+	$(RUN_PIP) install "$$(echo $(RUN)/wheel/*.whl)[ldap]" || \
+		echo "make: the LDAP library does not build (Debian: libldap-dev, libsasl2-dev, python3-dev); going on without"
 	@touch $@
 
 $(NODE_STAMP): $(NODE)/package-lock.json

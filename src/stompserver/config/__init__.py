@@ -185,8 +185,11 @@ def _absolute(config: Config, cwd: Path) -> Config:
             "audit": logdir / config.audit if config.audit else None,
             "logfile": logdir / config.logfile,
             "pidfile": logdir / config.pidfile if config.pidfile else None,
-            "jwt_key": etcdir / config.jwt_key if config.jwt_key else None,
-            "jwt_keys": etcdir / config.jwt_keys if config.jwt_keys else None,
+            **{
+                name: etcdir / path
+                for name in ("jwt_key", "jwt_keys", "http_accounts_ca", "ldap_ca", "ldap_bind_passcode")
+                if (path := getattr(config, name)) is not None
+            },
         }
     )
 

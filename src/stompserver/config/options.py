@@ -36,9 +36,10 @@ __all__ = [
 ManagementAccess = Literal["local", "all", "off"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+HttpMethod = Literal["post", "get"]
 Loop = Literal["auto", "asyncio", "uvloop"]
 PermissionsMode = Literal["enforce", "observe"]
-ACCOUNTS = ("passwd", "tokens", "jwt")
+ACCOUNTS = ("passwd", "tokens", "jwt", "http", "ldap")
 QUEUE_TYPES = ("memory", "lmdb", "activerecord", "file", "dbm")
 
 PLACE, KEEP, CLIENTS, PROTOCOL, LIMITS, PROCESS, LOG = (
@@ -176,6 +177,48 @@ class Config(Table):
     jwt_issuer: Annotated[str, Option(
         CLIENTS, "Who has to have made a token (its claim iss); empty: whoever has the key",
         values.words, "NAME")] = ""
+    http_accounts_url: Annotated[str, Option(
+        CLIENTS, "With http in accounts: where to ask, as RabbitMQ's user_path",
+        values.words, "URL")] = ""
+    http_accounts_method: Annotated[HttpMethod, Option(
+        CLIENTS, "How to ask there: post, or get, as RabbitMQ does by default, which puts passcodes into URLs",
+        values.one_of(get_args(HttpMethod), "method"), "METHOD")] = "post"
+    http_accounts_ca: Annotated[Path | None, Option(
+        CLIENTS, "The certificates that are trusted there, a PEM file relative to etcdir; empty: those of the system",
+        values.optional_path, "FILE")] = None
+    ldap_url: Annotated[str, Option(
+        CLIENTS, "With ldap in accounts: the directory, for example ldaps://ldap.example.com",
+        values.words, "URL")] = ""
+    ldap_starttls: Annotated[bool, Option(
+        CLIENTS, "Turn TLS on in a connection to the directory that begins without (ldap://)",
+        values.boolean)] = False
+    ldap_ca: Annotated[Path | None, Option(
+        CLIENTS, "The certificates that are trusted there, a PEM file relative to etcdir; empty: those of the system",
+        values.optional_path, "FILE")] = None
+    ldap_user_dn: Annotated[str, Option(
+        CLIENTS, "The DN of a login, for example uid=%u,ou=people,dc=example,dc=com; or empty: it is searched",
+        values.words, "DN")] = ""
+    ldap_bind_dn: Annotated[str, Option(
+        CLIENTS, "Who searches in the directory; empty: nobody in particular, or for groups the login itself",
+        values.words, "DN")] = ""
+    ldap_bind_passcode: Annotated[Path | None, Option(
+        CLIENTS, "The file with the passcode of ldap-bind-dn, relative to etcdir",
+        values.optional_path, "FILE")] = None
+    ldap_user_base: Annotated[str, Option(
+        CLIENTS, "Where the entry of a login is searched",
+        values.words, "DN")] = ""
+    ldap_user_filter: Annotated[str, Option(
+        CLIENTS, "How it is found; %u is the login",
+        values.some_words, "FILTER")] = "(uid=%u)"
+    ldap_group_base: Annotated[str, Option(
+        CLIENTS, "Where the groups of a login are searched; empty: they are not",
+        values.words, "DN")] = ""
+    ldap_group_filter: Annotated[str, Option(
+        CLIENTS, "How they are found; %d is the DN of the login's entry, %u the login",
+        values.some_words, "FILTER")] = "(member=%d)"
+    ldap_group_name: Annotated[str, Option(
+        CLIENTS, "The attribute that is the name of a group",
+        values.some_words, "ATTRIBUTE")] = "cn"
     expiry_warning: Annotated[float, Option(
         CLIENTS, "How long before a login expires its client is warned, where it listens for that",
         values.number, "SECONDS", "seconds")] = Field(60.0, ge=0, le=86400)
