@@ -23,6 +23,18 @@ OF_CONFIGURATIONS = {
     "argon2",
     "stompserver.config.file",
     "stompserver.security.users",
+    "stompserver.security.accounts",
+    "stompserver.security.tokens",
+    "stompserver.security.web_tokens",
+    "stompserver.security.http_accounts",
+    "stompserver.security.ldap_accounts",
+    "stompserver.security.plug_ins",
+    "stompserver.server.accounts",
+    "stompserver.server.audit",
+    "jwt",
+    "cryptography",
+    "aiohttp",
+    "bonsai",
 }
 OF_THE_ORIGINAL = {"stompserver.migrate", "sqlite3", "stompserver.stores.sql"}
 OF_STORES = {
@@ -77,6 +89,13 @@ def test_a_file_brings_yaml_alone(start_server, tmp_path: Path) -> None:
     (tmp_path / "stompserver.conf").write_text("prefetch: 10\n")
     found = imported(start_server(directory=tmp_path, environment=WATCHED, by_command=True).log())
     assert found & UNUSED == {"yaml", "stompserver.config.file"}
+
+
+def test_logins_of_the_file_bring_nothing_of_other_places(start_server, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / ".passwd").write_text("alice:a\n")
+    found = imported(start_server("-a", directory=tmp_path, environment=WATCHED, by_command=True).log())
+    assert found & UNUSED <= {"argon2", "stompserver.security.users", "stompserver.server.accounts"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")

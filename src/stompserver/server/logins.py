@@ -230,6 +230,9 @@ class Logins:
     @property
     def _room(self) -> int:
         """Claims that may be promised an answer at once: hashed in half of the time until they are answered."""
+        if self._users is not None and self._users.elsewhere:
+            # It is mostly others who have the work.
+            return MOST_PROMISED
         in_time = THREADS * WRONG_LOGIN / 2
         return min(
             MOST_PROMISED, max(FEWEST_PROMISED, int(in_time / max(self._cost, in_time / MOST_PROMISED)))

@@ -293,7 +293,7 @@ class Service:
             self._seen = states
             try:
                 users = await self._load_users(self.config)
-            except ConfigError as error:
+            except (ConfigError, OSError) as error:
                 text = "a file of accounts changed, and cannot be used; the old one stays in force: %s"
                 logger.error(text, error, extra={"event": "reload_failed"})
                 self._note("reload_failed", reason=str(error))
