@@ -141,7 +141,7 @@ def test_of_one_address_a_few_are_promised_and_a_few_wait(hall: Callable[..., Ha
     here = hall(few=3)
     for number in range(ASKED):
         here.log_in(f"other{number}", "x", f"192.0.{number}.1")
-    flood = [here.log_in(f"n{number}", "x") for number in range(20)]
+    flood = [here.log_in(f"n{number}", "x", "198.51.100.1") for number in range(20)]
     here.loop.advance(WRONG_LOGIN)
     told = [client.told for client in flood]
     # All are busy: nothing tells who was asked for.
