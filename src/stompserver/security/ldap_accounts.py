@@ -51,9 +51,8 @@ class Directory:
 
 
 class Patient(AIOLDAPConnection):
-    """A connection that looks whether there is an answer, now and then. The library's own way looks without a pause
-    (bonsai 1.5.5 waits until the socket can be written, which it can), and when it is cancelled it leaves a watch on
-    a socket that is closed.
+    """A connection that looks whether there is an answer, now and then. The library's own way, when it is cancelled,
+    leaves a watch on its socket, which is an error in the loop later (bonsai 1.5.5).
     """
 
     async def _poll(self, msg_id: int, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # as the library has it
