@@ -175,3 +175,33 @@ def test_a_login_without_an_end_is_renewed_as_well(clock: Clock) -> None:
     client.session.renewed(Principal("alice"), None, client.now)
     assert client.read()[0].command == "RECEIPT"
     assert client.session.tick(client.now) is None
+
+
+class Nobody(Principal):
+    """May do nothing."""
+
+    def may(self, verb: str, name: str) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("destination", "action", "may"),
+    [
+        (MANAGEMENT, "token", True),
+        (MANAGEMENT, "queues", False),
+        ("ActiveMQ.Scheduler.Management", "token", False),
+        ("/queue/a", "token", False),
+    ],
+)
+def test_a_new_token_needs_no_right_and_is_no_way_around_one(
+    clock: Clock, destination: str, action: str, may: bool
+) -> None:
+    client = clock.world.stranger()
+    client.send(b"CONNECT\naccept-version:1.2\nhost:h\npasscode:token\n\n\0")
+    client.session.authenticated(Nobody("alice"), client.now)
+    client.read()
+    client.send(f"SEND\ndestination:{destination}\naction:{action}\npasscode:new\n\n\0".encode())
+    replies = client.read()
+    assert (replies == []) == may
+    if not may:
+        assert replies[0]["message"].startswith("You may not send to")

@@ -42,7 +42,7 @@ def send(session: Client, message: Message, reply: Reply) -> int:
         if names[0] in management.DESTINATIONS:
             if session.occupied:
                 raise Occupied
-            if headers.get("action") != expiring.ACTION:
+            if names[0] != management.OURS or headers.get("action") != expiring.ACTION:
                 asking.ask(session, SENDING, names[0])
         else:
             asking.to_send(session, names)
