@@ -294,7 +294,7 @@ def test_subscriptions_of_a_login_on_all_its_connections(start_limited: Any, cli
 
 
 @pytest.mark.parametrize(
-    ("option", "count", "size"), [("max-message-rate: 100", 300, 1), ("max-byte-rate: 100kB", 60, 5000)]
+    ("option", "count", "size"), [("max-message-rate: 100", 300, 1), ("max-byte-rate: 100kB", 80, 5000)]
 )
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_who_sends_too_fast_is_read_more_slowly_and_nothing_is_lost(
