@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bench import delivery, growth
+from bench import delivery, growth, network
 from bench.backlog import fill_then_drain, million, one_backlog, spread_backlog
 from bench.case import PREFETCH, QUEUES, RATE, Case, Metric, Sample, Scenario
 from bench.confirmed import flow as confirmed
@@ -248,6 +248,22 @@ SCENARIOS: dict[str, Scenario] = {
             "selector",
             f"the server's CPU per message that a selector passes over, 1 in {delivery.RARE:,} matches",
             (_ratio(delivery.SELECTOR_METRIC, delivery.with_selector, delivery.PASSED_OVER),),
+            asked=True,
+        ),
+        Scenario(
+            "network",
+            "the server's CPU per message by other ways than plain TCP, and memory of an idle connection by them",
+            (
+                # Beside it go TLS (1.4 at most is the aim) and a section of permissions (1.02).
+                _ratio(network.WEBSOCKET_METRIC, network.by_websocket),
+                Case(
+                    "idle WebSocket",
+                    (Metric(network.IDLE_METRIC, "KiB", False),),
+                    network.idle,
+                    fixed=network.IDLE_CONNECTIONS,
+                    fresh=True,
+                ),
+            ),
             asked=True,
         ),
         Scenario(
