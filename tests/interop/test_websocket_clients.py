@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -196,3 +197,35 @@ def test_a_page_from_elsewhere_is_refused(server: Any, chromium: Any, pages: int
     server.wait_for_log(
         r"GET /ws from 127\.0\.0\.1 was answered with 403: Pages of http://elsewhere\.localhost"
     )
+
+
+@pytest.mark.long
+def test_the_page_of_the_documentation(
+    server: Any, node: str, chromium: Any, pages: int, bundle: Path
+) -> None:
+    """As it stands, but for the port; what it gets of the library is the one that is installed here."""
+    text = (HERE.parents[1] / "docs/how-to/serve-a-browser.md").read_text()
+    (example,) = re.findall(r"```html\n(.*?)```", text, re.DOTALL)
+    assert ":61613/ws" in example
+    (bundle / "chat.html").write_text(example.replace(":61613/ws", f":{server.port}/ws"))
+    command = [str(NODE / "node_modules/.bin/esbuild"), "@stomp/stompjs", "--bundle", "--format=esm"]
+    library = subprocess.run(command, cwd=NODE, check=True, capture_output=True, text=True).stdout
+    context = chromium.new_context()
+    context.route(
+        "https://esm.sh/@stomp/stompjs@7.5.0",
+        lambda route: route.fulfill(
+            body=library,
+            content_type="text/javascript",
+            headers={"Access-Control-Allow-Origin": "*"},
+        ),
+    )
+    windows = [context.new_page() for _ in range(2)]
+    subscribed = server.log().count("Subscribing to /topic/chat")
+    for window in windows:
+        window.goto(f"http://127.0.0.1:{pages}/chat.html")
+    server.wait_for_log(r"(?s)" + "Subscribing to /topic/chat.*" * (subscribed + 2))
+    windows[0].fill("input", "hello, grüße")
+    windows[0].press("input", "Enter")
+    for window in windows:
+        window.wait_for_selector("li:text('hello, grüße')")
+    context.close()
