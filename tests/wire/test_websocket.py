@@ -156,6 +156,8 @@ broken = st.one_of(
     ),
     cuts=st.lists(st.integers(0, 1 << 20), max_size=8),
 )
+@example(b"\x83\x80", [])
+@example(b"\x8b\x80", [1])
 def test_the_codec_says_what_the_library_says(octets: bytes, cuts: list[int]) -> None:
     """However the stream is cut. What the library has not seen to its end, it cannot judge: only that is let through
     before.

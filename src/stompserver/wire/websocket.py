@@ -178,7 +178,7 @@ class Codec:
         """A frame's head is there, and its payload if it is a control frame."""
         opening: int = head[0]
         if len(head) == 2 or (opening & CONTROL and len(head) == 6 + (head[1] & 0x7F)):
-            # Not masked; or a whole control frame.
+            # Not masked, or of an unknown kind; or a whole control frame.
             self._ask(head, found)
             return
         if opening & CONTROL:
@@ -298,7 +298,8 @@ def let_go(truth: Truth) -> None:
 
 def _wanted(head: bytes) -> int:
     """Octets that are wanted of a frame that begins so: its head, and the payload of a control frame."""
-    if len(head) < 2 or head[1] < 0x80:
+    if len(head) < 2 or head[1] < 0x80 or (head[0] & 0x07) > 2:
+        # What is wrong already is said at once.
         return 2
     length: int = head[1] & 0x7F
     if length <= CONTROL_MOST:
