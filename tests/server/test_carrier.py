@@ -33,6 +33,7 @@ class Units:
         self.ended = False
         self.fault: ProtocolError | None = None
         self.holds = 0
+        self.more = False
         self.credentials: tuple[str | None, str | None] | None = None
         self._rest = b""
         self._answers: list[bytes] = []

@@ -23,6 +23,10 @@ class Carrier(Protocol):
     def fault(self) -> ClientError | None: ...
 
     @property
+    def more(self) -> bool:
+        """Whether there is more of STOMP in what was received: it comes when nothing is."""
+
+    @property
     def holds(self) -> int:
         """Octets that wait for others before STOMP begins."""
 

@@ -280,6 +280,11 @@ class Connection(asyncio.Protocol):
             self._after(session)
             if session.more:
                 return
+        carrier = self._carrier
+        if carrier is not None and carrier.more and not (self._held & ~TURN or self._unread):
+            self._unwrap(carrier, session, b"")
+            if self._rests_again(carrier, session):
+                return
         if self._lost:
             self._end(session)
         else:
@@ -300,10 +305,23 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"".join(answers))
         # Also when it is nothing: the client was heard of.
         self.data_received(stomp, True)
+        self._go_on_carrying()
         if self._stranger and not self._partial:
             self._server.strangers.hold(self, carrier.holds)
         if carrier.ended and not self._held:
             self._no_more()
+
+    def _rests_again(self, carrier: Carrier, session: Talk) -> bool:
+        """Whether there is still more to do, in another turn."""
+        if not session.more and carrier.more:
+            self._server.turn.rest(self)
+        return session.more or carrier.more
+
+    def _go_on_carrying(self) -> None:
+        """Where there is more in what was read, let it come in another turn, and read nothing meanwhile."""
+        if self._carrier is not None and self._carrier.more and not self._held:
+            self.hold(TURN)
+            self._server.turn.rest(self)
 
     def _detect(self, data: bytes) -> Carrier | None:
         """What carries STOMP for who begins like that; None for nothing."""
@@ -332,7 +350,8 @@ class Connection(asyncio.Protocol):
         if session is None or self._finishing:
             return
         # What came before it is done first, in as many turns as that takes.
-        self._ended = session.more or self._unread != b""
+        carried = self._carrier is not None and self._carrier.more
+        self._ended = session.more or carried or self._unread != b""
         if not self._ended:
             fault = self._carrier.fault if self._carrier is not None else None
             if fault is not None:
@@ -372,7 +391,8 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         fault = problem is not None and not isinstance(problem, OSError)
-        if session.more and not fault and not self._server.draining:
+        carried = self._carrier is not None and self._carrier.more
+        if (session.more or carried) and not fault and not self._server.draining:
             # What came before is done first, in as many turns as that takes.
             self._lost = self.gone = True
             session.writable(False)
@@ -598,6 +618,7 @@ class Connection(asyncio.Protocol):
                 self._unread = b""
                 self._server.broker.memory.used -= len(data)
                 self.data_received(data, True)
+            self._go_on_carrying()
             carried = self._carrier is not None and self._carrier.ended
             # What came behind a login is done after that.
             ended = self._ended or (carried and not held & LOGIN)

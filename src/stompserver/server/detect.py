@@ -29,6 +29,7 @@ class Undecided:
 
     ended: Final = False
     fault: Final = None
+    more: Final = False
     holds: Final = 0
     credentials: Final = None
 

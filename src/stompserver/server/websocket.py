@@ -144,6 +144,11 @@ class WebSocket:
             self.fault = codec.fault
         return found
 
+    @property
+    def more(self) -> bool:
+        """Whether there is more in what was received already."""
+        return self._codec is not None and self._codec.more
+
     def wrapped(self, pieces: list[bytes]) -> list[bytes]:
         """Frames of WebSocket, or an answer of HTTP."""
         codec = self._codec
@@ -301,6 +306,9 @@ class WebSocket:
             self._refuse(HTTPStatus.FORBIDDEN, stranger, request)
         else:
             response = server.accept(request)
+            if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+                # Who speaks another version learns which one is spoken here (RFC 6455, 4.4).
+                response.headers["Sec-WebSocket-Version"] = "13"
             self._writes.append(response.serialize())
             if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
                 self._open(server, headers)
@@ -339,7 +347,11 @@ class WebSocket:
             self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, text, request, ("Allow", "GET, HEAD"))
         elif path in PATHS:
             text = f"This is a STOMP server. A browser comes to it by WebSocket. {_paths()}"
-            more = (("Upgrade", "websocket"), ("Connection", "upgrade, close"))
+            more = (
+                ("Upgrade", "websocket"),
+                ("Connection", "upgrade, close"),
+                ("Sec-WebSocket-Version", "13"),
+            )
             self._refuse(HTTPStatus.UPGRADE_REQUIRED, text, request, *more)
         else:
             self._refuse(HTTPStatus.NOT_FOUND, _no_such(path), request)

@@ -39,6 +39,10 @@ class Limits:
         self.max_header_bytes = max_header_bytes
 
 
+GAP: Final = 16 * 1024
+"""Octets between frames after which a ``feed`` comes to its end, as after so many frames."""
+
+
 class Parser:
     """An incremental parser for what one client sends.
 
@@ -196,6 +200,7 @@ class Parser:
         first_learned = self._alike.first
         stop: int
         size: int
+        gaps: int = 0
         while pos < end:
             if len(frames) >= most:
                 self._rest = buf
@@ -228,6 +233,12 @@ class Parser:
                 if first != 10:
                     self._check_gap(first, pos)
                 pos += 1
+                gaps += 1
+                if gaps > GAP and not self._single:
+                    # What was compressed may be very many of these (see ``websocket``).
+                    self._rest = buf
+                    self._at = pos
+                    return
                 continue
             if first == 65 and not self._scanned and not self._single:
                 # What a consumer sends most (bench: individual).

@@ -24,8 +24,11 @@ CLOSE: Final = 0x8
 CONTROL_MOST: Final = 125
 """Octets of a control frame's payload at most."""
 
-PART: Final = 4096
-"""Octets of what is compressed that are made of it what it was in one step: some megabytes of it at most."""
+MOST: Final = 256 * 1024
+"""Octets that are made at a time of what is compressed."""
+
+PART: Final = 1024
+"""Octets of what is compressed that are made what they were in one step: up to a megabyte."""
 
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
@@ -68,6 +71,7 @@ class Codec:
         "_decoder",
         "_fin",
         "_head",
+        "_inflated",
         "_left",
         "_make",
         "_mask",
@@ -76,6 +80,7 @@ class Codec:
         "_strict",
         "_text",
         "_truth",
+        "_waiting",
         "_within",
         "answers",
         "closing",
@@ -111,6 +116,10 @@ class Codec:
         """The first octet of the next part of what is compressed."""
         self._fin = False
         """Whether the frame ends its message."""
+        self._inflated: int = 0
+        """Octets that were made in this call of what is compressed."""
+        self._waiting = b""
+        """What was given after these were enough."""
         self._text = False
         """Whether the message is text that has to be UTF-8."""
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -121,11 +130,19 @@ class Codec:
         return self._truth
 
     def received(self, data: bytes) -> bytes:
-        """The payloads in ``data``, as far as they have come."""
+        """The payloads in ``data``, as far as they have come; of what is compressed not more at a time than ``MOST``
+        and a part. Where there is ``more``, it comes when nothing is given.
+        """
+        if self._waiting:
+            data = self._waiting + data
+            self._waiting = b""
         size: int = len(data)
         at: int = 0
         found: list[bytes] = []
         while at < size and not self.ended:
+            if self._squeezed and self._inflated >= MOST:
+                self._waiting = data[at:]
+                break
             if self._left:
                 end: int = min(size, at + self._left)
                 if self._squeezed:
@@ -144,7 +161,13 @@ class Codec:
                     at = end
                     continue
             at = self._begin(data, at, found)
+        self._inflated = 0
         return b"".join(found)
+
+    @property
+    def more(self) -> bool:
+        """Whether something that was given waits."""
+        return self._waiting != b"" and not self.ended
 
     def close(self) -> None:
         """Nothing more comes, or is wanted."""
@@ -256,6 +279,7 @@ class Codec:
                 self.ended = True
                 self.closing = bytes(frame.data)
             elif not frame.opcode & CONTROL:
+                self._inflated += len(frame.data)
                 self._give(bytes(frame.data), found)
         written = truth.data_to_send()
         if truth.parser_exc is not None:
