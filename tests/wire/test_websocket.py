@@ -328,6 +328,9 @@ def test_messages_are_whole_frames(chosen: list[bytes], beats: bool, data: Any) 
                 assert (sent == 1) is (b"\xff" not in octets)
         if kind == BINARY or not any(b"\xff" in each for each in chosen):
             assert len(made) <= 1
+        alone = messages(list(pieces), int(kind), True)
+        sent = [b"".join(parts) for _, parts in alone]
+        assert sent == ([b"\n"] if beats else []) + chosen
 
 
 def test_where_frames_end() -> None:

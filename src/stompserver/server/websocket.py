@@ -88,8 +88,8 @@ class WebSocket:
     """
 
     __slots__ = (
-        "_codec", "_due", "_head", "_limit", "_local", "_over", "_said", "_squeeze", "_strict", "_tell", "_web",
-        "_writes", "credentials", "fault",
+        "_alone", "_codec", "_due", "_head", "_limit", "_local", "_over", "_said", "_squeeze", "_strict", "_tell",
+        "_web", "_writes", "credentials", "fault",
     )  # fmt: skip
 
     def __init__(
@@ -108,6 +108,10 @@ class WebSocket:
         self._writes: list[bytes] = []
         self._squeeze: Any = None
         """What compresses; None where nothing is compressed."""
+        self._alone = True
+        """Whether each frame is a message: stompjs 2.3.3, which knows 1.1, would acknowledge the last one of several
+        (findings/stompjs-2-acks-the-last.sh).
+        """
         self._due: float = 0.0
         self._said = False
         """Whether anything was written since the last PING was due."""
@@ -165,7 +169,7 @@ class WebSocket:
             codec.answers.clear()
         if pieces:
             self._said = True
-            for kind, octets in messages(pieces, codec.kind or TEXT):
+            for kind, octets in messages(pieces, codec.kind or TEXT, self._alone):
                 written += self._message(kind, octets)
         return written
 
@@ -318,6 +322,7 @@ class WebSocket:
     def _open(self, server: ServerProtocol, headers: Headers) -> None:
         """It is WebSocket from now on."""
         self.credentials = credentials_of(headers)
+        self._alone = server.subprotocol != SUBPROTOCOLS[0]
         if server.extensions:
             self._squeeze = server.extensions[0]
         self._codec = Codec(

@@ -365,9 +365,10 @@ def _are_text(pieces: list[bytes]) -> bool:
     return [piece for piece in pieces if not is_text(piece)] == []
 
 
-def messages(pieces: list[bytes], kind: int) -> list[tuple[int, list[bytes]]]:
+def messages(pieces: list[bytes], kind: int, alone: bool = False) -> list[tuple[int, list[bytes]]]:
     """What to send of these pieces, which are whole frames of STOMP together, with the opcode of each message: one,
     but for a heart-beat before them, and but for those that are no UTF-8 where ``kind`` is TEXT. These go as binary.
+    With ``alone`` each frame is a message.
     """
     made: list[tuple[int, list[bytes]]] = []
     rest = pieces
@@ -378,7 +379,7 @@ def messages(pieces: list[bytes], kind: int) -> list[tuple[int, list[bytes]]]:
             rest = [pieces[0][1:], *rest]
     if not rest:
         return made
-    if kind != TEXT or _are_text(rest):
+    if not alone and (kind != TEXT or _are_text(rest)):
         made.append((kind, rest))
         return made
     octets = b"".join(rest)
@@ -388,8 +389,8 @@ def messages(pieces: list[bytes], kind: int) -> list[tuple[int, list[bytes]]]:
     last: int = 0
     while at < len(octets):
         end: int = frame_end(octets, at)
-        now: int = TEXT if is_text(octets[at:end]) else BINARY
-        if last and now != last:
+        now: int = TEXT if kind == TEXT and is_text(octets[at:end]) else BINARY
+        if last and (alone or now != last):
             made.append((last, [octets[begun:at]]))
             begun = at
         last = now
