@@ -19,6 +19,7 @@ from stompserver.session.routes import Routes
 from stompserver.session.settings import Settings
 from stompserver.session.state import CONNECTED, CONNECTING
 from stompserver.session.transactions import Transactions
+from stompserver.session.usage import Usage
 from stompserver.session.versions import V10, Version
 from stompserver.wire.frame import Frame
 from stompserver.wire.headers import Text
@@ -77,6 +78,7 @@ class Client(Consumer):
         "state",
         "tolerated",
         "twins",
+        "usage",
         "version",
         "waiting",
         "warned",
@@ -97,6 +99,10 @@ class Client(Consumer):
         self.by_message: ByMessage | None = None
         self.account: Principal = settings.anybody
         self.principal: Principal = settings.anybody
+        self.usage: Usage | None = None
+        """What its login has, where that is limited. It is the session's own: another connection of the login, which
+        may share ``account``, may have come under other limits.
+        """
         self.routes = Routes(broker)
         # Most clients never need these, so all share one that is empty (bench: idle).
         self.lapsed = NONE_LAPSED

@@ -289,6 +289,7 @@ class Session(Client, Talk):
             return
         if principal is not None:
             self.account = principal
+            self.usage = principal.usage
             self.principal = rights or principal
             self.login = principal.login
             try:
@@ -634,8 +635,8 @@ class Session(Client, Talk):
         """End its subscriptions, and put back what it has not settled."""
         for subscription in self.subscriptions.values():
             self.broker.memory.subscriptions.give(subscription.weight)
-            if self.account.usage is not None:
-                self.account.usage.subscriptions -= 1
+            if self.usage is not None:
+                self.usage.subscriptions -= 1
             if subscription.wish.durable is not None:
                 self.roster.release(self, subscription.wish.durable)
         acks.part(self)

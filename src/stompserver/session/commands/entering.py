@@ -87,8 +87,8 @@ class Entering(Subscriber):
         session.subscriptions[key] = subscription
         subscription.weight = weight(session, subscription.wish)
         session.broker.memory.subscriptions.take(subscription.weight)
-        if session.principal.usage is not None:
-            session.principal.usage.subscriptions += 1
+        if session.usage is not None:
+            session.usage.subscriptions += 1
         session.happened.append(Subscribed(subscription.destination))
         session.warn(reply, granted.warning)
         self._position = max(self._position, granted.position)

@@ -61,7 +61,6 @@ def end(session: Client, principal: Principal | None, problem: ClientError | Non
         session.happened.append(Renewed(session.login, problem.summary))
         renewal.answer.refuse(ACTION, problem)
         return
-    principal.usage = session.account.usage
     session.account = principal
     session.warned = False
     session.happened.append(Renewed(session.login, ""))

@@ -101,7 +101,7 @@ def _check_room(session: Client, more: int) -> None:
     most: int = session.settings.max_subscriptions
     if len(session.subscriptions) + more > most:
         raise faults.too_many_subscriptions(most)
-    usage = session.account.usage
+    usage = session.usage
     if usage is not None and 0 < usage.max_subscriptions < usage.subscriptions + more:
         raise faults.too_many_of_login(usage.max_subscriptions)
 
@@ -424,8 +424,8 @@ def unsubscribe(session: Client, frame: Frame, reply: Reply) -> int:
     for key in ended:
         subscription = session.subscriptions.pop(key)
         session.broker.memory.subscriptions.give(subscription.weight)
-        if session.account.usage is not None:
-            session.account.usage.subscriptions -= 1
+        if session.usage is not None:
+            session.usage.subscriptions -= 1
         number = session.broker.unsubscribe(subscription)
         session.happened.append(Unsubscribed(subscription.destination))
         if subscription.wish.durable is not None:
