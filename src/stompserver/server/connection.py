@@ -303,13 +303,24 @@ class Connection(asyncio.Protocol):
         answers = carrier.wrapped([])
         if answers and self.transport is not None:
             self.transport.write(b"".join(answers))
+            self._wait_for_reader(self.transport)
         # Also when it is nothing: the client was heard of.
         self.data_received(stomp, True)
         self._go_on_carrying()
         if self._stranger and not self._partial:
-            self._server.strangers.hold(self, carrier.holds)
+            waits = (
+                self.transport.get_write_buffer_size() if self._blocked and self.transport is not None else 0
+            )
+            self._server.strangers.hold(self, carrier.holds + waits)
         if carrier.ended and not self._held:
             self._no_more()
+
+    def _wait_for_reader(self, transport: asyncio.Transport) -> None:
+        """Read no more while answers of the carrier, as to the PINGs of WebSocket, wait for a client that does not
+        read them: nothing else bounds how many it asks for.
+        """
+        if self._blocked and (self._stranger or transport.get_write_buffer_size() > ANSWERS_HIGH):
+            self.hold(UNREAD)
 
     def _rests_again(self, carrier: Carrier, session: Talk) -> bool:
         """Whether there is still more to do, in another turn."""
