@@ -208,3 +208,51 @@ def test_the_end_of_a_stream_is_answered_before_it_closes(shell: MakeShell) -> N
     client.end()
     assert client.receipts() == [b"r"]
     assert client.lost and not client.aborted
+
+
+class Parts(Units):
+    """Gives one unit at a time, as WebSocket does of what is compressed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self._parts: list[bytes] = []
+
+    @property
+    def more(self) -> bool:  # type: ignore[override]
+        return bool(self._parts) and not self.ended
+
+    @more.setter
+    def more(self, value: bool) -> None:
+        pass
+
+    def received(self, data: bytes) -> bytes:
+        self.asked += 1
+        if data:
+            self._parts += [data[start : start + 1002] for start in range(0, len(data), 1002)]
+        return super().received(self._parts.pop(0)) if self._parts else b""
+
+
+def test_nothing_more_is_made_of_what_was_read_after_an_error(shell: MakeShell) -> None:
+    here = shell()
+    carrier = Parts()
+    client = here.open(carrier=carrier)
+    client.send(packed(HELLO))
+    client.send(packed(b"NO COMMAND\n\n\0" + bytes(50_000)))
+    here.turn(100)
+    assert b"ERROR\n" in said(client.got)[0]
+    assert carrier.asked < 5
+
+
+def test_who_reads_nothing_and_is_lost_has_all_done_that_was_read(shell: MakeShell) -> None:
+    here = shell()
+    client = here.open(carrier=Parts())
+    client.send(packed(HELLO))
+    client.stalled = True
+    client.send(packed(send(b"", more=b"receipt:" + b"r" * 2000 + b"\n") * 300))
+    here.turn(2000)
+    queue = here.server.broker.queues["/queue/a"]
+    assert 0 < queue.waiting < 300, "its answers are too many"
+    client.drop()
+    here.turn(2000)
+    assert queue.waiting == 300

@@ -281,7 +281,13 @@ class Connection(asyncio.Protocol):
             if session.more:
                 return
         carrier = self._carrier
-        if carrier is not None and carrier.more and not (self._held & ~TURN or self._unread):
+        # Who is lost reads nothing any more, and what it sent is done all the same.
+        over = TURN | UNREAD | RATED if self._lost else TURN
+        if (
+            carrier is not None
+            and carrier.more
+            and not (self._held & ~over or self._unread or self._finishing)
+        ):
             self._unwrap(carrier, session, b"")
             if self._rests_again(carrier, session):
                 return
@@ -330,9 +336,11 @@ class Connection(asyncio.Protocol):
 
     def _go_on_carrying(self) -> None:
         """Where there is more in what was read, let it come in another turn, and read nothing meanwhile."""
-        if self._carrier is not None and self._carrier.more and not self._held:
+        if self._carrier is not None and self._carrier.more and not (self._held or self._finishing):
             self.hold(TURN)
             self._server.turn.rest(self)
+            # Perhaps nothing else happens that makes this turn end.
+            self._server.turn.soon()
 
     def _detect(self, data: bytes) -> Carrier | None:
         """What carries STOMP for who begins like that; None for nothing."""
