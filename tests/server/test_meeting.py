@@ -240,3 +240,52 @@ def test_who_does_not_read_gets_no_more_answers_to_pings(
         client.done(b"SEND", b"destination:/queue/a", body=b"still there")
     else:
         assert client.connect().startswith(b"CONNECTED")
+
+
+# Rates
+
+
+@pytest.mark.long
+def test_what_was_sent_in_the_end_counts_for_the_next_connection(start: Any, plain: Reach) -> None:
+    """It is done over turns, also when its client has left; the rate is that of the login."""
+    server = start("auth: true\nmax-message-rate: 1000\n", passwd="alice:a\n")
+    client = plain(server.port)
+    assert client.connect(b"login:alice", b"passcode:a").startswith(b"CONNECTED")
+    began = time.monotonic()
+    client.say(b"SEND\ndestination:/queue/a\nreceipt:r\n\n\0" + b"SEND\ndestination:/queue/a\n\nx\0" * 5000)
+    assert client.hear().startswith(b"RECEIPT\n")
+    # It is cut, by RST.
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.socket.close()
+    server.wait_for_log("Disconnecting")
+    client = plain(server.port)
+    assert client.connect(b"login:alice", b"passcode:a").startswith(b"CONNECTED")
+    client.done(b"SEND", b"destination:/queue/b")
+    assert time.monotonic() - began > 3.0
+
+
+DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+
+
+@pytest.mark.long
+def test_what_was_compressed_counts_as_what_it_becomes(start: Any, web: Reach) -> None:
+    text = "auth: true\nmax-byte-rate: 1M\nwebsocket-compression: on\n"
+    client = web(start(text, passwd="alice:a\n").port, DEFLATE)
+    assert client.connect(b"login:alice", b"passcode:a").startswith(b"CONNECTED")
+    began = time.monotonic()
+    frame = b"SEND\ndestination:/queue/a\ncontent-length:1000000\n\n" + bytes(1_000_000) + b"\0"
+    client.socket.sendall(squeezed(frame * 4))
+    client.done(b"SEND", b"destination:/queue/b")
+    assert time.monotonic() - began > 2.0
+
+
+# Compressed messages that go on over turns
+
+
+def test_what_is_compressed_goes_on_where_nothing_else_happens(start_server: StartServer, web: Reach) -> None:
+    server = start_server("--queue=memory", "--websocket-compression=on", "--monitor-interval=0")
+    client = web(server.port, DEFLATE)
+    assert client.connect().startswith(b"CONNECTED")
+    frames = [b"SEND\ndestination:/queue/a\ncontent-length:99999\n\n" + bytes(99_999) + b"\0"] * 100
+    client.socket.sendall(squeezed(b"".join(frames) + b"SEND\ndestination:/queue/b\nreceipt:r\n\n\0"))
+    assert client.hear().startswith(b"RECEIPT\n")

@@ -74,6 +74,7 @@ class Connection(asyncio.Protocol):
         "_login",
         "_looks",
         "_lost",
+        "_meter",
         "_ours",
         "_partial",
         "_place",
@@ -134,6 +135,8 @@ class Connection(asyncio.Protocol):
         self._login: Waiting | None = None
         self._lost = False
         """Whether the transport is gone while what came by it is not done yet."""
+        self._meter: Meter | None = None
+        """What counts it for a limited rate."""
         self._partial: int = 0
         self._problem: Exception | None = None
         """Why the transport is gone, where that has a reason."""
@@ -312,6 +315,9 @@ class Connection(asyncio.Protocol):
             self._wait_for_reader(self.transport)
         # Also when it is nothing: the client was heard of.
         self.data_received(stomp, True)
+        if self._meter is not None:
+            # What was compressed is as much as it becomes; what was read is counted when this returns.
+            self._meter.count(max(0, len(stomp) - len(data)))
         self._go_on_carrying()
         if self._stranger and not self._partial:
             waits = (
@@ -780,7 +786,7 @@ class Connection(asyncio.Protocol):
                 rights = self._server.entitled(principal, self.address) if principal is not None else None
                 session.authenticated(principal, now, rights)
             if self._usage is not None and self._usage.rated and self.transport is not None:
-                meter = Meter(self, self._usage, self._server.loop)
+                meter = self._meter = Meter(self, self._usage, self._server.loop)
                 self.transport.set_protocol(meter)
                 meter.begin()
             if session.more:
@@ -800,6 +806,9 @@ class Connection(asyncio.Protocol):
 
     def _leave_login(self) -> None:
         """It is no connection of its login any more."""
+        if self._meter is not None:
+            self._meter.end()
+            self._meter = None
         if self._usage is not None:
             self._server.quotas.leave(self._usage)
             self._usage = None

@@ -30,22 +30,23 @@ class Meter(asyncio.Protocol):
     brought is done; then nothing is read until the rate is kept again, so nothing is lost.
     """
 
-    __slots__ = ("_connection", "_loop", "_sent", "_timer", "_usage")
+    __slots__ = ("_connection", "_ended", "_loop", "_sent", "_timer", "_usage")
 
     def __init__(self, connection: Metered, usage: Usage, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
         self._usage = usage
         self._loop = loop
+        self._ended = False
         self._sent = connection.session.sent if connection.session is not None else 0
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         """Wait for what earlier connections of the login sent too fast."""
-        self._count(0)
+        self.count(0)
 
     def data_received(self, data: bytes) -> None:
         self._connection.data_received(data)
-        self._count(len(data))
+        self.count(len(data))
 
     def eof_received(self) -> bool:
         return self._connection.eof_received()
@@ -62,14 +63,25 @@ class Meter(asyncio.Protocol):
             self._timer = None
         self._connection.connection_lost(exc)
 
-    def _count(self, octets: int) -> None:
+    def count(self, octets: int) -> None:
+        """So many octets came, and what was sent since the last time; read no more where that was too much."""
+        if self._ended:
+            return
         session = self._connection.session
         sent = session.sent if session is not None else self._sent
         wait = self._usage.use(sent - self._sent, octets, self._loop.time())
         self._sent = sent
-        if wait > 0 and session is not None and self._timer is None:
+        if wait > 0 and session is not None and self._timer is None and not self._connection.gone:
             self._connection.hold(RATED)
             self._timer = self._loop.call_later(min(wait, LOOK), self._look)
+
+    def end(self) -> None:
+        """It is no connection of its login any more: what was sent in the end counts for the next one."""
+        self.count(0)
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _look(self) -> None:
         self._timer = None
@@ -85,4 +97,4 @@ class Meter(asyncio.Protocol):
         else:
             connection.release(RATED)
             # What waited in the connection was sent now.
-            self._count(0)
+            self.count(0)
