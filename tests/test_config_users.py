@@ -104,7 +104,7 @@ def test_passcodes_in_plain_text_to_another_machine_are_warned_of(tmp_path: Path
     from stompserver.server.accounts import check
 
     def told(url: str) -> list[str]:
-        return check(load(["-a", "--accounts=http", f"--http-accounts-url={url}"], {}, tmp_path).config)
+        return check(load(["-a", "--accounts=http", f"--http-accounts-url={url}"], {}, tmp_path).config)[0]
 
     assert "use https://" in told("http://accounts.example.com/user")[0]
     assert told("http://127.0.0.1:8000/user") == told("http://[::1]/") == told("https://a.example.com/") == []

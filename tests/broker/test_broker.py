@@ -13,7 +13,7 @@ from stompserver.broker.names.pattern import Pattern
 from stompserver.broker.names.policy import Policies, Policy, Value
 from stompserver.broker.oplog import DROP, FOREVER, Debtor, OpLog
 from stompserver.broker.queues.window import SCARCE, Window
-from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, Subscription, Wish
+from stompserver.broker.subscription import AUTO, CLIENT, DELIVERY, INDIVIDUAL, Subscription, Wish
 from stompserver.errors import Refused
 
 
@@ -185,7 +185,7 @@ def test_what_came_back_ends_with_its_subscription(broker: Broker, new_consumer:
     broker.nack([consumer.take(1)])
     del consumer.subscriptions["s"]
     broker.unsubscribe(subscription)
-    assert broker.memory.used == 10
+    assert broker.memory.used == 10 + DELIVERY
     broker.nack([consumer.take(2)], False)
     assert broker.memory.used == 0
     assert "/queue/dead" not in broker.queues

@@ -22,7 +22,15 @@ from stompserver.broker.broker import ACK, NACK, SEND, Action, Broker, Rules
 from stompserver.broker.message import SPARED, Message
 from stompserver.broker.names.policy import Policies, Policy
 from stompserver.broker.oplog import PUT, OpLog
-from stompserver.broker.subscription import AUTO, CLIENT, INDIVIDUAL, UNLIMITED, Subscription, Wish
+from stompserver.broker.subscription import (
+    AUTO,
+    CLIENT,
+    DELIVERY,
+    INDIVIDUAL,
+    UNLIMITED,
+    Subscription,
+    Wish,
+)
 from stompserver.manage import fields
 
 QUEUES = ("/queue/a", "/queue/b", "/queue/dead")
@@ -353,7 +361,8 @@ class Verbs(RuleBasedStateMachine):
         model = self.model
         ready = sum(model.size[k] for keys in model.ready.values() for k in keys)
         held = sum(model.size[k] for keys in model.held.values() for k in keys)
-        assert self.broker.memory.used == ready + held
+        deliveries = sum(len(keys) for keys in model.held.values())
+        assert self.broker.memory.used == ready + held + DELIVERY * deliveries
 
     @invariant()
     def credit_is_kept(self) -> None:
