@@ -19,6 +19,9 @@ from stompserver.server.unbound import unbind
 RECORD: Final = 16 * 1024
 """Octets of one TLS record at most."""
 
+AHEAD: Final = 4 * RECORD
+"""Octets from which a client is read no more that are there before its handshake is done."""
+
 FED: Final = 4 * RECORD
 """Octets of what came that OpenSSL is given at a time. It would keep the memory of more; with less, each part ends
 within a record, which costs an exception.
@@ -73,6 +76,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         "_handshakes",
         "_incoming",
         "_inner",
+        "_left",
         "_outgoing",
         "_problem",
         "_protocol",
@@ -101,6 +105,8 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         """Whether the client was told that nothing more comes; what it still sends is let go."""
         self._waits = False
         """Whether a step of the handshake waits for its turn."""
+        self._left = False
+        """Whether the client's end came meanwhile."""
 
     # The handshake
 
@@ -115,7 +121,11 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
-            self._read_on()
+            if self._left:
+                self._fail(ConnectionResetError("the client left"))
+                self._inner.close()
+            else:
+                self._read_on()
             return
         except (ssl.SSLError, ssl.CertificateError) as error:
             # Without the frames, of which this one has what is told of it: a cycle.
@@ -127,9 +137,11 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         shaken(problem)
         if problem is None:
             self._take(b"")
+            if self._left:
+                self.eof_received()
 
     def _read_on(self) -> None:
-        if not self._inner.is_closing():
+        if not self._inner.is_closing() and not self._inner.is_reading():
             self._inner.resume_reading()
 
     def peer_certificate(self) -> dict[str, Any]:
@@ -141,10 +153,12 @@ class Tls(asyncio.Protocol, asyncio.Transport):
     def data_received(self, data: bytes) -> None:
         if self._shaken is not None:
             self._incoming.write(data)
-            if not self._waits:
-                # What comes behind it, the client's end among others, waits in the socket.
-                self._waits = True
+            if self._incoming.pending > AHEAD:
+                # What comes behind it waits in the socket. Not always: a transport of uvloop 0.23 that stops and
+                # goes on reading between two looks at its socket may never be told of what comes next.
                 self._inner.pause_reading()
+            if not self._waits:
+                self._waits = True
                 self._handshakes.add(self)
         elif not self._shut:
             self._take(data)
@@ -198,6 +212,10 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         return False
 
     def eof_received(self) -> bool:
+        if self._shaken is not None and self._waits:
+            # What it sent before that may be all there is to do.
+            self._left = True
+            return True
         if self._shaken is not None:
             self._fail(ConnectionResetError("the client left"))
             return False
