@@ -7,16 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stompserver.config import Config, Loaded, load
 from stompserver.errors import ConfigError
 from stompserver.security.users import Users
+from stompserver.server import accounts
 from stompserver.server.listeners import bind
+from stompserver.server.process import service
 from stompserver.server.process.logs import JsonLines, TextLines
 from stompserver.server.process.process import PidFile, Readiness, StartError
 from stompserver.server.process.service import Service
@@ -328,6 +332,44 @@ def test_hang_up_reads_the_users_again(tmp_path: Path, log: pytest.LogCaptureFix
             assert not second.check("old", "1")
             assert "open to every user of this machine" in running.messages(logging.WARNING)[0]
             assert not any("new" in each for each in running.messages())
+
+    asyncio.run(scenario())
+
+
+def test_hang_up_while_a_changed_file_is_read(
+    tmp_path: Path, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was read for the places of accounts of before, which must not come back."""
+    reading, go_on = threading.Event(), threading.Event()
+    read = accounts.read
+
+    def slow(config: Config, complain: accounts.Complain) -> Any:
+        if not reading.is_set():
+            reading.set()
+            assert go_on.wait(10)
+        return read(config, complain)
+
+    async def scenario() -> None:
+        (tmp_path / "etc").mkdir()
+        tokens = tmp_path / "etc" / ".tokens"
+        tokens.write_text("")
+        tokens.chmod(0o600)
+        (tmp_path / "stompserver.conf").write_text("accounts: tokens\n")
+        running = Running(tmp_path, log, Fake, "--auth")
+        async with running.started():
+            monkeypatch.setattr(service, "LOOK", 0.01)
+            monkeypatch.setattr(accounts, "read", slow)
+            async with running.logs("a file of accounts changed, and was read again"):
+                tokens.write_text("# other\n")
+                assert await asyncio.to_thread(reading.wait, 10)
+                running.file("accounts: passwd\n")
+                async with running.logs("read again; changed: accounts"):
+                    os.kill(os.getpid(), signal.SIGHUP)
+                    # The loop has heard of it.
+                    await asyncio.sleep(0.2)
+                    go_on.set()
+            assert running.server.users[-1] is not None
+            assert running.server.users[-1].users is not None
 
     asyncio.run(scenario())
 

@@ -94,6 +94,8 @@ class Service:
         self._seen: list[tuple[int, ...]] = []
         self._rate: LogRate | None = None
         self._audit: Audit | None = None
+        self._reading = asyncio.Lock()
+        """What was read for another configuration, or of older files, must not be taken over after newer."""
         self._started = False
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -142,7 +144,8 @@ class Service:
                 await _any_of(self._stop, self._hang_up, server.failed)
                 if self._hang_up.is_set():
                     self._hang_up.clear()
-                    await self._reload(server)
+                    async with self._reading:
+                        await self._reload(server)
         finally:
             watching.cancel()
         seconds = self.config.shutdown_timeout
@@ -287,20 +290,25 @@ class Service:
             await asyncio.sleep(LOOK)
             if not self._files:
                 continue
-            states = await asyncio.to_thread(_states, self._files)
-            if states == self._seen:
-                continue
-            self._seen = states
-            try:
-                users = await self._load_users(self.config)
-            except (ConfigError, OSError) as error:
-                text = "a file of accounts changed, and cannot be used; the old one stays in force: %s"
-                logger.error(text, error, extra={"event": "reload_failed"})
-                self._note("reload_failed", reason=str(error))
-                continue
-            await self._take(server, Terms(self.config), users)
-            logger.info("a file of accounts changed, and was read again", extra={"event": "reloaded"})
-            self._note("reloaded", accounts=[str(path) for path in self._files])
+            async with self._reading:
+                await self._look(server)
+
+    async def _look(self, server: Serving) -> None:
+        """Take over what changed, if anything did."""
+        states = await asyncio.to_thread(_states, self._files)
+        if states == self._seen:
+            return
+        self._seen = states
+        try:
+            users = await self._load_users(self.config)
+        except (ConfigError, OSError) as error:
+            text = "a file of accounts changed, and cannot be used; the old one stays in force: %s"
+            logger.error(text, error, extra={"event": "reload_failed"})
+            self._note("reload_failed", reason=str(error))
+            return
+        await self._take(server, Terms(self.config), users)
+        logger.info("a file of accounts changed, and was read again", extra={"event": "reloaded"})
+        self._note("reloaded", accounts=[str(path) for path in self._files])
 
     async def _take(self, server: Serving, terms: Terms, users: Source | None) -> None:
         """Have the server use these from now on, and close what the old ones had open when nobody waits for it."""
