@@ -356,8 +356,8 @@ def test_hang_up_while_a_changed_file_is_read(
         tokens.chmod(0o600)
         (tmp_path / "stompserver.conf").write_text("accounts: tokens\n")
         running = Running(tmp_path, log, Fake, "--auth")
+        monkeypatch.setattr(service, "LOOK", 0.01)
         async with running.started():
-            monkeypatch.setattr(service, "LOOK", 0.01)
             monkeypatch.setattr(accounts, "read", slow)
             async with running.logs("a file of accounts changed, and was read again"):
                 tokens.write_text("# other\n")
@@ -370,6 +370,25 @@ def test_hang_up_while_a_changed_file_is_read(
                     go_on.set()
             assert running.server.users[-1] is not None
             assert running.server.users[-1].users is not None
+
+    asyncio.run(scenario())
+
+
+def test_files_are_watched_after_places_that_cannot_be_used(
+    tmp_path: Path, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        (tmp_path / "etc").mkdir()
+        tokens = tmp_path / "etc" / ".tokens"
+        tokens.write_text("")
+        tokens.chmod(0o600)
+        (tmp_path / "stompserver.conf").write_text("accounts: tokens\n")
+        monkeypatch.setattr(service, "LOOK", 0.01)
+        async with Running(tmp_path, log, Fake, "--auth").started() as running:
+            running.file("accounts: passwd, nowhere\n")
+            await running.hang_up("the old one stays in force: accounts: unknown place 'nowhere'")
+            async with running.logs("a file of accounts changed, and was read again"):
+                tokens.write_text("# other\n")
 
     asyncio.run(scenario())
 

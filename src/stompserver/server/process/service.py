@@ -273,9 +273,11 @@ class Service:
         from stompserver.server.accounts import files_of, load
 
         files = files_of(config)
-        self._seen = await asyncio.to_thread(_states, files)
-        self._files = files
-        return await load(config, self._complain)
+        # As they are before they are read: what changes meanwhile is read again.
+        seen = await asyncio.to_thread(_states, files)
+        users = await load(config, self._complain)
+        self._seen, self._files = seen, files
+        return users
 
     def _complain(self, text: str) -> None:
         """Log what is wrong with a place of accounts, which each login may find again."""
