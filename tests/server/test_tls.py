@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import socket
@@ -10,10 +11,13 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from stompserver.server.tls import Handshakes, Tls
 
 if TYPE_CHECKING:
     from papers import Papers
@@ -615,3 +619,50 @@ def test_noise_in_every_part_of_a_handshake(secure: StartServer, papers: Papers,
         connected(client)
     assert "Traceback" not in server.log()
     assert "fault" not in server.log()
+
+
+class Forgetful(asyncio.Transport):
+    """As that of asyncio in Python 3.12, whose writelines does not tell that much is waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def writelines(self, list_of_data: object) -> None:
+        raise AssertionError("a client that does not read would fill the memory")
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+def test_what_is_written_over_asyncio_is_counted_as_waiting(papers: Papers, hand_loop: Any) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(papers.server)
+    wire = Forgetful()
+    ended: list[Exception | None] = []
+    tls = Tls(wire, context, Handshakes(hand_loop, 10), ended.append)
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = papers.context().wrap_bio(coming, going, server_hostname="localhost")
+    while not ended:
+        with suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        tls.data_received(going.read())
+        hand_loop.turn(2)
+        coming.write(wire.written)
+        wire.written = b""
+    assert ended == [None]
+    tls.write(bytes(100_000))
+    coming.write(wire.written)
+    got = b""
+    while len(got) < 100_000:
+        got += client.read(1 << 20)
+    assert got == bytes(100_000)

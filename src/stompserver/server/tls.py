@@ -294,7 +294,11 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             self._problem = problem.with_traceback(None)
             self._inner.abort()
             return
-        self._inner.writelines(records)
+        if isinstance(self._inner, asyncio.Transport):
+            # Its writelines joins them, too, or (3.12) forgets that much may be waiting.
+            self._inner.write(b"".join(records))
+        else:
+            self._inner.writelines(records)
 
     def _flush(self) -> None:
         """Write what OpenSSL itself has to say."""
