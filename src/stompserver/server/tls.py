@@ -73,6 +73,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
 
     __slots__ = (
         "_ended",
+        "_gathers",
         "_handshakes",
         "_incoming",
         "_inner",
@@ -91,6 +92,10 @@ class Tls(asyncio.Protocol, asyncio.Transport):
     ) -> None:
         super().__init__()
         self._inner = inner
+        self._gathers = not isinstance(cast(object, inner), asyncio.Transport)
+        """Whether ``inner`` writes several pieces at once: uvloop's, which is of this shape without being of this
+        class.
+        """
         self._handshakes = handshakes
         self._shaken: Shaken | None = shaken
         self._incoming = ssl.MemoryBIO()
@@ -294,11 +299,11 @@ class Tls(asyncio.Protocol, asyncio.Transport):
             self._problem = problem.with_traceback(None)
             self._inner.abort()
             return
-        if isinstance(self._inner, asyncio.Transport):
-            # Its writelines joins them, too, or (3.12) forgets that much may be waiting.
-            self._inner.write(b"".join(records))
-        else:
+        if self._gathers:
             self._inner.writelines(records)
+        else:
+            # asyncio's joins them, too, or (3.12) forgets that much may be waiting.
+            self._inner.write(b"".join(records))
 
     def _flush(self) -> None:
         """Write what OpenSSL itself has to say."""
