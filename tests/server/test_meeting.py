@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import socket
 import struct
 import time
@@ -289,3 +291,28 @@ def test_what_is_compressed_goes_on_where_nothing_else_happens(start_server: Sta
     frames = [b"SEND\ndestination:/queue/a\ncontent-length:99999\n\n" + bytes(99_999) + b"\0"] * 100
     client.socket.sendall(squeezed(b"".join(frames) + b"SEND\ndestination:/queue/b\nreceipt:r\n\n\0"))
     assert client.hear().startswith(b"RECEIPT\n")
+
+
+# The audit
+
+
+@pytest.mark.long
+def test_a_wrong_login_of_the_request_is_named_in_the_audit(start: Any, web: Reach, tmp_path: Path) -> None:
+    server = start(
+        f"auth: true\naccounts: passwd, tokens\naudit: {tmp_path / 'audit'}\n", passwd="alice:a\n", tokens=""
+    )
+    lines = [
+        "Authorization: Basic " + base64.b64encode(b"alice:wrong-one").decode(),
+        "Authorization: Bearer secret-token",
+    ]
+    for line in lines:
+        client = web(server.port, line)
+        assert client.connect().startswith(b"ERROR\nmessage:Invalid Login\n")
+        assert client.hear() == b""
+        assert client.codes == [1008]
+    server.stop()
+    text = (tmp_path / "audit").read_text()
+    noted = [json.loads(line) for line in text.splitlines()]
+    assert [each.get("login") for each in noted if each["event"] == "refused"] == ["alice", None]
+    assert "wrong-one" not in text + server.log()
+    assert "secret-token" not in text + server.log()

@@ -746,6 +746,8 @@ class Connection(asyncio.Protocol):
             if credentials is not None and not self._held & LOGIN:
                 if self._carrier is not None and not credentials[0] and not credentials[1]:
                     credentials = self._carrier.credentials or credentials
+                    # For the log and the audit, where it is wrong.
+                    session.calls_itself(credentials[0])
                 self.hold(LOGIN)
                 answer = partial(self._logged_in, session)
                 certified = self._certified

@@ -280,6 +280,10 @@ class Session(Client, Talk):
         except ClientError as error:
             self.fail(error, reply.receipt)
 
+    def calls_itself(self, login: str | None) -> None:
+        """It is that ``login`` whose passcode is checked, which its client gave in another way than by CONNECT."""
+        self.login = login
+
     def authenticated(self, principal: Principal | None, now: float, rights: Principal | None = None) -> None:
         """The shell's answer: whose ``login`` and ``passcode`` that is, None for nobody's, and the same with what it
         may do, None for everything. Frames that waited are processed.

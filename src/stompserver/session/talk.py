@@ -97,6 +97,10 @@ class Talk:
         """What was logged up to ``position`` is durable: what waited for it goes out."""
 
     @abstractmethod
+    def calls_itself(self, login: str | None) -> None:
+        """It is that ``login`` whose passcode is checked, which its client gave in another way than by CONNECT."""
+
+    @abstractmethod
     def authenticated(self, principal: Principal | None, now: float, rights: Principal | None = None) -> None:
         """Whose ``credentials`` they are, None for nobody's, and ``rights``, the same with what it may do, None for
         everything. Frames that waited are processed, the first step of them
