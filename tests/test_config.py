@@ -84,6 +84,22 @@ def outcome(directory: Path, *argv: str) -> str:
 # Defaults
 
 
+def test_what_has_no_effect_without_auth(tmp_path: Path) -> None:
+    text = "accounts: jwt\nusers:\n  shop:\n    max-connections: 1\n"
+    (tmp_path / "stompserver.conf").write_text(text)
+    assert load([], {}, tmp_path).warnings == [
+        "without auth: true nobody needs a login, and these have no effect: accounts, users"
+    ]
+    assert load(["-a"], {}, tmp_path).warnings == []
+
+
+def test_pages_of_everywhere_without_auth(tmp_path: Path) -> None:
+    (tmp_path / "stompserver.conf").write_text("listeners:\n  - port: 1\n    websocket-origins: '*'\n")
+    (warning,) = load([], {}, tmp_path).warnings
+    assert warning.startswith("websocket-origins: * without auth: true: any page")
+    assert load(["-a"], {}, tmp_path).warnings == []
+
+
 def test_defaults_are_the_original_ones(tmp_path: Path) -> None:
     result = loaded(tmp_path)
     config = result.config

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -83,6 +84,7 @@ def load(argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Loaded:
     sections.check_addresses(config, contents.listeners)
     origins = {key: given[key][1] if key in given else "default" for key in OPTIONS}
     sections.check_fronts(config, origins, contents.listeners)
+    warnings += _without_auth(config, given)
     return Loaded(
         config,
         origins,
@@ -125,6 +127,35 @@ def _environment(environ: Mapping[str, str]) -> tuple[Given, list[str]]:
         elif name.startswith("STOMPSERVER_") and (near := values.nearest(name, known, 0.9)):
             warnings.append(f"environment {name}: no such option; did you mean {near}?")
     return given, warnings
+
+
+def _without_auth(config: Config, given: Given) -> list[str]:
+    """What somebody may believe to be protected, and is not."""
+    if config.auth:
+        return []
+    found = []
+    idle: list[str] = [key for key in _WITH_AUTH if key in given]
+    if config.users:
+        idle.append("users")
+    if idle:
+        found.append(f"without auth: true nobody needs a login, and these have no effect: {', '.join(idle)}")
+    if "*" in config.websocket_origins or any(
+        "*" in (each.websocket_origins or ()) for each in config.listeners
+    ):
+        found.append(
+            "websocket-origins: * without auth: true: any page that somebody opens in a browser here may send and"
+            " read everything; name the pages, or set auth"
+        )
+    return found
+
+
+_WITH_AUTH: Final = (
+    "accounts",
+    "max-connections-per-user",
+    "max-subscriptions-per-user",
+    "max-message-rate",
+    "max-byte-rate",
+)
 
 
 def _overruled(from_file: Given, from_line: Mapping[str, tuple[str, str]]) -> list[str]:
