@@ -41,8 +41,12 @@ def read(tmp_path: Path, text: str) -> Loaded:
         ('permissions:\n  /queue/a:\n    send: "@x"\n', "there is no group @x"),
         (
             "permissions:\n  /queue/a:\n    send: @x\n",
-            "that cannot start any token; put what begins with @ or % in",
+            "that cannot start any token; put what begins with @, %, * or & in",
         ),
+        ("permissions:\n  /queue/a:\n    send: *\n", "put what begins with @, %, * or & in quotes"),
+        ("permissions:\n  /queue/a:\n    read: bob\n", "unknown option 'read'; did you mean consume?"),
+        ("permissions:\n  /queue/a:\n    write: bob\n", "unknown option 'write'; did you mean send?"),
+        ("permissions:\n  #:\n    send: bob\n", "line 3: permissions: send: stands below no pattern"),
         (
             'permissions:\n  /queue/a:\n    send: "%u"\n',
             "that a level %u of the pattern stands for; it has none",
@@ -119,7 +123,7 @@ permissions:
     send: "@outer"
   /queue/c:
     send: "@staff"
-    consume: carol
+    consume: carol, everyone
 """,
     )
     found = warnings(loaded.config, ("alice", "bob", "dave"))
@@ -132,7 +136,8 @@ permissions:
         "permissions: nobody may consume from /queue/grave, a dead letter queue: nobody will see them",
         "stompserver.conf line 6: groups: none is in no rule",
         "permissions: logins of .passwd that are in no rule, and may do nothing: bob, dave",
-        "permissions: logins that .passwd does not have: carol, zoe",
+        "permissions: logins that .passwd does not have: carol, everyone, zoe; did you mean everybody where it says"
+        " everyone?",
     ]
 
 

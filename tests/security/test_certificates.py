@@ -41,8 +41,9 @@ def folder(tmp_path: Path, papers: Papers) -> Path:
     other_key, _ = parts(papers.issue("another", "localhost"))
     command = ["openssl", "ec", "-aes256", "-passout", "pass:word"]
     locked = subprocess.run(command, input=key, capture_output=True, check=True).stdout
+    rsa = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, check=True).stdout
     for name, octets in {
-        "cert": certificate, "key": key, "other": other_key, "locked": locked, "noise": b"\xff\x00",
+        "rsa": rsa, "cert": certificate, "key": key, "other": other_key, "locked": locked, "noise": b"\xff\x00",
         "word": b"word\r\nx", "wrong": b"wrong\n", "both": key + certificate,
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(octets)
@@ -66,6 +67,10 @@ def test_what_a_certificate_says(papers: Papers) -> None:
         (
             {"pairs": (("cert", "other"),)},
             "tls-cert: {}/cert: the key in {}/other belongs to another certificate",
+        ),
+        (
+            {"pairs": (("cert", "rsa"),)},
+            "tls-cert: {}/cert: the key in {}/rsa belongs to another certificate",
         ),
         ({"pairs": (("cert", None),)}, "tls-cert: {}/cert: no private key in it, and no tls-key is set"),
         ({"pairs": (("noise", "key"),)}, "tls-cert: {}/noise and {}/key: not a certificate and a key in PEM"),

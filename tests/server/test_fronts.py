@@ -232,6 +232,13 @@ def test_what_is_no_socket_stays(tmp_path: Path) -> None:
     assert (tmp_path / "s").read_text() == "precious"
 
 
+def test_a_socket_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "stompserver.conf").write_text("listeners:\n  - unix: run/s\n")
+    done = start_once(tmp_path)
+    assert done.returncode == 1
+    assert f"Unix socket {tmp_path}/run/s: there is no folder {tmp_path}/run; make it" in done.stderr
+
+
 def test_a_socket_of_a_server_that_runs(start_server: StartServer, tmp_path: Path) -> None:
     text = "pidfile:\nlisteners:\n  - unix: s\n"
     configured(start_server, tmp_path, text)

@@ -6,7 +6,7 @@ Nothing is constructed from the YAML: its nodes are read as text, and a tag of R
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -53,7 +53,9 @@ def _mapping(content: bytes, shown: str) -> list[tuple[yaml.Node, yaml.Node]]:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}" if mark else ""
         problem = (error.problem or error.context or "").removeprefix("but ")
-        hint = "; put what begins with @ or % in quotes" if "'@'" in problem or "'%'" in problem else ""
+        anchored = (error.context or "") in ("while scanning an alias", "while scanning an anchor")
+        unquoted = anchored or "'@'" in problem or "'%'" in problem
+        hint = "; put what begins with @, %, * or & in quotes" if unquoted else ""
         raise ConfigError(f"{shown}{where}: not YAML: {problem}{hint}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -146,7 +148,7 @@ def _groups(node: yaml.Node, shown: str) -> Given:
 
 
 def _permissions(node: yaml.Node, shown: str) -> list[Section]:
-    from stompserver.config.permissions import EVERYBODY, VERBS, verb_key
+    from stompserver.config.permissions import EVERYBODY, OTHER_WORDS, VERBS, verb_key
 
     found = []
     for key_node, value_node in _pairs(
@@ -155,7 +157,12 @@ def _permissions(node: yaml.Node, shown: str) -> list[Section]:
         origin = _line(key_node, shown)
         name = _text(key_node, f"{origin}: permissions") or ""
         place = f"permissions: {values.bare(name)}"
-        found.append(Section(name, origin, _options(value_node, shown, place, verb_key, VERBS)))
+        if verb_key(name) and isinstance(value_node, yaml.ScalarNode) and not _is_empty(value_node):
+            raise ConfigError(
+                f"{origin}: {place}: stands below no pattern of destinations; write one in the line above it, in"
+                " quotes when it begins with #, because YAML takes # for a comment"
+            )
+        found.append(Section(name, origin, _options(value_node, shown, place, verb_key, VERBS, OTHER_WORDS)))
     if not found:
         raise ConfigError(
             f"{_line(node, shown)}: permissions: is empty, and nobody could do anything; write at least a pattern"
@@ -179,16 +186,26 @@ def _listeners(node: yaml.Node, shown: str) -> list[Section]:
     return found
 
 
+_NO_WORDS: Mapping[str, str] = {}
+
+
 def _options(
-    node: yaml.Node, shown: str, place: str, key_of_option: Callable[[str], str], known: Iterable[str]
+    node: yaml.Node,
+    shown: str,
+    place: str,
+    key_of_option: Callable[[str], str],
+    known: Iterable[str],
+    other_words: Mapping[str, str] = _NO_WORDS,
 ) -> Given:
+    """``other_words``: what users of other brokers write, and what that is called here."""
     given: Given = {}
     for key_node, value_node in _pairs(node, f"{_line(node, shown)}: {place}", "an option"):
         origin = _line(key_node, shown)
         name = _text(key_node, f"{origin}: {place}") or ""
         key = key_of_option(name)
         if not key:
-            near = values.suggestion(folded(name), known)
+            word = other_words.get(folded(name))
+            near = f"; did you mean {word}?" if word else values.suggestion(folded(name), known)
             raise ConfigError(f"{origin}: {place}: unknown option {values.shown(name)}{near}")
         if key in given:
             raise ConfigError(f"{origin}: {place}: {key} is there already, in {given[key][1]}")

@@ -15,6 +15,16 @@ from stompserver.errors import ConfigError
 
 VERBS: Final = ("send", "consume", "browse", "create", "durable", "manage", "view")
 
+OTHER_WORDS: Final = {
+    "configure": "create",
+    "publish": "send",
+    "read": "consume",
+    "receive": "consume",
+    "subscribe": "consume",
+    "write": "send",
+}
+"""What other brokers call these."""
+
 DEFAULTS: Final[dict[str, tuple[str, ...]]] = {
     "browse": ("consume",),
     "create": ("send", "consume"),

@@ -199,7 +199,8 @@ def _load_pair(context: ssl.SSLContext, pair: Pair, password: bytes | None) -> N
         context.load_cert_chain(pair.cert, pair.key, tell)
     except (ssl.SSLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", None)
-        if reason == "KEY_VALUES_MISMATCH":
+        # The second is what OpenSSL says of a key of another kind, such as EC beside a certificate with RSA.
+        if reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             raise ConfigError(
                 f"tls-cert: {pair.cert}: the key in {key} belongs to another certificate"
             ) from None

@@ -131,8 +131,7 @@ def bind_unix(path: Path, mode: int, group: str, listener: int = 0) -> Bound:
         path.chmod(mode)
     except (OSError, ValueError) as error:
         sock.close()
-        reason = _reason(error) if isinstance(error, OSError) else str(error)
-        raise ListenError(f"cannot listen on the Unix socket {path}: {reason}") from None
+        raise ListenError(f"cannot listen on the Unix socket {path}: {_why_not(path, error)}") from None
     return sock
 
 
@@ -285,6 +284,17 @@ def _share(sock: socket.socket, shared: bool) -> None:
 
 def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> ListenError:
     return ListenError(f"cannot listen on {host or '*'} port {port}: {_reason(error)}")
+
+
+def _why_not(path: Path, error: OSError | ValueError) -> str:
+    """Why there is no Unix socket at ``path``. The hints for ports would mislead here."""
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno == errno.ENOENT:
+        return f"there is no folder {path.parent}; make it, for the server's user to write to"
+    if error.errno == errno.EACCES:
+        return f"{os.strerror(error.errno).lower()} (the server's user has to write to {path.parent})"
+    return _reason(error)
 
 
 def _reason(error: OSError | UnicodeError) -> str:

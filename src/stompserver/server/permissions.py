@@ -100,6 +100,10 @@ def _unread(permissions: Permissions) -> Iterator[str]:
             )
 
 
+_ALL = ("all", "any", "anybody", "anyone", "everyone")
+"""What somebody may write who means everybody; each is a login like others."""
+
+
 def _decides(permissions: Permissions, rule: Rule, verb: str) -> Grant | None:
     """What decides about ``verb`` where only ``rule`` and wider patterns are."""
     for other in permissions.rules[permissions.rules.index(rule) :]:
@@ -150,7 +154,9 @@ def _logins(config: Config, permissions: Permissions, logins: Iterable[str] | No
         if not name.startswith("@") and name not in ("everybody", NOBODY, SELF) and name not in known
     )
     if strange:
-        yield f"permissions: logins that .passwd does not have: {_some(strange)}"
+        meant = next((name for name in strange if name.lower() in _ALL), "")
+        near = f"; did you mean everybody where it says {meant}?" if meant else ""
+        yield f"permissions: logins that .passwd does not have: {_some(strange)}{near}"
 
 
 def _reached(config: Config, name: str, named: set[str]) -> bool:

@@ -238,7 +238,10 @@ class WebSocket:
         if end < 0:
             bare = self._head.find(b"\n\n", before)
             if is_http(self._head) is False or bare >= 0:
-                self._refuse(HTTPStatus.BAD_REQUEST, "This listener speaks HTTP and WebSocket.\n")
+                self._refuse(
+                    HTTPStatus.BAD_REQUEST,
+                    "This listener speaks HTTP and WebSocket alone (option protocol), and no plain STOMP.\n",
+                )
             elif len(self._head) > HEAD_MOST:
                 self._refuse(
                     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,

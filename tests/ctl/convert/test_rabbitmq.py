@@ -155,6 +155,7 @@ def test_all_the_rest_is_named(convert_file: Callable[..., Any]) -> None:
                 parameters=[{"component": "shovel", "name": "s", "value": {}}],
             ),
             "users": [{"name": "guest", "password_hash": "x"}],
+            "permissions": [{"user": "guest", "vhost": "/", "configure": "", "write": ".*", "read": ".*"}],
         }
     )
     notes = "\n".join(converted.notes)
@@ -165,6 +166,7 @@ def test_all_the_rest_is_named(convert_file: Callable[..., Any]) -> None:
         "policy ae: it is for exchanges",
         "shovel s: there is nothing of the kind",
         "users guest: ",
+        "permissions: stompctl permissions import makes",
         "ha-mode of policy high: there is one kind of queue",
     ):
         assert said in notes

@@ -47,7 +47,7 @@ def convert(content: Row, vhost: str) -> Fragment:
     """
     rows = {
         key: _rows(content, key)
-        for key in ("queues", "exchanges", "bindings", "policies", "users", "parameters")
+        for key in ("queues", "exchanges", "bindings", "policies", "users", "parameters", "permissions")
     }
     if not (rows["queues"] or rows["policies"] or "rabbit_version" in content or "vhosts" in content):
         raise NotReadable(
@@ -91,6 +91,7 @@ class _Definitions:
         self._policies = sorted(here["policies"], key=lambda row: -_priority(row))
         self._parameters = here["parameters"]
         self._users = rows["users"]
+        self._rights = bool(here["permissions"])
 
     def read(self) -> Fragment:
         """All of it."""
@@ -115,6 +116,10 @@ class _Definitions:
             self._out.note(
                 f"users {names}",
                 "their hashes are of another kind; write .passwd by stompserver --hash-password",
+            )
+        if self._rights:
+            self._out.note(
+                "permissions", "stompctl permissions import makes sections groups and permissions of them"
             )
         return self._out
 
