@@ -208,7 +208,8 @@ def _check_who(who: list[Who], pattern: str, groups: set[str]) -> None:
     for each in who:
         if each.name.startswith("@") and each.name[1:] not in groups:
             near = values.suggestion(each.name[1:], groups)
-            raise ValueError(f"there is no group {each.name}{near}")
+            fix = near or "; name it in groups, with nothing behind it where accounts say who is in it"
+            raise ValueError(f"there is no group {each.name}{fix}")
         if each.name == SELF and not has_level(pattern):
             raise ValueError(
                 f"{SELF} is the login that a level {SELF} of the pattern stands for; it has none"
