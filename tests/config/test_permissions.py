@@ -38,7 +38,10 @@ def read(tmp_path: Path, text: str) -> Loaded:
         ("permissions:\n  /queue/a:\n    send: a from home\n", "'home' is no network"),
         ("permissions:\n  /queue/a:\n    send: nobody, a\n", "nobody stands alone"),
         ("permissions:\n  /queue/a:\n    send: nobody from 10.0.0.0/8\n", "nobody is nobody, from anywhere"),
-        ('permissions:\n  /queue/a:\n    send: "@x"\n', "no group @x; name it in groups, with nothing behind it"),
+        (
+            'permissions:\n  /queue/a:\n    send: "@x"\n',
+            "no group @x; name it in groups, with nothing behind it",
+        ),
         (
             "permissions:\n  /queue/a:\n    send: @x\n",
             "that cannot start any token; put what begins with @, %, * or & in",

@@ -34,6 +34,8 @@ class Client:
         self._frames: list[Frame] = []
         self._parser = Parser(_LIMITS)
         self._asked = 0
+        self._opening: bytes | None = b""
+        """What came before CONNECTED: the parser gives no bodies before that."""
         try:
             self._socket = socket.create_connection((host, port), PATIENCE)
         except OSError as problem:
@@ -48,6 +50,7 @@ class Client:
         except BaseException:
             self._socket.close()
             raise
+        self._opening = None
         self._parser.open(TEXT_12, _LIMITS)
 
     def __enter__(self) -> Client:
@@ -87,21 +90,41 @@ class Client:
     def _next(self) -> Frame:
         deadline = time.monotonic() + PATIENCE
         while not self._frames:
-            try:
-                self._socket.settimeout(max(0.01, deadline - time.monotonic()))
-                data = self._socket.recv(1 << 16)
-            except TimeoutError:
-                raise Unanswered(f"{self._place} did not answer within {PATIENCE:.0f} seconds") from None
-            except OSError as problem:
-                raise Unanswered(f"{self._place}: {problem.strerror or problem}") from None
+            data = self._read(deadline)
             if not data:
                 raise Unanswered(f"{self._place} closed the connection")
+            if self._opening is not None:
+                self._opening += data
             # Nothing is learned here, so none of them is a PlainSend.
             self._frames = [frame for frame in self._parser.feed(data) if isinstance(frame, Frame)]
             if self._parser.error is not None:
                 raise Unanswered(f"{self._place} does not speak STOMP: {self._parser.error}")
         frame = self._frames.pop(0)
         if frame.command == "ERROR":
-            said = frame.body.decode("utf-8", "replace") or frame.headers.get("message", "ERROR")
+            body = frame.body if self._opening is None else self._body_of_opening(deadline)
+            said = body.decode("utf-8", "replace") or frame.headers.get("message", "ERROR")
             raise Unanswered(" ".join(said.split()))
         return frame
+
+    def _read(self, deadline: float) -> bytes:
+        """What comes next; nothing at the end."""
+        try:
+            self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+            return self._socket.recv(1 << 16)
+        except TimeoutError:
+            raise Unanswered(f"{self._place} did not answer within {PATIENCE:.0f} seconds") from None
+        except OSError as problem:
+            raise Unanswered(f"{self._place}: {problem.strerror or problem}") from None
+
+    def _body_of_opening(self, deadline: float) -> bytes:
+        """The body of the ERROR that answers CONNECT, as far as it comes."""
+        said = self._opening or b""
+        try:
+            while b"\0" not in said:
+                data = self._read(deadline)
+                if not data:
+                    break
+                said += data
+        except Unanswered:
+            pass
+        return said.partition(b"\0")[0].partition(b"\n\n")[2]
