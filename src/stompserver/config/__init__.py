@@ -134,7 +134,8 @@ def _without_auth(config: Config, given: Given) -> list[str]:
     if config.auth:
         return []
     found = []
-    idle: list[str] = [key for key in _WITH_AUTH if key in given]
+    # What --check prints sets every option, most to the default.
+    idle: list[str] = [key for key in _WITH_AUTH if key in given and _is_set(config, key)]
     if config.users:
         idle.append("users")
     if idle:
@@ -147,6 +148,11 @@ def _without_auth(config: Config, given: Given) -> list[str]:
             " read everything; name the pages, or set auth"
         )
     return found
+
+
+def _is_set(config: Config, key: str) -> bool:
+    attribute = attribute_of(key)
+    return bool(getattr(config, attribute) != FIELDS[key].default)
 
 
 _WITH_AUTH: Final = (
