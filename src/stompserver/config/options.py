@@ -357,7 +357,7 @@ class Config(Table):
         PROCESS, "The working directory (. is the current directory)",
         values.path, "DIR", short="w", reload=False, original=True)] = Path(".")
     etcdir: Annotated[Path, Option(
-        PROCESS, "The folder of .passwd, relative to working_dir",
+        PROCESS, "The folder of .passwd, certificates and keys, relative to working_dir",
         values.path, "DIR", reload=False)] = Path("etc")
     daemon: Annotated[bool, Option(
         PROCESS, "Run in the background and log to logfile",
