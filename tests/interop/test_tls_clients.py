@@ -31,7 +31,7 @@ def certificate(papers: Papers) -> Path:
 def secure(start_shared_server: Callable[..., Any], papers: Papers, request: Any) -> Iterator[Any]:
     server = start_shared_server(
         "--tls", f"--tls-cert={papers.server}", "--tls-client-cert=need", f"--tls-client-ca={papers.ca}",
-        "--tls-login=cn", "--auth", f"--loop={request.param}",
+        "--tls-login=cn", "--auth", f"--loop={request.param}", "--login-timeout=4",
     )  # fmt: skip
     yield server
     server.stop()

@@ -159,8 +159,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         if self._shaken is not None:
             self._incoming.write(data)
             if self._incoming.pending > AHEAD:
-                # What comes behind it waits in the socket. Not always: a transport of uvloop 0.23 that stops and
-                # goes on reading between two looks at its socket may never be told of what comes next.
+                # What comes behind it waits in the socket.
                 self._inner.pause_reading()
             if not self._waits:
                 self._waits = True
