@@ -111,21 +111,3 @@ class Papers:
         sock = socket.create_connection(("127.0.0.1", port), timeout=20)
         sock.sendall(first)
         return (context or self.context(certificate)).wrap_socket(sock, server_hostname=name)
-
-
-def until(sock: socket.socket, mark: bytes) -> bytes:
-    """What comes up to ``mark``. What has ended before is told."""
-    got = b""
-    while mark not in got:
-        data = sock.recv(65536)
-        assert data, got
-        got += data
-    return got
-
-
-def rest(sock: socket.socket) -> bytes:
-    """All that comes before the end."""
-    got = b""
-    while data := sock.recv(65536):
-        got += data
-    return got

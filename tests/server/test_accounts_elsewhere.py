@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+if TYPE_CHECKING:
+    from papers import Papers
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 20.0
@@ -248,13 +251,11 @@ member: uid=a\\2Cb*(c),ou=people,{BASE}
 class Directory:
     """A slapd of its own, with people and groups."""
 
-    def __init__(self, room: Path) -> None:
+    def __init__(self, room: Path, papers: Papers) -> None:
         slapd = shutil.which("slapd", path="/usr/sbin:/usr/bin:/sbin")
         if slapd is None:
             pytest.skip("no slapd (Debian: slapd)")
-        from tests.server.certificates import make
-
-        self.certificate = make(room)
+        self.ca = papers.ca
         (room / "data").mkdir()
         config = room / "slapd.conf"
         schemas = "".join(
@@ -262,7 +263,7 @@ class Directory:
         )
         config.write_text(
             f"{schemas}pidfile {room}/pid\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n"
-            f"TLSCertificateFile {self.certificate}\nTLSCertificateKeyFile {self.certificate}\n"
+            f"TLSCertificateFile {papers.server}\nTLSCertificateKeyFile {papers.server}\n"
             f"database mdb\nsuffix {BASE}\nrootdn cn=root,{BASE}\nrootpw root\ndirectory {room}/data\n"
             "access to attrs=userPassword by anonymous auth by * none\naccess to * by users read by anonymous none\n"
         )
@@ -307,9 +308,9 @@ def select_nothing(seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
+def directory(tmp_path_factory: pytest.TempPathFactory, papers: Papers) -> Iterator[Directory]:
     pytest.importorskip("bonsai", reason="no LDAP library: pip install stompserver[ldap]")
-    made = Directory(tmp_path_factory.mktemp("slapd"))
+    made = Directory(tmp_path_factory.mktemp("slapd"), papers)
     yield made
     made.close()
 
@@ -356,7 +357,7 @@ def test_the_directory_says_who_may_log_in(
 
 @pytest.mark.parametrize("tls", ["ldaps", "starttls"])
 def test_tls_with_a_certificate_that_is_trusted(by_ldap: Any, directory: Directory, tls: str) -> None:
-    options = [f"--ldap-ca={directory.certificate}"] + (["--ldap-starttls"] if tls == "starttls" else [])
+    options = [f"--ldap-ca={directory.ca}"] + (["--ldap-starttls"] if tls == "starttls" else [])
     server = by_ldap(directory.url if tls == "starttls" else directory.tls_url, *BY_DN, *options)
     assert answer(server, "alice", "secret") == "CONNECTED"
     assert answer(server, "alice", "wrong") == "Invalid Login"

@@ -11,30 +11,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 import pytest
-
-if TYPE_CHECKING:
-    pass
+from tests.octets import masked
 
 SECONDS = 20.0
 SECRET = "0123456789abcdef0123456789abcdef"
 HELLO = b"CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,0\n%b\n\0"
 StartServer = Callable[..., Any]
-
-
-def masked(opening: int, payload: bytes, mask: bytes = b"\x12\x34\x56\x78") -> bytes:
-    """A frame of WebSocket from a client."""
-    size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", opening, 0x80 | size)
-    elif size < 65536:
-        head = struct.pack("!BBH", opening, 0xFE, size)
-    else:
-        head = struct.pack("!BBQ", opening, 0xFF, size)
-    return head + mask + bytes(octet ^ mask[index % 4] for index, octet in enumerate(payload))
 
 
 def squeezed(payload: bytes) -> bytes:

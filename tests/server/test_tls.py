@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.octets import rest, until
 
 from stompserver.server.tls import Handshakes, Tls
 
@@ -30,22 +31,6 @@ StartServer = Callable[..., Any]
 
 def send(body: bytes, destination: bytes = b"/queue/a", more: bytes = b"") -> bytes:
     return b"SEND\ndestination:%b\n%bcontent-length:%d\n\n%b\0" % (destination, more, len(body), body)
-
-
-def until(sock: socket.socket, mark: bytes) -> bytes:
-    got = b""
-    while mark not in got:
-        data = sock.recv(65536)
-        assert data, got
-        got += data
-    return got
-
-
-def rest(sock: socket.socket) -> bytes:
-    got = b""
-    while data := sock.recv(65536):
-        got += data
-    return got
 
 
 def connected(sock: socket.socket, headers: bytes = b"") -> bytes:
@@ -652,13 +637,14 @@ def test_what_is_written_over_asyncio_is_counted_as_waiting(papers: Papers, hand
     tls = Tls(wire, context, Handshakes(hand_loop, 10), ended.append)
     coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = papers.context().wrap_bio(coming, going, server_hostname="localhost")
-    while not ended:
-        with suppress(ssl.SSLWantReadError):
-            client.do_handshake()
-        tls.data_received(going.read())
-        hand_loop.turn(2)
-        coming.write(wire.written)
-        wire.written = b""
+    for _ in range(5):
+        if not ended:
+            with suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            tls.data_received(going.read())
+            hand_loop.turn(2)
+            coming.write(wire.written)
+            wire.written = b""
     assert ended == [None]
     tls.write(bytes(100_000))
     coming.write(wire.written)
@@ -666,3 +652,29 @@ def test_what_is_written_over_asyncio_is_counted_as_waiting(papers: Papers, hand
     while len(got) < 100_000:
         got += client.read(1 << 20)
     assert got == bytes(100_000)
+
+
+@each_loop
+def test_what_comes_with_the_end_of_the_handshake_is_done(
+    secure: Callable[..., Any], papers: Papers, loop: str
+) -> None:
+    """Login, message and the client's end in the same packet as its last word of the handshake."""
+    server = secure(f"--loop={loop}")
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = papers.context().wrap_bio(coming, going, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as sock:
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(going.read())
+                coming.write(sock.recv(65536))
+        client.write(HELLO % b"" + send(b"last"))
+        sock.sendall(going.read())
+        sock.shutdown(socket.SHUT_WR)
+        rest(sock)
+    with papers.connect(server.port) as other:
+        connected(other)
+        other.sendall(b"SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0")
+        assert until(other, b"last\0").startswith(b"MESSAGE\n")

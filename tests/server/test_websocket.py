@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.octets import masked as frame
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -24,17 +25,6 @@ HELLO = b"CONNECT\naccept-version:1.2\nhost:h\n\n\0"
 QUIET = b"CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,0\n\n\0"
 
 StartServer = Callable[..., Any]
-
-
-def frame(opening: int, payload: bytes, mask: bytes = b"\x12\x34\x56\x78") -> bytes:
-    size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", opening, 0x80 | size)
-    elif size < 65536:
-        head = struct.pack("!BBH", opening, 0xFE, size)
-    else:
-        head = struct.pack("!BBQ", opening, 0xFF, size)
-    return head + mask + bytes(octet ^ mask[index % 4] for index, octet in enumerate(payload))
 
 
 def request(path: str = "/ws", *lines: str, method: str = "GET", host: str = "localhost") -> bytes:

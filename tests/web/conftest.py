@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests import octets
 
 DEADLINE = 20.0
 KEY = b"\x01\x02\x03\x04"
@@ -25,15 +26,7 @@ CONNECT = b"CONNECT\naccept-version:1.2\nhost:h\n\n\0"
 
 def frame(payload: bytes, first: int = 0x80 | TEXT, key: bytes = KEY) -> bytes:
     """A frame of a client."""
-    size = len(payload)
-    if size < 126:
-        head = bytes((first, 0x80 | size))
-    elif size < 65536:
-        head = bytes((first, 0xFE)) + struct.pack("!H", size)
-    else:
-        head = bytes((first, 0xFF)) + struct.pack("!Q", size)
-    veiled = bytes(octet ^ key[place % 4] for place, octet in enumerate(payload))
-    return head + key + veiled
+    return octets.masked(first, payload, key)
 
 
 masked = frame

@@ -11,6 +11,7 @@ from stompserver.config import values
 from stompserver.config.contents import Given, Section
 from stompserver.config.option import folded
 from stompserver.config.policies import check_pattern, meaning_of
+from stompserver.config.sections import patterns
 from stompserver.errors import ConfigError
 
 VERBS: Final = ("send", "consume", "browse", "create", "durable", "manage", "view")
@@ -150,21 +151,7 @@ def permissions_of(sections: Sequence[Section], groups: Iterable[str]) -> tuple[
     known = set(groups)
     found = []
     warnings = []
-    seen: dict[str, Section] = {}
-    for each in sections:
-        where = f"permissions: {values.bare(each.name)}"
-        try:
-            check_permission_pattern(each.name)
-        except ValueError as error:
-            raise ConfigError(
-                f"{each.origin}: permissions: pattern {values.shown(each.name)}: {error}"
-            ) from None
-        other = seen.setdefault(_meaning(each.name), each)
-        if other is not each:
-            raise ConfigError(
-                f"{each.origin}: {where}: means the same as {values.bare(other.name)} in {other.origin};"
-                " put both together"
-            )
+    for each, where in patterns("permissions", sections, check_permission_pattern, _meaning):
         if not each.given:
             raise ConfigError(f"{each.origin}: {where}: sets nothing; write for example send: {EVERYBODY}")
         grants = []

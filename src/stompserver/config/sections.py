@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -26,25 +26,34 @@ from stompserver.errors import ConfigError
 Made = TypeVar("Made", bound=Table)
 
 
-def policies(sections: Sequence[Section]) -> tuple[PolicyEntries, list[str]]:
-    """The policies in the order of the file, and warnings. Raises ConfigError with the line."""
-    found = []
-    warnings = []
+def patterns(
+    word: str, sections: Sequence[Section], check: Callable[[str], None], meaning: Callable[[str], str]
+) -> Iterator[tuple[Section, str]]:
+    """Each section whose name is a pattern, with what an error calls it; ``word`` is the section they are in.
+
+    Raises ConfigError, with the line, for what ``check`` raises ValueError, and for two of the same ``meaning``.
+    """
     seen: dict[str, Section] = {}
     for each in sections:
-        where = f"policies: {values.bare(each.name)}"
+        where = f"{word}: {values.bare(each.name)}"
         try:
-            check_pattern(each.name)
+            check(each.name)
         except ValueError as error:
-            raise ConfigError(
-                f"{each.origin}: policies: pattern {values.shown(each.name)}: {error}"
-            ) from None
-        other = seen.setdefault(meaning_of(each.name), each)
+            raise ConfigError(f"{each.origin}: {word}: pattern {values.shown(each.name)}: {error}") from None
+        other = seen.setdefault(meaning(each.name), each)
         if other is not each:
             raise ConfigError(
                 f"{each.origin}: {where}: means the same as {values.bare(other.name)} in {other.origin};"
                 " put both together"
             )
+        yield each, where
+
+
+def policies(sections: Sequence[Section]) -> tuple[PolicyEntries, list[str]]:
+    """The policies in the order of the file, and warnings. Raises ConfigError with the line."""
+    found = []
+    warnings = []
+    for each, where in patterns("policies", sections, check_pattern, meaning_of):
         made = _made(PolicyOptions, each, where, value_as_text)
         problem = contradiction(each.name, made)
         if problem is not None:

@@ -308,7 +308,7 @@ class Connection(asyncio.Protocol):
                 self.data_received(data, True)
                 return
             carrier = self._carrier = found
-        stomp = b"" if isinstance(carrier, Undecided) else carrier.received(data)
+        stomp = carrier.received(data)
         answers = carrier.wrapped([])
         if answers and self.transport is not None:
             self.transport.write(b"".join(answers))

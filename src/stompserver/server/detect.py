@@ -41,8 +41,8 @@ class Undecided:
         return b""
 
     def received(self, data: bytes) -> bytes:
-        """Never asked: the connection looks for itself."""
-        raise NotImplementedError
+        """Nothing of it is known to be STOMP: it waits in ``head``."""
+        return b""
 
     def wrapped(self, pieces: list[bytes]) -> list[bytes]:
         """As they are: clients of STOMP are told why they are refused before they say anything."""

@@ -84,6 +84,7 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         "_shaken",
         "_shut",
         "_ssl",
+        "_stopped",
         "_waits",
     )
 
@@ -112,6 +113,8 @@ class Tls(asyncio.Protocol, asyncio.Transport):
         """Whether a step of the handshake waits for its turn."""
         self._left = False
         """Whether the client's end came meanwhile."""
+        self._stopped = False
+        """Whether it is not read, because too much came before the handshake is done."""
 
     # The handshake
 
@@ -146,7 +149,8 @@ class Tls(asyncio.Protocol, asyncio.Transport):
                 self.eof_received()
 
     def _read_on(self) -> None:
-        if not self._inner.is_closing() and not self._inner.is_reading():
+        if self._stopped and not self._inner.is_closing():
+            self._stopped = False
             self._inner.resume_reading()
 
     def peer_certificate(self) -> dict[str, Any]:
@@ -158,8 +162,9 @@ class Tls(asyncio.Protocol, asyncio.Transport):
     def data_received(self, data: bytes) -> None:
         if self._shaken is not None:
             self._incoming.write(data)
-            if self._incoming.pending > AHEAD:
+            if self._incoming.pending > AHEAD and not self._stopped:
                 # What comes behind it waits in the socket.
+                self._stopped = True
                 self._inner.pause_reading()
             if not self._waits:
                 self._waits = True

@@ -36,6 +36,7 @@ NONE_LAPSED: Final[dict[str, None]] = {}
 NO_TWINS: Final[dict[str, list[str]]] = {}
 
 _NONE_TOLERATED: Final[dict[str, int]] = {}
+
 NOTED: Final = 100
 """Events that wait for the shell above which rights that a client has not are counted, and not noted one by one."""
 
